@@ -1,0 +1,60 @@
+"""One JSON line per verdict and outcome on standard output, without payload: what every cluster collects.
+
+It is a convenience, not the record: the lines are written after the facts are durable, gathered for a moment so
+that a busy process pays one system call for many. It must never block or fail a call.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import orjson
+
+from gateway.core.call import Call
+from gateway.core.facts import Answered, Expired, Fact, Judged, Lost, Rejected, Resolved, Unsent, Withdrawn
+
+GATHER_SECONDS = 0.1
+
+
+@dataclass(slots=True)
+class Announcer:
+    descriptor: int = field(default_factory=lambda: sys.stdout.fileno())
+    _lines: list[bytes] = field(default_factory=list)
+
+    def announce(self, call: Call, facts: Sequence[Fact]) -> None:
+        """Say what these facts, just written, decided."""
+        line: dict[str, object] = {}
+        for fact in facts:
+            match fact:
+                case Judged(verdict=verdict):
+                    line["verdict"] = verdict.decision
+                    line["policies"] = verdict.policies
+                    line["generation"] = fact.generation[:12]
+                case Answered(status=status):
+                    line |= {"outcome": "answered", "status": status}
+                case Lost():
+                    line["outcome"] = "in doubt" if call.acts else "unreachable"
+                case Unsent():
+                    line["outcome"] = "unreachable"
+                case Rejected() | Expired() | Withdrawn() | Resolved():
+                    line["outcome"] = type(fact).__name__.lower()
+                case _:
+                    continue
+        if not line:
+            return
+        if not self._lines:
+            asyncio.get_running_loop().call_later(GATHER_SECONDS, self.write)
+        self._lines.append(
+            orjson.dumps({"at": facts[-1].at, "call": call.id, "agent": call.agent, "tool": call.tool} | line)
+        )
+
+    def write(self) -> None:
+        """Write what was gathered. A reader that is gone or slow loses lines, not calls."""
+        lines, self._lines = self._lines, []
+        if lines:
+            try:
+                os.write(self.descriptor, b"\n".join(lines) + b"\n")
+            except OSError:
+                return

@@ -1,0 +1,101 @@
+"""The journal's contract, kept in memory: for tests and for reading. It says in Python what append.lua says in Lua."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from gateway.core.codec import decode, encode, envelope
+from gateway.core.facts import Fact
+from gateway.core.pointers import Pointer
+from gateway.ports import Append, Appended, Conflict, Suspended, Taken
+
+
+@dataclass(slots=True)
+class MemoryJournal:
+    clock: Callable[[], int]
+    """Milliseconds since the epoch."""
+    calls: dict[str, list[bytes]] = field(default_factory=dict)
+    payloads: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    pointers: dict[str, tuple[str, int | None]] = field(default_factory=dict)
+    """Pointer to (call, the time it ends)."""
+    due_times: dict[str, int] = field(default_factory=dict)
+    notices: dict[tuple[str, str], int] = field(default_factory=dict)
+    suspended: set[str] = field(default_factory=set)
+    ledger: list[tuple[str, list[bytes]]] = field(default_factory=list)
+
+    async def append(self, append: Append) -> Appended:
+        await asyncio.sleep(0)  # let other writers in, as a network would
+        have = self.calls.get(append.call, [])
+        if len(have) != append.expected:
+            if len(have) > append.expected and f'"by":"{append.token}"'.encode() in have[append.expected][:80]:
+                return Appended(decode(have[append.expected]).at, "")
+            raise Conflict(append.call)
+        for pointer in append.upkeep.pointers:
+            holder = self._holder(pointer)
+            if pointer.mode in ("take", "test") and holder not in (None, append.call):
+                raise Taken(str(holder), pointer.kind)
+        if append.guarded and append.agent in self.suspended:
+            raise Suspended(append.agent)
+        now = self.clock()
+        written = [envelope(encode(fact), now, append.token) for fact in append.facts]
+        self.calls[append.call] = have + written
+        self.ledger.append((append.call, written))
+        self._keep_up(append, now)
+        return Appended(now, f"{now}-{len(self.ledger)}")
+
+    def _keep_up(self, append: Append, now: int) -> None:
+        self.payloads.setdefault(append.call, {}).update(append.payload or {})
+        self.due_times.pop(append.call, None)
+        if append.upkeep.due_in is not None:
+            self.due_times[append.call] = now + append.upkeep.due_in
+        for notice, delay in append.notices:
+            self.notices.pop((append.call, notice), None)
+            if delay is not None:
+                self.notices[append.call, notice] = now + delay
+        for pointer in append.upkeep.pointers:
+            holder = self._holder(pointer)
+            if pointer.mode == "free" and holder == append.call:
+                del self.pointers[self._name(pointer)]
+            elif pointer.mode in ("take", "hold") and holder in (None, append.call):
+                end = None if pointer.ttl is None else now + pointer.ttl
+                self.pointers[self._name(pointer)] = append.call, end
+
+    def _name(self, pointer: Pointer) -> str:
+        return f"{pointer.kind}:{pointer.name}"
+
+    def _holder(self, pointer: Pointer) -> str | None:
+        call, end = self.pointers.get(self._name(pointer), (None, None))
+        return None if end is not None and self.clock() >= end else call
+
+    async def facts(self, call: str) -> list[Fact]:
+        return [decode(data) for data in self.calls.get(call, [])]
+
+    async def length(self, call: str) -> int:
+        return len(self.calls.get(call, []))
+
+    async def payload(self, call: str) -> Mapping[str, bytes]:
+        return dict(self.payloads.get(call, {}))
+
+    async def touch(self, call: str, pointer: str, milliseconds: int) -> None:
+        holder, _ = self.pointers.get(f"key:{pointer}", (None, None))
+        if holder == call:
+            self.pointers[f"key:{pointer}"] = call, self.clock() + milliseconds
+
+    def now(self) -> int:
+        return self.clock()
+
+    async def due(self, limit: int) -> list[str]:
+        now = self.clock()
+        ready = sorted((time, call) for call, time in self.due_times.items() if time <= now)
+        return [call for _, call in ready[:limit]]
+
+    async def rearm(self, call: str, milliseconds: int) -> None:
+        if call in self.due_times:
+            self.due_times[call] = self.clock() + milliseconds
+
+    async def forget(self, call: str) -> None:
+        self.due_times.pop(call, None)
+
+    async def outbox(self, limit: int) -> list[tuple[str, str]]:
+        now = self.clock()
+        return sorted(key for key, time in self.notices.items() if time <= now)[:limit]

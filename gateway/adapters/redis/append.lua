@@ -1,0 +1,104 @@
+-- Append facts to one call, with everything around them, or change nothing.
+--
+-- One step does it all, so state and record cannot disagree: compare-and-swap on the number of facts, the token of
+-- a lost reply, pointers, suspension, facts, ledger entry, payload, due time, outbox. Times come from this server.
+--
+-- KEYS[1] {p}:call:<id>         list: one enveloped fact per element, oldest first
+-- KEYS[2] {p}:ledger            stream: one entry per append
+-- KEYS[3] {p}:due               sorted set: unsettled calls by the time somebody must look at them
+-- KEYS[4] {p}:payload:<id>      hash: the bytes that facts carry only digests of
+-- KEYS[5] {p}:suspended:<agent> exists while the agent may not act
+-- KEYS[6] {p}:outbox            sorted set: "<call> <notice>" by the time it must be delivered
+-- KEYS[7..] pointers            string: the id of the call they lead to
+--
+-- ARGV: call, expected, token, guarded, due_in, expire_in,
+--       #facts, fact..., #payload, (field, bytes)..., #notices, (notice, milliseconds | '')..., (mode, ttl) per pointer
+--
+-- Returns {'ok', at, entry} (also for a token seen before), {'conflict'}, {'suspended'}, {'taken', call, position}.
+
+local call, token = ARGV[1], ARGV[3]
+local expected = tonumber(ARGV[2])
+local by = '"by":"' .. token .. '"'
+
+local have = redis.call('LLEN', KEYS[1])
+if have ~= expected then
+  local seen = have > expected and redis.call('LINDEX', KEYS[1], expected)
+  if seen and string.find(string.sub(seen, 1, 80), by, 1, true) then
+    return {'ok', tonumber(string.match(seen, '^{"at":(%d+)')), ''}
+  end
+  return {'conflict'}
+end
+
+local position = 7
+local count = tonumber(ARGV[position])
+local facts_from = position + 1
+position = facts_from + count
+local payload_from, payload_count = position + 1, tonumber(ARGV[position])
+position = payload_from + 2 * payload_count
+local notices_from, notices_count = position + 1, tonumber(ARGV[position])
+local pointers_from = notices_from + 2 * notices_count
+
+local holders = {}
+for i = 7, #KEYS do
+  local mode = ARGV[pointers_from + 2 * (i - 7)]
+  holders[i] = redis.call('GET', KEYS[i])
+  if (mode == 'take' or mode == 'test') and holders[i] and holders[i] ~= call then
+    return {'taken', holders[i], i - 6}
+  end
+end
+if ARGV[4] == '1' and redis.call('EXISTS', KEYS[5]) == 1 then
+  return {'suspended'}
+end
+
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local at = string.format('%.0f', now)
+
+local envelopes = {}
+for i = 1, count do
+  envelopes[i] = '{"at":' .. at .. ',' .. by .. ',"fact":' .. ARGV[facts_from + i - 1] .. '}'
+end
+redis.call('RPUSH', KEYS[1], unpack(envelopes))
+local entry = redis.call('XADD', KEYS[2], '*', 'call', call, 'from', ARGV[2], 'facts', table.concat(envelopes, '\n'))
+
+for i = 1, payload_count do
+  redis.call('HSET', KEYS[4], ARGV[payload_from + 2 * (i - 1)], ARGV[payload_from + 2 * (i - 1) + 1])
+end
+if ARGV[5] ~= '' then
+  redis.call('ZADD', KEYS[3], string.format('%.0f', now + tonumber(ARGV[5])), call)
+elseif expected > 0 then
+  redis.call('ZREM', KEYS[3], call)
+end
+if ARGV[6] ~= '' then
+  redis.call('PEXPIRE', KEYS[1], ARGV[6])
+  if expected > 0 or payload_count > 0 then
+    redis.call('PEXPIRE', KEYS[4], ARGV[6])
+  end
+elseif expected > 0 then
+  redis.call('PERSIST', KEYS[1])
+  redis.call('PERSIST', KEYS[4])
+end
+for i = 1, notices_count do
+  local member = call .. ' ' .. ARGV[notices_from + 2 * (i - 1)]
+  local due = ARGV[notices_from + 2 * (i - 1) + 1]
+  if due == '' then
+    redis.call('ZREM', KEYS[6], member)
+  else
+    redis.call('ZADD', KEYS[6], string.format('%.0f', now + tonumber(due)), member)
+  end
+end
+for i = 7, #KEYS do
+  local mode, ttl = ARGV[pointers_from + 2 * (i - 7)], ARGV[pointers_from + 2 * (i - 7) + 1]
+  if mode == 'free' then
+    if holders[i] == call then
+      redis.call('DEL', KEYS[i])
+    end
+  elseif mode ~= 'test' and (not holders[i] or holders[i] == call) then
+    if ttl == '' then
+      redis.call('SET', KEYS[i], call)
+    else
+      redis.call('SET', KEYS[i], call, 'PX', ttl)
+    end
+  end
+end
+return {'ok', now, entry}

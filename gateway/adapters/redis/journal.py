@@ -1,0 +1,282 @@
+"""The journal in Redis or Valkey: `append.lua` is the contract, this file packs its arguments and reads its answers.
+
+A lost reply is retried with the same token until patience ends; the script answers `ok` for a token it has seen.
+It must never report an append as done that the server did not confirm, and must never lose the memory of how far
+each partition's ledger had come: a server that comes back with less (an old backup, a failover that forgot) stops
+all appends until a person says that the loss is known.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gateway.adapters.redis.line import ClusterLine, Line, LineBroken, LineRefused, Reply, maker
+from gateway.core.call import PARTITIONS, partition_of
+from gateway.core.codec import decode, encode
+from gateway.core.facts import Fact
+from gateway.ports import Append, Appended, Conflict, JournalUnavailable, Suspended, Taken, TooFewReplicas
+
+APPEND = (Path(__file__).parent / "append.lua").read_text()
+APPEND_SHA = hashlib.sha1(APPEND.encode(), usedforsecurity=False).hexdigest()
+PATIENCE_SECONDS = 3.0
+"""How long an append is retried before its caller hears `unavailable`: a server restarts in less."""
+RETRY_SECONDS = 0.05
+REPLICA_MS = 1000
+"""How long a claim waits for replicas to have it on disk."""
+ACKNOWLEDGED = "gateway:loss-acknowledged"
+DEPLOYMENT_KEY = "gateway:deployment-key"
+
+
+def keys(call: str, agent: str) -> tuple[str, ...]:
+    """The six fixed keys of append.lua for one call."""
+    p = "{" + call[:2] + "}"
+    return (
+        f"{p}:call:{call}", f"{p}:ledger", f"{p}:due", f"{p}:payload:{call}", f"{p}:suspended:{agent}", f"{p}:outbox",
+    )  # fmt: skip
+
+
+@dataclass(slots=True)
+class RedisJournal:
+    line: Line | ClusterLine
+    replicas: int = 0
+    """How many replicas must have a claim on disk before an unrepeatable effect (`WAITAOF 1 N`)."""
+    highest: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Per partition the highest ledger entry that was acknowledged to this process."""
+    loss: str = ""
+    """Why appends are stopped, or empty."""
+    _lost_at: int = 0
+    _offset: float = 0.0
+    """The server's clock minus our monotonic one, seconds."""
+    _last_now: int = 0
+    _looked: float = 0.0
+
+    @classmethod
+    def open(cls, url: str, *, replicas: int = 0) -> "RedisJournal":
+        """A journal at `url`. Connects at first use."""
+        if url.startswith("redis+cluster://"):
+            return cls(line=ClusterLine(url), replicas=replicas)
+        journal = cls(line=Line(maker(url), _unconnected), replicas=replicas)
+        assert isinstance(journal.line, Line)
+        journal.line.on_connect = journal.on_connect
+        return journal
+
+    async def on_connect(self, ask: Callable[..., Awaitable[Reply]]) -> None:
+        """Load the script, learn the time, and see that nothing acknowledged is missing."""
+        await ask("SCRIPT", "LOAD", APPEND)
+        self._learn_time(await ask("TIME"))
+        for partition, highest in list(self.highest.items()):
+            found = await ask("XREVRANGE", "{" + partition + "}:ledger", "+", "-", "COUNT", "1")
+            last = _entry_id(found[0][0]) if found else (0, 0)
+            if last < highest and not self.loss:
+                self.loss = (
+                    f"the ledger of partition {partition} ends at {last[0]}-{last[1]}, but {highest[0]}-{highest[1]} was "
+                    "acknowledged: this server was restored from an older state or failed over to a replica that "
+                    "lacked it. Effects are stopped. If the loss is known, POST /journal/acknowledge-loss as an operator"
+                )
+                self._lost_at = self.now()
+
+    # --- Journal ---------------------------------------------------------------------------------------------
+
+    async def append(self, append: Append) -> Appended:
+        if self.loss:
+            await self._ask_whether_acknowledged()
+        command = _command(append)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                return self._understand(append, await self._once(append, command))
+            except LineBroken as error:
+                if time.monotonic() >= deadline or self.loss:
+                    raise JournalUnavailable(self.loss or str(error)) from error
+                await asyncio.sleep(RETRY_SECONDS)
+            except LineRefused as error:
+                if not str(error).startswith("NOSCRIPT"):
+                    raise JournalUnavailable(str(error)) from error
+                await self.ask("SCRIPT", "LOAD", APPEND)
+
+    async def _once(self, append: Append, command: tuple[Any, ...]) -> Reply:
+        if not (append.replicated and self.replicas):
+            return await self.line.call(*command)
+        reply, synced = await self.line.calls(command, ("WAITAOF", "1", str(self.replicas), str(REPLICA_MS)))
+        if isinstance(reply, LineRefused):
+            raise reply
+        if isinstance(reply, Exception):
+            raise LineRefused(str(reply))
+        if reply[0] == b"ok" and (isinstance(synced, Exception) or synced[0] < 1 or synced[1] < self.replicas):
+            have = str(synced) if isinstance(synced, Exception) else f"{synced[1]} of {self.replicas} replicas"
+            raise TooFewReplicas(f"the claim is on disk on too few replicas ({have}), so nothing was sent")
+        return reply
+
+    def _understand(self, append: Append, reply: list[Reply]) -> Appended:
+        match reply:
+            case [b"ok", int(at), bytes(entry)]:
+                if entry:
+                    self._remember(append.call[:2], entry)
+                self._offset = max(self._offset, at / 1000 - time.monotonic())
+                return Appended(at, entry.decode())
+            case [b"conflict"]:
+                raise Conflict(append.call)
+            case [b"suspended"]:
+                raise Suspended(append.agent)
+            case [b"taken", bytes(call), int(position)]:
+                raise Taken(call.decode(), append.upkeep.pointers[position - 1].kind)
+        raise JournalUnavailable(f"append.lua answered {reply!r}")
+
+    def _remember(self, partition: str, entry: bytes) -> None:
+        found = _entry_id(entry)
+        if found > self.highest.get(partition, (0, 0)):
+            self.highest[partition] = found
+
+    async def facts(self, call: str) -> list[Fact]:
+        found = await self.ask("LRANGE", keys(call, "")[0], "0", "-1")
+        return [decode(data) for data in found]
+
+    async def length(self, call: str) -> int:
+        """How many facts the call has: cheap, for whoever waits for a change."""
+        return int(await self.ask("LLEN", keys(call, "")[0]))
+
+    async def payload(self, call: str) -> Mapping[str, bytes]:
+        found = await self.ask("HGETALL", keys(call, "")[3])
+        items = found.items() if isinstance(found, dict) else zip(found[::2], found[1::2], strict=True)
+        return {name.decode(): value for name, value in items}
+
+    async def touch(self, call: str, pointer: str, milliseconds: int) -> None:
+        await self.ask("PEXPIRE", pointer_key(call[:2], "key", pointer), str(milliseconds))
+
+    def now(self) -> int:
+        estimate = round((time.monotonic() + self._offset) * 1000)
+        self._last_now = max(self._last_now, estimate)
+        return self._last_now
+
+    # --- Timers ----------------------------------------------------------------------------------------------
+
+    async def due(self, limit: int) -> list[str]:
+        return [member.decode() for member in await self._ready("due", limit)]
+
+    async def rearm(self, call: str, milliseconds: int) -> None:
+        await self.ask("ZADD", keys(call, "")[2], "XX", str(self.now() + milliseconds), call)
+
+    async def forget(self, call: str) -> None:
+        await self.ask("ZREM", keys(call, "")[2], call)
+
+    async def outbox(self, limit: int) -> list[tuple[str, str]]:
+        found = [member.decode().partition(" ") for member in await self._ready("outbox", limit)]
+        return [(call, notice) for call, _, notice in found]
+
+    async def _ready(self, name: str, limit: int) -> list[bytes]:
+        now = str(self.now())
+        commands = [
+            ("ZRANGEBYSCORE", "{%02d}:%s" % (p, name), "-inf", now, "LIMIT", "0", str(limit))
+            for p in range(PARTITIONS)
+        ]
+        replies = await self.ask_all(*commands)
+        return [member for reply in replies for member in reply][:limit]
+
+    # --- Agents ----------------------------------------------------------------------------------------------
+
+    async def suspend(self, agent: str, by: str) -> None:
+        """From the moment this returns, no claim and no disclosure of this agent is written anywhere."""
+        await self.ask("SET", _suspended(agent), by)
+
+    async def readmit(self, agent: str) -> None:
+        await self.ask("DEL", _suspended(agent))
+
+    async def is_suspended(self, agent: str) -> bool:
+        return bool(await self.ask("EXISTS", _suspended(agent)))
+
+    # --- The server ------------------------------------------------------------------------------------------
+
+    async def deployment_key(self, fresh: bytes) -> bytes:
+        """The key of match digests, the same for every process and host; `fresh` becomes it if there is none."""
+        await self.ask("SET", DEPLOYMENT_KEY, fresh, "NX")
+        found: bytes = await self.ask("GET", DEPLOYMENT_KEY)
+        return found
+
+    async def learn_time(self) -> None:
+        self._learn_time(await self.ask("TIME"))
+
+    async def acknowledge_loss(self) -> None:
+        """An operator knows that acknowledged records are missing; every process may go on."""
+        await self.ask("SET", ACKNOWLEDGED, str(self.now()))
+        await self._ask_whether_acknowledged()
+
+    async def _ask_whether_acknowledged(self) -> None:
+        if time.monotonic() - self._looked >= 1.0:
+            self._looked = time.monotonic()
+            value = await self.ask("GET", ACKNOWLEDGED)
+            if value is not None and int(value) >= self._lost_at:
+                self.loss = ""
+                self.highest.clear()
+        if self.loss:
+            raise JournalUnavailable(self.loss)
+
+    async def ask(self, *command: Any) -> Reply:
+        """The reply to a command that may safely be repeated by its caller. Raises JournalUnavailable."""
+        try:
+            return await self.line.call(*command)
+        except (LineBroken, LineRefused) as error:
+            raise JournalUnavailable(str(error)) from error
+
+    async def ask_all(self, *commands: tuple[Any, ...]) -> list[Reply]:
+        try:
+            replies = await self.line.calls(*commands)
+        except LineBroken as error:
+            raise JournalUnavailable(str(error)) from error
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise JournalUnavailable(str(reply)) from reply
+        return replies
+
+    async def close(self) -> None:
+        await self.line.close()
+
+    def _learn_time(self, reply: list[bytes]) -> None:
+        seconds, microseconds = (int(part) for part in reply)
+        self._offset = seconds + microseconds / 1e6 - time.monotonic()
+
+
+async def _unconnected(_: Callable[..., Awaitable[Reply]]) -> None:
+    raise LineBroken("not open")
+
+
+def pointer_key(partition: str, kind: str, name: str) -> str:
+    return "{" + partition + "}:" + kind + ":" + name
+
+
+def _suspended(agent: str) -> str:
+    return "{%02d}:suspended:%s" % (partition_of(agent), agent)
+
+
+def _entry_id(entry: bytes) -> tuple[int, int]:
+    milliseconds, _, sequence = entry.partition(b"-")
+    return int(milliseconds), int(sequence)
+
+
+def _text(number: int | None) -> str:
+    return "" if number is None else str(number)
+
+
+def _command(append: Append) -> tuple[Any, ...]:
+    """EVALSHA with everything append.lua expects, in its order."""
+    upkeep = append.upkeep
+    partition = append.call[:2]
+    pointers = [pointer_key(partition, pointer.kind, pointer.name) for pointer in upkeep.pointers]
+    arguments: list[Any] = [
+        "EVALSHA", APPEND_SHA, str(6 + len(pointers)), *keys(append.call, append.agent), *pointers,
+        append.call, str(append.expected), append.token, "1" if append.guarded else "0",
+        _text(upkeep.due_in), _text(upkeep.expire_in), str(len(append.facts)), *map(encode, append.facts),
+    ]  # fmt: skip
+    payload = append.payload or {}
+    arguments.append(str(len(payload)))
+    for name, value in payload.items():
+        arguments += (name, value)
+    arguments.append(str(len(append.notices)))
+    for notice, delay in append.notices:
+        arguments += (notice, _text(delay))
+    for pointer in upkeep.pointers:
+        arguments += (pointer.mode, _text(pointer.ttl))
+    return tuple(arguments)

@@ -1,0 +1,90 @@
+"""All facts of a partition in one order: reading it, remembering how far a reader came, and who may do so.
+
+The stream is the record. Nothing here trims it: until it is sealed elsewhere there is no other copy.
+"""
+
+from dataclasses import dataclass
+
+from gateway.adapters.redis.journal import RedisJournal
+from gateway.core.call import PARTITIONS
+from gateway.core.codec import decode
+from gateway.core.facts import Fact
+
+LEASE = """
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    id: str
+    call: str
+    position: int
+    """How many facts the call had before this entry."""
+    facts: tuple[Fact, ...]
+
+
+@dataclass(slots=True)
+class RedisLedger:
+    journal: RedisJournal
+
+    async def read(self, partition: str, after: str, limit: int) -> list[LedgerEntry]:
+        """At most `limit` entries after the entry `after` (empty: from the beginning)."""
+        start = f"({after}" if after else "-"
+        found = await self.journal.ask("XRANGE", _ledger(partition), start, "+", "COUNT", str(limit))
+        return [_entry(item) for item in found]
+
+    async def cursor(self, partition: str, reader: str) -> str:
+        value = await self.journal.ask("GET", f"{{{partition}}}:cursor:{reader}")
+        return value.decode() if value else ""
+
+    async def move(self, partition: str, reader: str, to: str) -> None:
+        await self.journal.ask("SET", f"{{{partition}}}:cursor:{reader}", to)
+
+    async def ends(self) -> dict[str, str]:
+        """The last entry of every partition that has one."""
+        names = [f"{p:02d}" for p in range(PARTITIONS)]
+        replies = await self.journal.ask_all(*(("XREVRANGE", _ledger(n), "+", "-", "COUNT", "1") for n in names))
+        return {name: reply[0][0].decode() for name, reply in zip(names, replies, strict=True) if reply}
+
+    async def recent(self, limit: int) -> list[str]:
+        """Ids of the calls that something happened to last, newest first."""
+        names = [f"{p:02d}" for p in range(PARTITIONS)]
+        depth = str(limit * 4)  # a call has a few entries
+        replies = await self.journal.ask_all(*(("XREVRANGE", _ledger(n), "+", "-", "COUNT", depth) for n in names))
+        entries = sorted((_order(item[0]), _entry(item).call) for reply in replies for item in reply)
+        return list(dict.fromkeys(call for _, call in reversed(entries)))[:limit]
+
+    async def unsettled(self) -> list[str]:
+        """Ids of all calls that are not over: held, being sent, or in doubt."""
+        replies = await self.journal.ask_all(*(("ZRANGE", f"{{{p:02d}}}:due", "0", "-1") for p in range(PARTITIONS)))
+        return [member.decode() for reply in replies for member in reply]
+
+    async def lease(self, duty: str, holder: str, milliseconds: int) -> bool:
+        """True if `holder` may do `duty` until that much later: it had the lease already, or nobody had."""
+        reply = await self.journal.ask("EVAL", LEASE, "1", f"gateway:lease:{duty}", holder, str(milliseconds))
+        return bool(reply)
+
+
+def _ledger(partition: str) -> str:
+    return f"{{{partition}}}:ledger"
+
+
+def _order(entry: bytes) -> tuple[int, int]:
+    milliseconds, _, sequence = entry.partition(b"-")
+    return int(milliseconds), int(sequence)
+
+
+def _entry(item: list[object]) -> LedgerEntry:
+    entry, fields = item
+    assert isinstance(entry, bytes) and isinstance(fields, list)
+    found = dict(zip(fields[::2], fields[1::2], strict=True))
+    return LedgerEntry(
+        entry.decode(),
+        found[b"call"].decode(),
+        int(found[b"from"]),
+        tuple(decode(envelope) for envelope in found[b"facts"].split(b"\n")),
+    )

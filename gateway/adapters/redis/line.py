@@ -1,0 +1,230 @@
+"""One connection per process, through which every command of the process is pipelined.
+
+Commands that arrive while a batch is in flight leave together in the next one, so a busy process pays one system
+call for many appends and an idle one pays no delay. redis-py makes, authenticates and heals the connection (TCP,
+TLS, unix socket, Sentinel); this file only decides when to write and who gets which reply.
+
+It must never repeat a command by itself: whoever asked knows whether repeating is safe.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import hiredis
+from redis.asyncio import Redis, RedisCluster
+from redis.asyncio.connection import AbstractConnection, ConnectionPool
+from redis.asyncio.sentinel import Sentinel
+from redis.exceptions import RedisError
+
+from gateway.tasks import spawn
+
+REPLY_SECONDS = 5.0
+"""A server that says nothing for this long is treated as gone. fsync on a busy disk takes far less."""
+CONNECT_SECONDS = 2.0
+
+
+class LineBroken(Exception):
+    """The connection failed; whether the command was executed is unknown."""
+
+
+class LineRefused(Exception):
+    """The server answered with an error: the command did nothing. Carries its text."""
+
+
+Reply = Any
+Made = Callable[[], Awaitable[AbstractConnection]]
+OnConnect = Callable[[Callable[..., Awaitable[Reply]]], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Line:
+    """`call` may be used from any number of tasks of one event loop."""
+
+    make: Made
+    on_connect: OnConnect
+    """Run on every fresh connection before any command, such as loading scripts. If it raises, nobody gets through."""
+    _queue: list[tuple[bytes, asyncio.Future[Reply], int]] = field(default_factory=list)
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _connection: AbstractConnection | None = None
+    _pump: asyncio.Task[None] | None = None
+
+    async def call(self, *command: Any) -> Reply:
+        """The reply to one command. Raises LineBroken or LineRefused."""
+        return await self._enqueue(hiredis.pack_command(command), 1)
+
+    async def calls(self, *commands: tuple[Any, ...]) -> list[Reply]:
+        """The replies to commands that travel together, one after another; an error reply is an item, not raised."""
+        packed = b"".join(hiredis.pack_command(command) for command in commands)
+        replies: list[Reply] = await self._enqueue(packed, len(commands))
+        return replies
+
+    def _enqueue(self, packed: bytes, replies: int) -> asyncio.Future[Reply]:
+        if self._pump is None or self._pump.done():
+            self._pump = spawn(self._run(), "redis line")
+        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._queue.append((packed, future, replies))
+        self._wake.set()
+        return future
+
+    async def close(self) -> None:
+        if self._pump is not None:
+            self._pump.cancel()
+        if self._connection is not None:
+            await self._connection.disconnect()
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            batch, self._queue = self._queue, []
+            try:
+                await self._exchange(batch)
+            except (RedisError, OSError, EOFError, TimeoutError, LineBroken, LineRefused) as error:
+                await self._break(batch, error)
+            except asyncio.CancelledError:
+                await self._break([*batch, *self._queue], LineBroken("closing"))
+                raise
+
+    async def _exchange(self, batch: list[tuple[bytes, asyncio.Future[Reply], int]]) -> None:
+        connection = self._connection or await self._connect()
+        await connection.send_packed_command([packed for packed, _, _ in batch], check_health=False)
+        for _, future, replies in batch:
+            if replies == 1:
+                reply = await _read(connection)
+                if not future.done():
+                    _settle(future, reply)
+            else:
+                several = [await _read(connection) for _ in range(replies)]
+                if not future.done():
+                    future.set_result(several)
+
+    async def _connect(self) -> AbstractConnection:
+        connection = await self.make()
+        await connection.connect()  # type: ignore[no-untyped-call]
+
+        async def ask(*command: Any) -> Reply:
+            await connection.send_packed_command([hiredis.pack_command(command)], check_health=False)
+            reply = await _read(connection)
+            if isinstance(reply, Exception):
+                raise LineRefused(str(reply))
+            return reply
+
+        try:
+            await self.on_connect(ask)
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        self._connection = connection
+        return connection
+
+    async def _break(self, batch: list[tuple[bytes, asyncio.Future[Reply], int]], error: Exception) -> None:
+        connection, self._connection = self._connection, None
+        for _, future, _ in batch:
+            if not future.done():
+                future.set_exception(LineBroken(f"{type(error).__name__}: {error}"))
+        if connection is not None:
+            await connection.disconnect(nowait=True)
+
+
+async def _read(connection: AbstractConnection) -> Reply:
+    try:
+        return await connection.read_response(timeout=REPLY_SECONDS, disconnect_on_error=False)
+    except RedisError as error:
+        if _is_reply(error):
+            return error
+        raise
+
+
+def _is_reply(error: RedisError) -> bool:
+    """redis-py raises error replies and broken connections alike; only the former leave the connection usable."""
+    from redis.exceptions import ConnectionError as Broken
+    from redis.exceptions import ResponseError
+    from redis.exceptions import TimeoutError as TooSlow
+
+    return isinstance(error, ResponseError) or not isinstance(error, Broken | TooSlow)
+
+
+def _settle(future: asyncio.Future[Reply], reply: Reply) -> None:
+    if isinstance(reply, Exception):
+        future.set_exception(LineRefused(str(reply)))
+    else:
+        future.set_result(reply)
+
+
+def maker(url: str) -> Made:
+    """How to make connections to `url`: redis://, rediss://, unix://, or redis+sentinel://host:port,.../service."""
+    options: dict[str, Any] = {
+        "protocol": 3,
+        "socket_timeout": REPLY_SECONDS,
+        "socket_connect_timeout": CONNECT_SECONDS,
+        "decode_responses": False,
+    }
+    if url.startswith("redis+sentinel://"):
+        return _sentinel_maker(url, options)
+    pool: ConnectionPool = Redis.from_url(url, **options).connection_pool
+
+    async def make() -> AbstractConnection:
+        connection: AbstractConnection = pool.make_connection()  # type: ignore[no-untyped-call]
+        return connection
+
+    return make
+
+
+def _sentinel_maker(url: str, options: dict[str, Any]) -> Made:
+    parts = urlsplit(url)
+    places = [place.rpartition(":") for place in parts.netloc.rpartition("@")[2].split(",")]
+    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    addresses = [(host, int(port)) for host, _, port in places]
+    sentinel = Sentinel(addresses, socket_timeout=CONNECT_SECONDS)  # type: ignore[no-untyped-call]
+    pool = sentinel.master_for(
+        parts.path.strip("/"),
+        username=parts.username,
+        password=parts.password,
+        db=int(query.get("db", 0)),
+        **options,
+    ).connection_pool
+
+    async def make() -> AbstractConnection:
+        connection: AbstractConnection = pool.make_connection()
+        return connection
+
+    return make
+
+
+@dataclass(slots=True)
+class ClusterLine:
+    """The same for a Cluster: redis-py routes each command by its keys, which share one hash tag."""
+
+    url: str
+    scripts: tuple[str, ...] = ()
+    _client: RedisCluster | None = None
+
+    async def call(self, *command: Any) -> Reply:
+        try:
+            if self._client is None:
+                client = RedisCluster.from_url(self.url.replace("redis+cluster://", "redis://"), protocol=3)
+                await client.initialize()
+                self._client = client
+            return await self._client.execute_command(*command)
+        except RedisError as error:
+            if _is_reply(error):
+                raise LineRefused(str(error)) from error
+            raise LineBroken(f"{type(error).__name__}: {error}") from error
+        except (OSError, EOFError, TimeoutError) as error:
+            raise LineBroken(f"{type(error).__name__}: {error}") from error
+
+    async def calls(self, *commands: tuple[Any, ...]) -> list[Reply]:
+        replies: list[Reply] = []
+        for command in commands:
+            try:
+                replies.append(await self.call(*command))
+            except LineRefused as error:  # noqa: PERF203 - an error reply is an item
+                replies.append(error)
+        return replies
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.aclose()

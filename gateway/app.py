@@ -1,0 +1,268 @@
+"""The composition root: settings and a duty in, a running worker or steward out. The only file that imports all.
+
+Nothing is decided here. Both kinds of process hold the same engine, so either can drive any call; they differ in the
+port they serve and in who looks after due times.
+"""
+
+import asyncio
+import logging
+import os
+import secrets as random
+import signal
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from redis.asyncio import Redis, RedisCluster
+
+from gateway.adapters import durability
+from gateway.adapters.addresses import Addresses
+from gateway.adapters.announcer import Announcer
+from gateway.adapters.otlp.collector import configured
+from gateway.adapters.otlp.exporter import TraceExporter
+from gateway.adapters.redis.journal import RedisJournal
+from gateway.adapters.redis.ledger import RedisLedger
+from gateway.adapters.secrets import Secrets
+from gateway.adapters.upstream import PyreqwestUpstream
+from gateway.adapters.webhook_sender import WebhookSender
+from gateway.config.mistakes import Mistakes
+from gateway.config.references import missing_secrets
+from gateway.decisions import Decisions
+from gateway.doors.agents import AgentsDoor, Rate
+from gateway.doors.control import ControlPlane
+from gateway.doors.protocol import StrictProtocol
+from gateway.duty import Duty
+from gateway.engine import Engine
+from gateway.generations import Generations
+from gateway.listening import shown
+from gateway.ports import JournalUnavailable
+from gateway.sending import Limits
+from gateway.settings import Settings
+from gateway.steward import Steward
+from gateway.supervisor import CONFIGURATION_MISTAKE
+from gateway.tasks import spawn
+from gateway.wire.webhook import sign
+
+KEEP_ALIVE_SECONDS = 75
+"""Longer than the usual 60 s of load balancers, so that they close idle connections and not we."""
+EXPORT_LEASE_MS = 10_000
+"""How long one steward alone exports; another host's takes over after that."""
+JOURNAL_SECONDS = 30.0
+"""How long a starting process waits for the journal before it gives up with a sentence."""
+
+log = logging.getLogger("gateway")
+
+
+@dataclass(slots=True)
+class Parts:
+    """What every process is made of."""
+
+    settings: Settings
+    generations: Generations
+    journal: RedisJournal
+    secrets: Secrets
+    upstream: PyreqwestUpstream
+    engine: Engine
+    redis_url: str
+
+
+async def assemble(duty: Duty, settings: Settings) -> Parts:
+    """Make the parts and connect them. Raises Mistakes or JournalUnavailable."""
+    document = duty.document
+    generations = Generations.open(Path(str(document["routes"])), Path(str(document["policies"])))
+    journal = RedisJournal.open(duty.redis_url, replicas=settings.redis_replicas)
+    await _reach(journal)
+    secrets = Secrets()
+    upstream = PyreqwestUpstream(read_secret=secrets.read, addresses=Addresses(), ca_file=settings.ca_file)
+    limits = Limits(
+        body=settings.body_limit, held_body=settings.held_body_limit, kept_answer=settings.kept_answer_limit
+    )
+    engine = Engine(
+        journal=journal,
+        upstream=upstream,
+        generation=generations.serving,
+        limits=limits,
+        announce=Announcer().announce,
+    )
+    return Parts(settings, generations, journal, secrets, upstream, engine, duty.redis_url)
+
+
+async def _reach(journal: RedisJournal) -> None:
+    """Return when the journal answers: it may start at the same moment as we do."""
+    deadline = time.monotonic() + JOURNAL_SECONDS
+    while True:
+        try:
+            await journal.learn_time()
+            return
+        except JournalUnavailable:
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(0.1)
+
+
+async def work(duty: Duty, settings: Settings) -> None:
+    """One data-plane worker, until it is told to stop."""
+    parts = await assemble(duty, settings)
+    door = AgentsDoor(
+        engine=parts.engine,
+        decisions=Decisions(parts.engine),
+        serving=parts.generations.serving,
+        deployment_key=await parts.journal.deployment_key(random.token_bytes(32)),
+        body_limit=settings.body_limit,
+        rate=Rate(settings.rate_limit),
+    )
+    await _serve(duty, parts, door, [])
+
+
+async def steward(duty: Duty, settings: Settings) -> None:
+    """The control plane, due times, notices and the export of traces, until it is told to stop."""
+    parts = await assemble(duty, settings)
+    ledger = RedisLedger(parts.journal)
+    holder = random.token_hex(8)
+
+    async def lease(name: str, milliseconds: int) -> bool:
+        return await ledger.lease(name, holder, milliseconds)
+
+    with_tls = bool(parts.generations.current.routes.listen.certificate)
+    control_url = settings.control_url or f"{'https' if with_tls else 'http'}://{_address(duty)}"
+    looking = Steward(parts.engine, parts.journal, WebhookSender(sign), parts.secrets, control_url, lease)
+    exporter = TraceExporter(ledger, parts.journal.facts, origin=_origin(parts.generations)) if configured() else None
+    plane = ControlPlane(
+        decisions=Decisions(parts.engine),
+        journal=parts.journal,
+        ledger=ledger,
+        secrets=parts.secrets,
+        readiness=_readiness(parts, exporter),
+        measures=_measures(parts, ledger, exporter),
+    )
+    duties: list[Coroutine[Any, Any, None]] = [looking.run()]
+    if exporter is not None:
+        duties.append(_export(exporter, lease))
+    await _serve(duty, parts, plane.app(), duties)
+
+
+async def _serve(duty: Duty, parts: Parts, app: Any, duties: list[Coroutine[Any, Any, None]]) -> None:
+    listen = parts.generations.current.routes.listen
+    config = uvicorn.Config(
+        app,
+        http=StrictProtocol,
+        ws="none",
+        loop="none",
+        lifespan="off",
+        proxy_headers=False,
+        server_header=False,
+        access_log=False,
+        log_config=None,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=int(parts.settings.shutdown_grace),
+        ssl_certfile=listen.certificate or None,
+        ssl_keyfile=listen.private_key or None,
+    )
+    server = uvicorn.Server(config)
+    spawn(parts.generations.watch(), "watch the configuration")
+    spawn(_end_with_the_supervisor(duty, server), "end with the supervisor")
+    spawn(_tell_when_ready(duty, server), "tell when ready")
+    for coroutine in duties:
+        spawn(coroutine, "a duty of the steward")
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, lambda: spawn(parts.generations.reload(), "reload"))
+    await server.serve(sockets=duty.sockets())
+    await parts.upstream.close()
+    await parts.journal.close()
+
+
+async def _tell_when_ready(duty: Duty, server: uvicorn.Server) -> None:
+    while not server.started:
+        await asyncio.sleep(0.01)
+    duty.ready()
+
+
+async def _end_with_the_supervisor(duty: Duty, server: uvicorn.Server) -> None:
+    await duty.orphaned()
+    server.should_exit = True
+
+
+async def _export(exporter: TraceExporter, lease: Callable[[str, int], Coroutine[Any, Any, bool]]) -> None:
+    """Publish the ledger, one steward at a time; what fails is tried again."""
+    while True:
+        try:
+            sent = await exporter.step() if await lease("export", EXPORT_LEASE_MS) else 0
+        except JournalUnavailable as error:
+            log.warning("traces are not exported while the journal is away: %s", error)
+            sent = 0
+        await asyncio.sleep(0.0 if sent else 0.25)
+
+
+def _readiness(parts: Parts, exporter: TraceExporter | None) -> Callable[[], Coroutine[Any, Any, list[str]]]:
+    client: Redis | RedisCluster = (
+        RedisCluster.from_url(parts.redis_url.replace("redis+cluster://", "redis://"))
+        if parts.redis_url.startswith("redis+cluster://")
+        else Redis.from_url(parts.redis_url, decode_responses=True)
+    )
+    settings = parts.settings
+
+    async def readiness() -> list[str]:
+        found = list(parts.generations.mistakes)
+        found += await durability.examine(client, settings.redis_replicas, settings.redis_durability)
+        if parts.journal.loss:
+            found.append(parts.journal.loss)
+        found += [str(item) for item in missing_secrets(parts.generations.current.routes, os.environ)]
+        if exporter is not None and exporter.problem:
+            log.warning("traces: %s", exporter.problem)
+        return found
+
+    return readiness
+
+
+def _measures(
+    parts: Parts, ledger: RedisLedger, exporter: TraceExporter | None
+) -> Callable[[], Coroutine[Any, Any, dict[str, float]]]:
+    async def measures() -> dict[str, float]:
+        found = {
+            "gateway_calls_unsettled": float(len(await ledger.unsettled())),
+            "gateway_configuration_mistakes": float(len(parts.generations.mistakes)),
+        }
+        if exporter is not None:
+            found["gateway_export_lag_entries"] = float(exporter.lag_entries)
+        return found
+
+    return measures
+
+
+def _origin(generations: Generations) -> Callable[[str, str], str]:
+    def origin(generation: str, system: str) -> str:
+        current = generations.current
+        found = current.routes.systems.get(system)
+        return found.origin if found is not None and generation == current.digest else ""
+
+    return origin
+
+
+def _address(duty: Duty) -> str:
+    import socket  # noqa: PLC0415 - only to look at an inherited descriptor once
+
+    with socket.socket(fileno=os.dup(duty.listen[0])) as listener:
+        return shown(listener)
+
+
+def run(duty: Duty, settings: Settings) -> int:
+    """One child process, from its duty to its exit code."""
+    import uvloop  # noqa: PLC0415 - other commands do not need it
+
+    logging.basicConfig(
+        level=settings.log_level.upper(), stream=sys.stderr, format=f"%(levelname)s {duty.role} {duty.number}: %(message)s"
+    )
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        uvloop.run((work if duty.role == "worker" else steward)(duty, settings))
+    except Mistakes as mistakes:
+        print(mistakes, file=sys.stderr)  # noqa: T201 - a command talking to its user
+        return CONFIGURATION_MISTAKE
+    except JournalUnavailable as error:
+        print(f"The journal cannot be reached: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    return 0

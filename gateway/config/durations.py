@@ -1,0 +1,27 @@
+"""Durations as people write them: `250ms`, `30s`, `15m`, `1h`, `7d`. A number without a unit is never guessed."""
+
+import re
+
+SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+LONGEST = 3650 * SECONDS["d"]
+"""Ten years: longer than anything here can mean, and far from overflowing milliseconds in Redis."""
+FORM = re.compile(r"([0-9]{1,12})(ms|s|m|h|d)")
+
+
+def seconds(value: object) -> float:
+    """The duration in seconds, zero included. ValueError says what was expected."""
+    form = FORM.fullmatch(value) if isinstance(value, str) else None
+    if form is None:
+        raise ValueError("must be a duration: a whole number and a unit, such as 250ms, 30s, 15m, 1h or 7d")
+    length = int(form[1]) * SECONDS[form[2]]
+    if length > LONGEST:
+        raise ValueError("must be at most 3650d (ten years)")
+    return length
+
+
+def positive_seconds(value: object) -> float:
+    """The same, but not zero."""
+    length = seconds(value)
+    if not length:
+        raise ValueError("must be longer than zero")
+    return length

@@ -1,0 +1,146 @@
+"""People, agents and approval groups: who they are, who answers for whom, and whether every group is manned.
+
+A held call always has somebody who will hear of it and who may vote (promises 10 and 11), so a group without a
+notice, with fewer approvers than its quorum, or in which too few may vote for some agent, stops the start.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gateway.config.models import AgentModel, GroupModel, HashModel, PersonModel, WebhookModel
+from gateway.config.reading import PARTY_NAME, Definition, Reading
+from gateway.config.sentences import nearest
+from gateway.config.yaml_lines import Node, Path, items
+from gateway.core.routes import Agent, Group, Person, Routes, Webhook
+
+SILENT = "group `{name}` has no `notify`: nobody would hear of it; add a webhook"
+ONE_VOUCHES = (
+    "one callback secret can assert every vote, so a quorum of {quorum} proves nothing; say `trusted: true` if that "
+    "system may be trusted to name each voter, or remove `callback_secret`"
+)
+
+
+@dataclass(slots=True)
+class Parties:
+    people: dict[str, Person] = field(default_factory=dict)
+    agents: dict[str, Agent] = field(default_factory=dict)
+    groups: dict[str, Group] = field(default_factory=dict)
+    named: frozenset[str] = frozenset()
+    """Every person there is a definition of, also if it has mistakes."""
+
+
+def parties(sections: Mapping[str, Node], reading: Reading) -> Parties:
+    """Everybody the file defines. What is wrong is noted and left out."""
+    found = Parties(named=frozenset(name for name, _ in items(sections.get("people"))))
+    holders: dict[str, str] = {}
+    for definition in reading.definitions(sections.get("people"), "person", PARTY_NAME):
+        _tokens(definition, "tokens", holders, reading)
+        if person := reading.validated(PersonModel, definition):
+            found.people[definition.name] = Person(
+                name=definition.name,
+                email=person.email,
+                roles=frozenset(person.roles),
+                tokens=_digests(person.tokens),
+            )
+    for definition in reading.definitions(sections.get("agents"), "agent", PARTY_NAME):
+        _tokens(definition, "keys", holders, reading)
+        if (agent := reading.validated(AgentModel, definition)) and reading.findings(
+            definition, known_person(agent.owner, found.named, "owner")
+        ):
+            found.agents[definition.name] = Agent(
+                name=definition.name, owner=agent.owner, teams=tuple(agent.teams), keys=_digests(agent.keys)
+            )
+    for definition in reading.definitions(sections.get("approvals"), "group", PARTY_NAME):
+        model = reading.validated(GroupModel, definition)
+        if model and reading.findings(definition, _group_findings(definition.name, model, found)):
+            group = _group(definition.name, model)
+            found.groups[group.name] = group
+            for sentence in _unmanned(group, found.agents.values()):
+                reading.note(definition.place, sentence)
+    return found
+
+
+def _digests(entries: Sequence[HashModel]) -> tuple[str, ...]:
+    return tuple(entry.sha256 for entry in entries)
+
+
+def _tokens(definition: Definition, where: str, holders: dict[str, str], reading: Reading) -> None:
+    """Note a key that somebody (else) holds already: it would name two callers."""
+    if not isinstance(definition.node.value, dict) or where not in definition.node.value:
+        return
+    entries = definition.node.value[where].plain()
+    for position, entry in enumerate(entries if isinstance(entries, list) else ()):
+        digest = entry.get("sha256") if isinstance(entry, dict) else None
+        if not isinstance(digest, str):
+            continue
+        place = definition.at(where, position, "sha256")
+        if holder := holders.get(digest.lower()):
+            reading.note(place, f"this key is already that of {holder}; make a new one for each caller")
+        else:
+            holders[digest.lower()] = f"{definition.title} ({place})"
+
+
+def known_person(name: str, people: frozenset[str], role: str) -> Iterator[tuple[Path, str]]:
+    if name not in people:
+        yield (role,), f"there is no person `{name}` under `people`; {nearest(name, people)}"
+
+
+def _group_findings(name: str, model: GroupModel, found: Parties) -> Iterator[tuple[Path, str]]:
+    for position, member in enumerate(model.members):
+        path = ("members", position)
+        if member not in found.named:
+            yield path, f"there is no person `{member}` under `people`; {nearest(member, found.named)}"
+        elif member in found.people and "approver" not in found.people[member].roles:
+            yield path, f"`{member}` is a member of `{name}` but has no role approver; add it under `people`"
+    if model.quorum > len(model.members):
+        count = len(model.members)
+        yield ("quorum",), f"`quorum` is {model.quorum}, but `{name}` has only {count} to vote; it could never be met"
+    if not model.notify:
+        yield (), SILENT.format(name=name)
+    urls = [webhook.webhook for webhook in model.notify]
+    for position, url in enumerate(urls):
+        if url in urls[:position]:
+            yield ("notify", position, "webhook"), "this webhook is already listed; nobody needs to hear twice"
+    if model.quorum > 1 and not model.trusted:
+        for position, webhook in enumerate(model.notify):
+            if webhook.callback_secret:
+                yield ("notify", position, "callback_secret"), ONE_VOUCHES.format(quorum=model.quorum)
+
+
+def _group(name: str, model: GroupModel) -> Group:
+    return Group(
+        name=name,
+        members=tuple(model.members),
+        quorum=model.quorum,
+        webhooks=tuple(_webhook(webhook) for webhook in model.notify),
+        expire_seconds=model.expire,
+        trusted=model.trusted,
+    )
+
+
+def _webhook(model: WebhookModel) -> Webhook:
+    callback = model.callback_secret
+    return Webhook(
+        url=model.webhook,
+        secret=model.secret.reference(),
+        callback_secret=callback.reference() if callback else None,
+    )
+
+
+def _unmanned(group: Group, agents: Iterable[Agent]) -> Iterator[str]:
+    """Nobody approves what they requested, and an agent requests in the name of its owner."""
+    for agent in agents:
+        eligible = [member for member in group.members if member != agent.owner]
+        if len(eligible) < group.quorum <= len(group.members):
+            may = "nobody" if not eligible else f"only {', '.join(eligible)}"
+            yield (
+                f"group `{group.name}` is unmanned for agent `{agent.name}`: {may} may vote (its owner `{agent.owner}` "
+                f"may not), and the quorum is {group.quorum}; add a member"
+            )
+
+
+def unmanned(routes: Routes) -> list[str]:
+    """Groups in which too few may vote for some agent, or of which nobody would hear. Empty for what loaded."""
+    sentences = [sentence for group in routes.groups.values() for sentence in _unmanned(group, routes.agents.values())]
+    silent = [SILENT.format(name=group.name) for group in routes.groups.values() if not group.webhooks]
+    return sentences + silent

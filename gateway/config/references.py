@@ -1,0 +1,101 @@
+"""What a valid configuration refers to and cannot hold: secrets, certificate files, and addresses others call.
+
+Asked by `gateway check` and at start. Secrets are looked at only to see that they are there; no value leaves this
+file, is kept, or is quoted. Give the functions the path of the routes to have each mistake on its line.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from gateway.config import addresses
+from gateway.config.mistakes import Mistake
+from gateway.config.reading import Reading
+from gateway.config.sources import Source, source
+from gateway.config.yaml_lines import Node, Place
+from gateway.core.routes import Credential, Routes, SecretReference
+
+CREDENTIAL_FIELDS = {
+    "bearer": ("bearer",),
+    "basic": ("basic", "password"),
+    "header": ("header", "value"),
+    "query": ("query", "value"),
+}
+Where = tuple[str | int, ...]
+
+
+def missing_secrets(routes: Routes, environ: Mapping[str, str], path: Path | None = None) -> list[Mistake]:
+    """Secrets and TLS files that are absent, empty or unreadable, one sentence each."""
+    lines = _Lines(path)
+    mistakes = []
+    for where, owner, reference in secrets(routes):
+        if why := _absent(reference, environ):
+            mistakes.append(lines.at(where).mistake(f"the {owner} is missing: {why}"))
+    for name, file in (("cert", routes.listen.certificate), ("key", routes.listen.private_key)):
+        if file and (why := _absent(SecretReference("file", file), environ)):
+            mistakes.append(lines.at(("listen", "tls", name)).mistake(f"TLS cannot be used: {why}"))
+    return sorted(mistakes)
+
+
+def secrets(routes: Routes) -> Iterator[tuple[Where, str, SecretReference]]:
+    """Every secret the routes refer to: where in the file, what it is, and its reference."""
+    for system in routes.systems.values():
+        if credential := system.credential:
+            yield _credential_path(system.name, credential), f"credential of system `{system.name}`", credential.secret
+    for group in routes.groups.values():
+        for position, webhook in enumerate(group.webhooks):
+            where = ("approvals", group.name, "notify", position)
+            yield (*where, "secret"), f"webhook secret of group `{group.name}`", webhook.secret
+            if webhook.callback_secret:
+                yield (*where, "callback_secret"), f"callback secret of group `{group.name}`", webhook.callback_secret
+
+
+def _credential_path(system: str, credential: Credential) -> Where:
+    return ("systems", system, "credential", *CREDENTIAL_FIELDS[credential.kind])
+
+
+def _absent(reference: SecretReference, environ: Mapping[str, str]) -> str:
+    """Why there is no such secret, with the cure; empty if there is one."""
+    if reference.kind == "env":
+        return "" if environ.get(reference.name, "").strip() else f"set the environment variable {reference.name}"
+    try:
+        content = Path(reference.name).read_bytes()
+    except OSError as error:
+        return f"the file {reference.name} cannot be read ({(error.strerror or 'unknown error').lower()})"
+    return "" if content.strip() else f"the file {reference.name} is empty"
+
+
+def callback_mistakes(routes: Routes, control_url: str, path: Path | None = None) -> list[Mistake]:
+    """Webhooks on other machines that are told to call back an address only this machine can reach.
+
+    `control_url` is GATEWAY_CONTROL_URL, or `http://` and the control listener.
+    """
+    try:
+        if not addresses.only_here(addresses.host_of(control_url)):
+            return []
+    except ValueError as error:
+        return [Mistake("GATEWAY_CONTROL_URL", 0, f"the address of the control plane {error}")]
+    lines = _Lines(path)
+    return sorted(
+        lines.at(("approvals", group.name, "notify", position, "webhook")).mistake(
+            f"the webhook of group `{group.name}` is on another machine, which cannot call back {control_url}; set "
+            "GATEWAY_CONTROL_URL to an address that it can reach"
+        )
+        for group in routes.groups.values()
+        for position, webhook in enumerate(group.webhooks)
+        if not addresses.only_here(addresses.host_of(webhook.url))
+    )
+
+
+class _Lines:
+    """Where things stand in the files; line 0 of the path if that cannot be said any more."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.whole = Place(str(path) if path else "routes.yaml", 0)
+        self.source = source(path, Reading({})) if path else Source()
+
+    def at(self, where: Where) -> Place:
+        section, *rest = where
+        if section == "listen":
+            return self.source.listen.at(*rest) if self.source.listen else self.whole
+        node: Node | None = self.source.sections.get(str(section))
+        return node.find(rest, self.whole) if node else self.whole

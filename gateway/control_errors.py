@@ -1,0 +1,92 @@
+"""What the control plane answers when it will not do what a person or an approver's system asked.
+
+    GatewayError
+    ├── PersonToken           401  no token, or one that nobody has
+    ├── BadSignature          401  the callback is not proven to come from the group's system
+    ├── AgentAtControlPlane   403  an agent's key; agents never come in here
+    ├── RoleMissing           403
+    ├── NotEligible           403  that person may not decide this call
+    ├── UnknownAgent          404
+    ├── NothingHere           404
+    ├── ApprovalStale         409  the question moved on; nothing was recorded
+    └── NotInDoubt            409  there is no doubt to settle, or not yet
+
+Same shape and same renderer as `gateway.errors`, another reader: an operator, often at night.
+"""
+
+from collections.abc import Sequence
+
+from gateway.errors.base import GatewayError, listed, shortened
+
+
+class PersonToken(GatewayError):
+    slug, status, title = "person-token", 401, "No valid token"
+
+    def __init__(self, *, presented: bool) -> None:
+        found = "That token belongs to nobody in routes.yaml." if presented else "This needs a person's token."
+        super().__init__(
+            f"{found} Send `Authorization: Bearer <token>`; make one with `gateway key new person NAME`.",
+            headers={"www-authenticate": 'Bearer realm="gateway control plane"'},
+        )
+
+
+class BadSignature(GatewayError):
+    slug, status, title = "bad-signature", 401, "The signature does not prove this decision"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"Nothing was recorded: {why}. Sign `<webhook-id>.<webhook-timestamp>.<body>` with the callback secret of "
+            "the approval group (Standard Webhooks, v1)."
+        )
+
+
+class AgentAtControlPlane(GatewayError):
+    slug, status, title = "agent-at-control-plane", 403, "Agents have no business here"
+
+    def __init__(self, agent: str) -> None:
+        super().__init__(f"This is the gateway key of the agent {agent!r}. The control plane is for people only.")
+
+
+class RoleMissing(GatewayError):
+    slug, status, title = "role-missing", 403, "That needs another role"
+
+    def __init__(self, person: str, roles: Sequence[str]) -> None:
+        super().__init__(f"{person!r} does not have the role {listed(roles, 'or')}; roles are given in routes.yaml.")
+
+
+class NotEligible(GatewayError):
+    slug, status, title = "not-eligible", 403, "That person may not decide this call"
+
+    def __init__(self, call: str, why: str) -> None:
+        super().__init__(f"Nothing was recorded: {why}.", call=call)
+
+
+class UnknownAgent(GatewayError):
+    slug, status, title = "unknown-agent", 404, "There is no such agent"
+
+    def __init__(self, agent: str) -> None:
+        super().__init__(f"There is no agent {shortened(agent, 60)!r} in routes.yaml.")
+
+
+class NothingHere(GatewayError):
+    slug, status, title = "nothing-here", 404, "There is nothing here"
+
+    def __init__(self, method: str, path: str) -> None:
+        super().__init__(
+            f"The control plane has no {shortened(method, 20)} {shortened(path, 100)}. It has /approvals, /calls, "
+            "/agents/{agent}/suspend, /livez, /readyz and /metrics; see docs/operations.md."
+        )
+
+
+class ApprovalStale(GatewayError):
+    slug, status, title = "approval-stale", 409, "The question has moved on"
+
+    def __init__(self, call: str, why: str) -> None:
+        super().__init__(f"Nothing was recorded: {why}. GET /approvals/{call} shows how it stands now.", call=call)
+
+
+class NotInDoubt(GatewayError):
+    slug, status, title = "not-in-doubt", 409, "There is no doubt to settle"
+
+    def __init__(self, call: str, why: str) -> None:
+        super().__init__(f"Nothing was recorded: {why}. GET /calls/{call} shows how it stands now.", call=call)

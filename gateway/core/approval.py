@@ -1,0 +1,100 @@
+"""Whose yes counts, for what, and which forbids the recorded votes meet today.
+
+Membership, quorum and separation of duties are checked when a vote is cast (`may_vote`) and again at every judging
+(`met`), with the routes of that moment, so a member who left in between no longer counts. A vote meets only the
+requirements that its notice named, under the fingerprint it named; one person counts once per call.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gateway.core.call import Call
+from gateway.core.facts import Approved
+from gateway.core.lifecycle import Record
+from gateway.core.routes import Agent, Group, Person, Routes
+from gateway.core.verdict import Requirement
+
+
+class Stale(Exception):
+    """The question is no longer open, or no longer the one that was shown. Nothing was recorded."""
+
+
+class NotEligible(Exception):
+    """That person may not decide this call. Nothing was recorded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What somebody says about a held call, before it is checked."""
+
+    approve: bool
+    by: str
+    group: str
+    fingerprint: str
+    via: str
+    message: str = ""
+    reason: str = ""
+
+
+def eligible(group: Group, person: str, call: Call, routes: Routes) -> bool:
+    """True if `person` may decide for `group` on `call`: a member and approver who did not request it."""
+    found = routes.people.get(person)
+    agent = routes.agents.get(call.agent)
+    if found is None or agent is None or "approver" not in found.roles or person not in group.members:
+        return False
+    return person not in (agent.owner, call.user)
+
+
+def may_vote(record: Record, decision: Decision, routes: Routes, *, now: int) -> tuple[Requirement, ...]:
+    """The requirements that this decision speaks to. Raises Stale or NotEligible with a sentence."""
+    judged = record.judged
+    if record.refusal is not None or record.claim is not None or record.answer is not None or judged is None:
+        raise Stale("this call is no longer waiting for a decision")
+    if record.expires_at is not None and now >= record.expires_at:
+        raise Stale("the time to decide on this call is over")
+    if judged.verdict.decision != "hold":
+        raise Stale("this call is no longer held")
+    if decision.fingerprint != judged.fingerprint or decision.fingerprint != record.asked_fingerprint:
+        raise Stale("this call has changed since it was shown; look at it again before deciding")
+    group = routes.groups.get(decision.group)
+    asked = tuple(item for item in record.asked if item.group == decision.group)
+    if group is None or not any(item in judged.verdict.requirements for item in asked):
+        raise Stale(f"this call does not wait for {decision.group!r}")
+    if not eligible(group, decision.by, record.call, routes):
+        raise NotEligible(_why_not(group, decision.by, record.call, routes.people))
+    if any(vote.by == decision.by and vote.fingerprint == decision.fingerprint for vote in record.votes):
+        raise NotEligible(f"{decision.by!r} has already decided on this call; one person counts once")
+    return asked
+
+
+def _why_not(group: Group, person: str, call: Call, people: Mapping[str, Person]) -> str:
+    if person not in people:
+        return f"{person!r} is not declared under `people` in routes.yaml"
+    if person not in group.members:
+        return f"{person!r} is not a member of {group.name!r}"
+    if "approver" not in people[person].roles:
+        return f"{person!r} does not have the role `approver`"
+    return f"{person!r} requested this call or owns {call.agent!r}; somebody else has to decide"
+
+
+def met(votes: tuple[Approved, ...], *, fingerprint: str, call: Call, routes: Routes) -> frozenset[Requirement]:
+    """The requirements that enough distinct, still eligible people approved, for exactly this fingerprint."""
+    counted: dict[str, Approved] = {}
+    for vote in votes:
+        if vote.fingerprint == fingerprint and vote.by not in counted:
+            counted[vote.by] = vote
+    supporters: dict[Requirement, int] = {}
+    for vote in counted.values():
+        group = routes.groups.get(vote.group)
+        if group is None or not eligible(group, vote.by, call, routes):
+            continue
+        for requirement in vote.requirements:
+            if requirement.group == vote.group:
+                supporters[requirement] = supporters.get(requirement, 0) + 1
+    return frozenset(item for item, count in supporters.items() if count >= routes.groups[item.group].quorum)
+
+
+def unmanned(group: Group, agent: Agent, routes: Routes) -> bool:
+    """True if too few people could ever lift a hold of `group` for `agent`."""
+    able = [name for name in group.members if name in routes.people and name != agent.owner]
+    return sum("approver" in routes.people[name].roles for name in able) < group.quorum

@@ -1,0 +1,146 @@
+"""One intended use of a tool by an agent: its identity, and the two digests that bind people and retries to it.
+
+The *fingerprint* is what an approver approves: change one byte of what would be sent, or where, or under which
+credential, and it differs. The *match digest* is what makes two requests the same intent, whatever key they carry.
+Neither contains the key or the call id (design section 2). This file must never read a clock or draw a random
+number: ids and salts are arguments.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+FORMAT = b"gateway-1"
+"""First part of every digest, so that a future format can never collide with this one."""
+PARTITIONS = 64
+"""For ever: the partition is part of every id and of every key in Redis (design section 10)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What would be sent to the system, exactly, before the credential is added.
+
+    It was cleaned once at the door: agent credentials, hop-by-hop fields and known noise are gone. It is stored
+    beside a call's facts and is all that a later process needs in order to judge and send the call.
+    """
+
+    system: str
+    method: str
+    target: str
+    """Raw path below the system's root, with `?query` if there is one, byte for byte (ASCII)."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """Lower-case names. Values are latin-1 text, as they came."""
+    body: bytes = b""
+
+    def header(self, name: str) -> str:
+        return next((value for found, value in self.headers if found == name), "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """Everything that is decided about a call when it is admitted. Carries digests, never arguments."""
+
+    id: str
+    """Partition (two digits), then random."""
+    agent: str
+    user: str | None = None
+    run: str | None = None
+    system: str
+    tool: str
+    effect: str
+    method: str
+    resource: str
+    """`Charge/ch_1`, for people; empty if the system itself."""
+    fingerprint: str
+    match: str
+    key: str
+    """Name of the key pointer: a digest over agent, user, tool and key. Empty if the tool does not dedupe."""
+    key_given: bool
+    """The agent sent a key; otherwise the pointer is derived from the match digest."""
+    repeatable: bool
+    lease_ms: int
+    """How long a claim lasts: longer than the system's timeout."""
+    keeps_ms: int
+    """How long the system keeps keys, if repeatable."""
+    keep_ms: int
+    """How long the key pointer lasts after the call ended."""
+    not_acted: tuple[int, ...] = ()
+    doubtful: tuple[int, ...] = ()
+    source_ip: str = ""
+    traceparent: str = ""
+    reason: str = ""
+    """The agent's own why (`Gateway-Reason`). Shown to people as the agent's words; never to policies."""
+
+    @property
+    def partition(self) -> int:
+        return int(self.id[:2])
+
+    @property
+    def acts(self) -> bool:
+        return self.effect != "read"
+
+
+def partition_of(agent: str) -> int:
+    """The partition of all calls of an agent, for ever."""
+    return hashlib.sha256(agent.encode()).digest()[0] % PARTITIONS
+
+
+def call_id(agent: str, random: str) -> str:
+    """`random` must be unguessable and unique: at least 80 bits, hex."""
+    return f"{partition_of(agent):02d}{random}"
+
+
+def joined(parts: Iterable[bytes]) -> bytes:
+    """Parts with their lengths before them, so that no two lists of parts give the same bytes."""
+    return b"".join(len(part).to_bytes(8, "big") + part for part in parts)
+
+
+def fingerprint(
+    *,
+    salt: bytes,
+    agent: str,
+    user: str | None,
+    origin: str,
+    credential: str,
+    tool: str,
+    request: Request,
+    declared_headers: Iterable[tuple[str, str]],
+) -> str:
+    """SHA-256, hex, over everything an approver's yes is bound to."""
+    headers = joined(f"{name}: {value}".encode("utf-8", "surrogateescape") for name, value in declared_headers)
+    parts = (
+        FORMAT, salt, agent.encode(), (user or "").encode(), request.system.encode(), origin.encode(),
+        credential.encode(), tool.encode(), request.method.encode(), request.target.encode(), headers,
+        request.header("content-type").encode(), request.body,
+    )  # fmt: skip
+    return hashlib.sha256(joined(parts)).hexdigest()
+
+
+def match_digest(
+    *,
+    key: bytes,
+    agent: str,
+    user: str | None,
+    run: str | None,
+    tool: str,
+    request: Request,
+    declared_headers: Iterable[tuple[str, str]],
+    comparable_body: bytes,
+) -> str:
+    """HMAC-SHA-256 under the deployment's key, hex: equal for two requests that mean the same.
+
+    `comparable_body`: JSON per RFC 8785, multipart as its parts without the boundary, anything else as bytes.
+    """
+    headers = joined(f"{name}: {value}".encode("utf-8", "surrogateescape") for name, value in declared_headers)
+    parts = (
+        FORMAT, agent.encode(), (user or "").encode(), (run or "").encode(), tool.encode(),
+        request.method.encode(), request.target.encode(), headers, comparable_body,
+    )  # fmt: skip
+    return hmac.digest(key, joined(parts), "sha256").hex()
+
+
+def key_pointer(*, agent: str, user: str | None, tool: str, key: str) -> str:
+    """Name of the pointer from an idempotency key to its call: scoped, so agents cannot meet."""
+    parts = (FORMAT, agent.encode(), (user or "").encode(), tool.encode(), key.encode())
+    return hashlib.sha256(joined(parts)).hexdigest()[:40]

@@ -1,0 +1,214 @@
+"""What has happened to a call. Past tense; written once, never changed; old ones must decode for ever.
+
+Facts carry digests, never payload: the bytes of a request or an answer live beside them under their own key,
+written by the same append. `at` is stamped by the journal with its own clock (milliseconds since the epoch), so
+it is not part of what a writer encodes. Every duration is in milliseconds and counts from the fact's `at`.
+
+Add a fact only with the feature that uses it, a field only with a default, and a line to tests/core/golden/.
+"""
+
+from dataclasses import dataclass
+
+from gateway.core.call import Call
+from gateway.core.verdict import Requirement, Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """The call began to exist."""
+
+    call: Call
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attached:
+    """Another request turned out to be this call; its key now leads here."""
+
+    key: str
+    keep: int
+    """Milliseconds that the key lasts after the call ended."""
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """The policies of one generation answered."""
+
+    verdict: Verdict
+    generation: str
+    """Digest of routes, schema and policies."""
+    fingerprint: str
+    """What was judged, recomputed from today's routes. Votes for another fingerprint are void."""
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """A message that somebody has to get, and is retried until they did."""
+
+    id: str
+    """Unique, constant over retries: the `webhook-id`."""
+    group: str
+    channel: int
+    """Index into the group's `notify`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The question is durable; the steward may now deliver its notices."""
+
+    fingerprint: str
+    requirements: tuple[Requirement, ...]
+    notices: tuple[Notice, ...]
+    expire: int
+    """Milliseconds until nobody may approve any more. Only the first Asked of a call counts."""
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notified:
+    """A notice was accepted, given up or will be tried again."""
+
+    notice: str
+    attempt: int
+    status: int
+    """What the receiver answered; 0 if nothing did."""
+    done: bool
+    error: str = ""
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approved:
+    """A person said yes, to exactly this fingerprint and these requirements."""
+
+    by: str
+    group: str
+    fingerprint: str
+    requirements: tuple[Requirement, ...]
+    via: str
+    """How the vote was authenticated: `asserted by webhook of finance`, `token`."""
+    message: str = ""
+    """The `webhook-id` of the callback, so that a repeat changes nothing."""
+    reason: str = ""
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """A person said no. Final."""
+
+    by: str
+    group: str
+    fingerprint: str
+    via: str
+    message: str = ""
+    reason: str = ""
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expired:
+    """Nobody decided in time. Final."""
+
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdrawn:
+    """The agent took its question back. Final."""
+
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """One drive may send, once. Written, together with today's allow, before the first byte leaves."""
+
+    token: str
+    """The drive that wrote it; nobody else may send under it."""
+    fingerprint: str
+    """What it sends. A re-send must have the same: never under another credential or upstream."""
+    lease: int
+    """Milliseconds. Outlives the system's total timeout."""
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsent:
+    """Provably not one byte of the request reached the system."""
+
+    token: str
+    error: str
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """Sent, or perhaps sent, and nobody knows with what result."""
+
+    token: str
+    error: str
+    status: int = 0
+    """A status that came from between us and the system, or that a re-send got; it proves nothing."""
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """The system answered. Of a body that is streamed past, `Ended` tells the rest."""
+
+    token: str
+    """The claim's token; empty for a read, which needs no claim."""
+    status: int
+    length: int = -1
+    """Bytes of the body; -1: it streams."""
+    sha256: str = ""
+    kept: bool = False
+    """The answer's bytes are beside this fact, for replays."""
+    withheld: bool = False
+    """The injected credential appeared in the answer; the agent must never get it."""
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """A streamed body is over."""
+
+    length: int
+    sha256: str
+    whole: bool
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abandoned:
+    """The requester went away before it had the answer."""
+
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered:
+    """The outcome was handed to a requester that was still there."""
+
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """An operator found out what became of a call in doubt. Never re-sends anything."""
+
+    by: str
+    acted: bool
+    status: int = 0
+    """Of the answer that the operator supplied, if any."""
+    note: str = ""
+    at: int = 0
+
+
+Fact = (
+    Admitted | Attached | Judged | Asked | Notified | Approved | Rejected | Expired | Withdrawn | Claimed
+    | Unsent | Lost | Answered | Ended | Abandoned | Delivered | Resolved
+)  # fmt: skip

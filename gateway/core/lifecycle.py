@@ -1,0 +1,318 @@
+"""The life of one call. This file tells the whole story; nothing that affects the order of events lives elsewhere.
+
+    Admitted ─► Judged ─► Claimed ─► Answered            an effect
+                  │ ▲        │
+             hold ▼ │ vote   ├─► Unsent                   provably nothing happened
+                 Asked       └─► Lost                     nobody knows: in doubt, until settled
+
+A call is a list of facts. `after` folds one fact into a `Record`; `next_step` says what the record needs next.
+Neither does I/O, reads a clock or remembers anything, so there is no code for resuming a held call or recovering
+a crashed one: load the facts, ask `next_step`, carry on. docs/lifecycle.md is generated from this file.
+
+Rules of this file:
+ 1. An allow is good only in the append that uses it. `recall` forgets one that stands alone.
+ 2. Once a send may have acted, nothing is ever reported as a refusal or as unreachable.
+ 3. Only the drive that wrote a claim sends under it; everybody else waits until the claim is over, then says Lost.
+ 4. Nothing but a repeatable call is sent twice, and it only under the same fingerprint.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from gateway.core.call import Call
+from gateway.core.facts import (
+    Abandoned,
+    Admitted,
+    Answered,
+    Approved,
+    Asked,
+    Attached,
+    Claimed,
+    Delivered,
+    Ended,
+    Expired,
+    Fact,
+    Judged,
+    Lost,
+    Notice,
+    Notified,
+    Rejected,
+    Resolved,
+    Unsent,
+    Withdrawn,
+)
+from gateway.core.verdict import Requirement
+
+MOST_SENDS = 3
+"""Of a repeatable call. A system that loses three in a row is down; more would only hide it."""
+BACKOFF_MS = (0, 500, 2000)
+"""Before each send: long enough for a restart behind a load balancer, short enough for a waiting agent."""
+GATEWAY_STATUSES = frozenset({408, 502, 503, 504, *range(520, 525)})
+"""Statuses that come from between us and the system: for an effect they prove nothing."""
+REFUSED_RESEND = frozenset({409, 429})
+"""To a re-send these may mean that the first one is still running."""
+
+Outcome = Answered | Judged | Rejected | Expired | Withdrawn | Unsent | Lost | Resolved
+"""The fact by which a call ended: answered; denied (Judged, Rejected, Expired, Withdrawn); unreachable (Unsent, or
+Lost for a read, which has no effect to be in doubt about); in doubt (Lost); settled by a person (Resolved)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """Everything the facts so far amount to."""
+
+    call: Call
+    version: int = 1
+    judged: Judged | None = None
+    asked: tuple[Requirement, ...] = ()
+    """What people were asked under `asked_fingerprint`."""
+    asked_fingerprint: str = ""
+    expires_at: int | None = None
+    """Fixed by the first Asked; no vote extends it."""
+    notices: tuple[Notice, ...] = ()
+    heard: tuple[Notified, ...] = ()
+    """What came of every attempt to deliver a notice."""
+    votes: tuple[Approved, ...] = ()
+    refusal: Rejected | Expired | Withdrawn | None = None
+    claim: Claimed | None = None
+    """The claim that is open: its send has no known result yet."""
+    first: Claimed | None = None
+    """The first claim ever: a re-send must equal it."""
+    latest: Claimed | None = None
+    """The last claim: nobody settles a doubt before it is over."""
+    tokens: tuple[str, ...] = ()
+    """Of all claims ever written."""
+    doubts: frozenset[str] = frozenset()
+    """Tokens of sends that may have acted."""
+    lost: Lost | None = None
+    unsent: Unsent | None = None
+    answer: Answered | None = None
+    ended: Ended | None = None
+    resolved: Resolved | None = None
+    abandoned: bool = False
+    delivered: bool = False
+    keys: tuple[tuple[str, int], ...] = ()
+    """Names of the key pointers that lead here, and how many milliseconds each lasts after the end."""
+
+
+# Steps. Imperative mood: what somebody with hands must do next.
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Ask today's policies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Put these questions to people."""
+
+    requirements: tuple[Requirement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Expire:
+    """Nobody decided in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Take the right to send once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Perform the effect, or fetch what a read asks for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forfeit:
+    """The drive that held the claim is gone, so what it did is unknown: write that down."""
+
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing can be done before this time, unless somebody else writes a fact."""
+
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The call is over, or open only for a person to settle."""
+
+    outcome: Outcome
+
+
+Step = Judge | Ask | Expire | Claim | Send | Forfeit | Wait | Finish
+
+
+def next_step(record: Record, *, now: int, me: str, today: str) -> Step:
+    """Say what `record` needs next. Read it downward: this is the whole gateway.
+
+    `now` is the journal's time, `me` the token of this drive, `today` the generation that serves now.
+    """
+    if record.answer is not None:
+        return Finish(record.answer)
+    if record.resolved is not None:
+        return Finish(record.resolved)
+    if record.claim is not None:
+        return _while_claimed(record.claim, now, me)
+    if record.doubts and record.lost is not None:
+        return _in_doubt(record, record.lost, now)
+    if record.unsent is not None:
+        return Finish(record.unsent)
+    if record.lost is not None:
+        return Finish(record.lost)
+    if record.refusal is not None:
+        return Finish(record.refusal)
+    if record.judged is None:
+        return Judge()
+    match record.judged.verdict.decision:
+        case "deny":
+            return Finish(record.judged)
+        case "hold":
+            return _while_held(record, record.judged, now, today)
+        case "allow":
+            return Claim() if record.call.acts else Send()
+        case _:
+            assert_never(record.judged.verdict.decision)
+
+
+def _while_claimed(claim: Claimed, now: int, me: str) -> Step:
+    if claim.token == me:
+        return Send()
+    over = claim.at + claim.lease
+    return Wait(over) if now < over else Forfeit(claim.token)
+
+
+def _in_doubt(record: Record, lost: Lost, now: int) -> Step:
+    """A send may have acted. Only a repeatable call may try again, and only as exactly the same call."""
+    first, judged = record.first, record.judged
+    if first is None or not record.call.repeatable or record.refusal is not None:
+        return Finish(lost)
+    sends = len(record.tokens)
+    if sends >= MOST_SENDS or now >= first.at + record.call.keeps_ms // 2:
+        return Finish(lost)
+    if now < lost.at + BACKOFF_MS[sends]:
+        return Wait(lost.at + BACKOFF_MS[sends])
+    if judged is None:
+        return Judge()
+    same = judged.fingerprint == first.fingerprint
+    return Claim() if judged.verdict.decision == "allow" and same else Finish(lost)
+
+
+def _while_held(record: Record, judged: Judged, now: int, today: str) -> Step:
+    if record.expires_at is not None and now >= record.expires_at:
+        return Expire()
+    if judged.generation != today:
+        return Judge()
+    asked = record.asked if record.asked_fingerprint == judged.fingerprint else ()
+    unasked = tuple(item for item in judged.verdict.requirements if item not in asked)
+    if unasked:
+        return Ask(unasked)
+    assert record.expires_at is not None, "asking fixes the time at which a hold ends"
+    return Wait(record.expires_at)
+
+
+def begin(fact: Admitted) -> Record:
+    """The record of a call about which only its admission is known."""
+    return Record(call=fact.call, keys=((fact.call.key, fact.call.keep_ms),) if fact.call.key else ())
+
+
+def after(record: Record, fact: Fact) -> Record:  # noqa: PLR0911 - one line per fact is the point
+    """Fold one more fact into `record`."""
+    record = replace(record, version=record.version + 1)
+    match fact:
+        case Attached(key=key, keep=keep):
+            known = any(name == key for name, _ in record.keys)
+            return record if known else replace(record, keys=(*record.keys, (key, keep)))
+        case Judged():
+            return replace(record, judged=fact)
+        case Asked():
+            return _after_asked(record, fact)
+        case Approved() if record.claim is None and record.refusal is None:
+            # An approval does not allow. It is one more thing that today's policies weigh.
+            return replace(record, votes=(*record.votes, fact), judged=None)
+        case Rejected() | Expired() | Withdrawn() if record.refusal is None:
+            return replace(record, refusal=fact)
+        case Claimed():
+            tokens = (*record.tokens, fact.token)
+            return replace(record, claim=fact, first=record.first or fact, latest=fact, tokens=tokens, unsent=None)
+        case Unsent() | Lost() | Answered():
+            return _after_sending(record, fact)
+        case Ended():
+            return replace(record, ended=fact)
+        case Abandoned():
+            return replace(record, abandoned=True, delivered=False)
+        case Delivered():
+            return replace(record, delivered=True)
+        case Resolved():
+            return replace(record, resolved=fact, doubts=frozenset(), claim=None)
+        case Notified():
+            return replace(record, heard=(*record.heard, fact))
+        case Approved() | Rejected() | Expired() | Withdrawn():
+            return record
+        case Admitted():
+            raise ValueError("a call is admitted once")
+        case _:
+            assert_never(fact)
+
+
+def _after_asked(record: Record, fact: Asked) -> Record:
+    asked = record.asked if record.asked_fingerprint == fact.fingerprint else ()
+    expires_at = fact.at + fact.expire if record.expires_at is None else record.expires_at
+    return replace(
+        record,
+        asked=(*asked, *fact.requirements),
+        asked_fingerprint=fact.fingerprint,
+        expires_at=expires_at,
+        notices=(*record.notices, *fact.notices),
+    )
+
+
+def _after_sending(record: Record, fact: Unsent | Lost | Answered) -> Record:
+    """What a send came to. Accepted in any state, for any claim ever written: a late truth is still the truth."""
+    if record.call.acts and fact.token not in record.tokens:
+        return record
+    claim = None if record.claim is not None and record.claim.token == fact.token else record.claim
+    match fact:
+        case Answered():
+            return replace(record, answer=fact, claim=None, doubts=frozenset(), judged=record.judged)
+        case Unsent():
+            doubts = record.doubts - {fact.token}
+            return replace(record, claim=claim, doubts=doubts, unsent=fact, judged=None)
+        case Lost():
+            doubts = record.doubts | {fact.token} if record.call.acts else record.doubts
+            return replace(record, claim=claim, doubts=doubts, lost=fact, judged=None)
+
+
+def recall(facts: Iterable[Fact]) -> Record:
+    """The record that these facts, oldest first, amount to for somebody who did not write them."""
+    iterator = iter(facts)
+    first = next(iterator)
+    if not isinstance(first, Admitted):
+        raise ValueError("the first fact of a call is its admission")
+    record = begin(first)
+    for fact in iterator:
+        record = after(record, fact)
+    return without_unused_allow(record)
+
+
+def without_unused_allow(record: Record) -> Record:
+    """Rule 1: an allow that nobody used in its own append is worth nothing to whoever reads it later."""
+    judged = record.judged
+    if judged is not None and judged.verdict.decision == "allow" and record.claim is None and record.answer is None:
+        return replace(record, judged=None)
+    return record
+
+
+def proves_nothing(call: Call, status: int, *, resent: bool) -> bool:
+    """True if an effect answered with `status` may or may not have happened."""
+    doubtful = status in GATEWAY_STATUSES or status in call.doubtful
+    # A system that refuses a re-send (429, 401) says nothing about the send before it.
+    refused = resent and (status in REFUSED_RESEND or status in call.not_acted)
+    return call.acts and (doubtful or refused)

@@ -1,0 +1,58 @@
+"""What an approver's system is told about a held call: the body of one notice, from the facts and today's admission.
+
+It must show what would really happen, whole: never a shortened copy of an argument, never a summary that a policy
+or the system would read differently.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.core.admit import Admission
+from gateway.core.facts import Judged, Notice
+from gateway.core.lifecycle import Record
+from gateway.core.routes import Routes
+from gateway.core.times import iso
+
+
+def requested(
+    record: Record, judged: Judged, admission: Admission, notice: Notice, routes: Routes, *, control_url: str, now: int
+) -> dict[str, Any]:
+    """The body of `approval.requested` (design section 9), as a JSON value."""
+    call = admission.call
+    agent = routes.agents[call.agent]
+    verdict = judged.verdict
+    of_group = [item.policy for item in verdict.requirements if item.group == notice.group]
+    reasons = dict(zip(verdict.policies, verdict.reasons, strict=False))
+    return {
+        "type": "approval.requested",
+        "timestamp": iso(now),
+        "data": {
+            "call": call.id,
+            "fingerprint": judged.fingerprint,
+            "callback": f"{control_url}/approvals/{call.id}/decision",
+            "approval": notice.group,
+            "summary": summary(admission),
+            "agent": call.agent,
+            "owner": agent.owner,
+            "user": call.user,
+            "run": call.run,
+            "why": call.reason,
+            "tool": call.tool,
+            "resource": call.resource,
+            "input": shown(admission),
+            "policies": [{"id": policy, "reason": reasons.get(policy, "")} for policy in of_group],
+            "expires_at": iso(record.expires_at or now),
+        },
+    }
+
+
+def shown(admission: Admission) -> Mapping[str, object]:
+    """Every argument, declared or not, as approvers see it."""
+    return {**admission.extra, **admission.question.input}
+
+
+def summary(admission: Admission) -> str:
+    """One line: who wants to do what with which arguments."""
+    arguments = ", ".join(f"{name}={value}" for name, value in shown(admission).items() if not isinstance(value, dict))
+    line = f"{admission.call.agent} wants to call {admission.call.tool}({arguments})"
+    return line if len(line) <= 300 else line[:297] + "..."  # the whole input stands beside it

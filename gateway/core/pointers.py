@@ -1,0 +1,107 @@
+"""Which keys must lead to a call, for how long, and when somebody must look at it again.
+
+What makes two requests one call are pointers, tested and set in the same step as the facts (design section 5).
+This file says, for any record, what they must be; adapters only make it so. It must never need to know which
+transition just happened: the record alone decides, so a crashed writer's successor arrives at the same pointers.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from gateway.core.facts import Answered, Expired, Judged, Lost, Rejected, Resolved, Unsent, Withdrawn
+from gateway.core.lifecycle import Finish, Outcome, Record, Wait, next_step
+
+REFUSED_MS = 3_600_000
+"""For an hour after a person or time said no, an identical request hears the same no instead of asking again."""
+OWED_MS = 24 * 3_600_000
+"""How long an answer that nobody has received yet attracts identical requests."""
+RECALL_MS = 48 * 3_600_000
+"""How long an ended call can be shown and replayed: longer than any key pointer that was not used again."""
+HANDOVER_MS = 1_000
+"""An approved call is driven on by the process that recorded the vote; after this, by the steward."""
+REMINDER_MS = 3_600_000
+"""A call in doubt stays on the steward's list; it looks, and says so in the log, once an hour."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """The desired state of one pointer."""
+
+    name: str
+    kind: Literal["key", "open"]
+    mode: Literal["take", "test", "hold", "free"]
+    """`take`: must be free or ours, then ours. `test`: must be free or ours, not changed.
+    `hold`: ours unless another call has it. `free`: no longer ours."""
+    ttl: int | None = None
+    """Milliseconds it lasts from now; None: until changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """Everything beside the facts that an append must bring about."""
+
+    pointers: tuple[Pointer, ...] = ()
+    due_in: int | None = None
+    """Milliseconds until somebody must look at this call; None: never again."""
+    expire_in: int | None = None
+    """Milliseconds after which facts and payload of this call may leave the call store (never the ledger)."""
+
+
+def upkeep(record: Record, *, now: int, today: str, fresh: bool) -> Upkeep:
+    """What must be true of everything around `record` once it is written. `fresh`: its first append."""
+    step = next_step(record, now=now, me="", today=today)
+    if isinstance(step, Finish):
+        in_doubt = isinstance(step.outcome, Lost) and record.call.acts
+        pointers = _pointers_of_the_ended(record, step.outcome)
+        # A first append that ends the call at once did nothing that a later request could be confused with.
+        kept = () if fresh else pointers
+        return Upkeep(kept, REMINDER_MS if in_doubt else None, None if in_doubt else RECALL_MS)
+    return Upkeep(_pointers_of_the_open(record, fresh=fresh), _due_in(record, step, now))
+
+
+def _due_in(record: Record, step: object, now: int) -> int:
+    if isinstance(step, Wait):
+        return max(0, step.until - now)
+    return HANDOVER_MS
+
+
+def _pointers_of_the_open(record: Record, *, fresh: bool) -> tuple[Pointer, ...]:
+    call = record.call
+    if not record.keys or not (call.acts or record.asked):
+        return ()
+    keys = tuple(Pointer(name, "key", "take" if fresh else "hold") for name, _ in record.keys)
+    attracts = bool(record.asked or record.doubts or record.abandoned)
+    if fresh:
+        return (*keys, Pointer(call.match, "open", "take" if attracts else "test"))
+    return (*keys, Pointer(call.match, "open", "hold")) if attracts else keys
+
+
+def _pointers_of_the_ended(record: Record, outcome: Outcome) -> tuple[Pointer, ...]:
+    call = record.call
+    if not record.keys or not (call.acts or record.asked):
+        return ()
+    keep_keys, open_ttl = _lifetimes(record, outcome)
+    return (
+        *(_ended("key", name, {"free": 0, "keep": keep, "for ever": None}[keep_keys]) for name, keep in record.keys),
+        _ended("open", call.match, open_ttl),
+    )
+
+
+def _ended(kind: Literal["key", "open"], name: str, ttl: int | None) -> Pointer:
+    return Pointer(name, kind, "free" if ttl == 0 else "hold", ttl)
+
+
+def _lifetimes(record: Record, outcome: Outcome) -> tuple[Literal["free", "keep", "for ever"], int | None]:
+    """What becomes of the key pointers, and how long the open pointer lasts: None for ever, 0 not at all."""
+    match outcome:
+        case Answered(status=status) if status in record.call.not_acted:
+            return "free", 0
+        case Answered() | Resolved(acted=True):
+            owed = record.asked or record.abandoned or record.lost
+            return "keep", OWED_MS if owed and not record.delivered else 0
+        case Lost() if record.call.acts:
+            return "for ever", None
+        case Rejected() | Expired():
+            return "keep", REFUSED_MS
+        case Judged() | Withdrawn() | Unsent() | Lost() | Resolved():
+            return "free", 0

@@ -1,0 +1,123 @@
+"""A call as a person reads it: its state in one word, and every fact as one line.
+
+Pure words over facts. It must never need the payload, so that a timeline can be shown to whoever may know that a
+call happened but not what was in it.
+"""
+
+from typing import assert_never
+
+from gateway.core.facts import (
+    Abandoned,
+    Admitted,
+    Answered,
+    Approved,
+    Asked,
+    Attached,
+    Claimed,
+    Delivered,
+    Ended,
+    Expired,
+    Fact,
+    Judged,
+    Lost,
+    Notified,
+    Rejected,
+    Resolved,
+    Unsent,
+    Withdrawn,
+)
+from gateway.core.lifecycle import Finish, Outcome, Record, next_step
+from gateway.core.times import iso, span
+
+
+def state(record: Record) -> str:
+    """`answered`, `denied`, `unreachable`, `in doubt`, `settled`, `held`, `executing` or `judging`."""
+    step = next_step(record, now=0, me="", today=record.judged.generation if record.judged else "")
+    if isinstance(step, Finish):
+        return outcome_name(record, step.outcome)
+    if record.claim is not None:
+        return "executing"
+    if record.doubts:
+        return "in doubt"
+    return "held" if record.judged is not None and record.judged.verdict.decision == "hold" else "judging"
+
+
+def outcome_name(record: Record, outcome: Outcome) -> str:
+    match outcome:
+        case Answered():
+            return "answered"
+        case Judged() | Rejected() | Expired() | Withdrawn():
+            return "denied"
+        case Unsent():
+            return "unreachable"
+        case Lost():
+            return "in doubt" if record.call.acts else "unreachable"
+        case Resolved():
+            return "settled"
+
+
+def line(fact: Fact) -> str:  # noqa: C901, PLR0911, PLR0912 - one sentence per fact
+    """What happened, in one sentence."""
+    match fact:
+        case Admitted(call=call):
+            on = f" on {call.resource}" if call.resource else ""
+            run = f" in run {call.run}" if call.run else ""
+            why = f', saying "{call.reason}"' if call.reason else ""
+            return f"{call.agent} asked for {call.tool}{on} ({call.method}, {call.effect}){run}{why}"
+        case Attached():
+            return "another request turned out to be this call; its key leads here too"
+        case Judged(verdict=verdict):
+            return _judged(fact) + (f"; shadow: {', '.join(verdict.shadow)}" if verdict.shadow else "")
+        case Asked(requirements=requirements, notices=notices, expire=expire):
+            groups = ", ".join(dict.fromkeys(item.group for item in requirements))
+            return f"{groups} was asked ({len(notices)} notice(s)); open for {span(expire)}"
+        case Notified(done=True, status=status, attempt=attempt):
+            return f"notice delivered ({status}, attempt {attempt})"
+        case Notified(error=error, attempt=attempt):
+            return f"notice not delivered (attempt {attempt}): {error}"
+        case Approved(by=by, group=group, via=via, reason=reason):
+            return f"{by} approved for {group}, {via}" + (f': "{reason}"' if reason else "")
+        case Rejected(by=by, group=group, via=via, reason=reason):
+            return f"{by} rejected for {group}, {via}" + (f': "{reason}"' if reason else "")
+        case Expired():
+            return "nobody decided in time"
+        case Withdrawn():
+            return "the agent withdrew it"
+        case Claimed(lease=lease):
+            return f"claimed: may be sent once within {span(lease)}"
+        case Unsent(error=error):
+            return f"provably never sent: {error}"
+        case Lost(error=error):
+            return f"sent, outcome unknown: {error}"
+        case Answered(status=status, length=length, withheld=withheld):
+            size = "streaming" if length < 0 else f"{length} bytes"
+            return f"the system answered {status} ({'withheld: it carried the credential' if withheld else size})"
+        case Ended(length=length, whole=whole):
+            return f"the body ended after {length} bytes" if whole else f"the body broke off after {length} bytes"
+        case Abandoned():
+            return "the requester went away before it had the answer"
+        case Delivered():
+            return "the answer was handed over"
+        case Resolved(by=by, acted=acted, note=note):
+            return f"{by} settled the doubt: it {'acted' if acted else 'did not act'}" + (f' ("{note}")' if note else "")
+        case _:
+            assert_never(fact)
+
+
+def _judged(fact: Judged) -> str:
+    verdict = fact.verdict
+    names = ", ".join(verdict.policies) or verdict.code
+    match verdict.decision:
+        case "allow":
+            lifted = ", ".join(f"{item.policy} by {item.group}" for item in verdict.requirements)
+            return f"allowed by {names}" + (f", lifting {lifted}" if lifted else "")
+        case "hold":
+            needs = ", ".join(f"{item.policy} needs {item.group}" for item in verdict.requirements)
+            return f"held: {needs}"
+        case "deny":
+            return f"denied by {names}" + (f": {' '.join(verdict.reasons)}" if verdict.reasons else "")
+
+
+def timeline(facts: list[Fact]) -> list[dict[str, object]]:
+    """Every fact as `{at, fact, text}`, oldest first."""
+    return [{"at": iso(fact.at), "fact": type(fact).__name__, "text": line(fact)} for fact in facts]

@@ -1,0 +1,46 @@
+"""An HTTP server in a thread, for the two services on stage that receive POSTs: the approver and the collector.
+
+Standard library only: they stand for other people's software, which would not have our dependencies.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+Receive = Callable[[Mapping[str, str], bytes], tuple[int, str, bytes]]
+"""Lower-case headers and body in; status, content type and body out. Runs in a thread of its own per connection."""
+
+
+@contextmanager
+def listening(receive: Receive) -> Iterator[str]:
+    """The URL at which `receive` is called, on a free port of 127.0.0.1, until the block ends."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(receive))
+    server.daemon_threads = True  # an idle keep-alive connection must not keep the demo from ending
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _handler(receive: Receive) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            status, content_type, answer = receive({k.lower(): v for k, v in self.headers.items()}, body)
+            self.send_response(status)
+            self.send_header("content-type", content_type)
+            self.send_header("content-length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_: object) -> None:
+            """Silent: the transcript says what matters."""
+
+    return Handler

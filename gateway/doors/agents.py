@@ -1,0 +1,292 @@
+"""The agents' port: any request for a system is a call; `/calls/{id}` asks about one.
+
+A door parses, admits, drives and renders. It is plain ASGI because every microsecond here is paid per call. Nothing
+about a call is decided here: what is refused before a call exists is refused by `gateway.wire`, the rest by the
+engine. No path on this port leads to the control plane.
+"""
+
+import hashlib
+import logging
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from gateway import errors
+from gateway.core import timeline
+from gateway.core.admit import Asker, admit
+from gateway.core.call import call_id
+from gateway.core.facts import Abandoned, Delivered, Ended
+from gateway.core.lifecycle import Finish, Wait
+from gateway.core.payload import Answer
+from gateway.decisions import Decisions, NoSuchCall, Stale
+from gateway.doors.protocol import ON_LEAVE
+from gateway.doors.randomness import Randomness
+from gateway.doors.rendering import Rendered, owed, refusal, status_document
+from gateway.engine import Driven, Engine
+from gateway.generations import LoadedGeneration
+from gateway.judging import judge
+from gateway.life import Life, Requester
+from gateway.ports import BodyBroken, CredentialEchoed, JournalUnavailable, Reply
+from gateway.tasks import spawn
+from gateway.wire import http
+from gateway.wire.answer import answer_headers, rewrite_body
+from gateway.wire.base import Base
+from gateway.wire.problem import problem
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+LONGEST_WAIT_SECONDS = 300.0
+"""Whatever `Prefer: wait` asks for: load balancers in between cut longer waits anyway."""
+
+log = logging.getLogger("gateway.agents")
+
+
+@dataclass(slots=True)
+class AgentsDoor:
+    engine: Engine
+    decisions: Decisions
+    serving: Callable[[], LoadedGeneration]
+    deployment_key: bytes
+    body_limit: int
+    rate: "Rate"
+    random: Randomness = field(default_factory=Randomness)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        try:
+            path = scope["path"]
+            if path.startswith("/calls/"):
+                await self._about_a_call(scope, send)
+            elif path == "/healthz":
+                await _respond(send, 200, [(b"content-type", b"text/plain")], b"ok\n")
+            else:
+                await self._call(scope, receive, send)
+        except errors.RequesterGone:
+            return
+        except errors.GatewayError as error:
+            await _respond(send, *problem(error, http.accept_of(scope)))
+        except JournalUnavailable as unavailable:
+            log.warning("journal unavailable: %s", unavailable)
+            await _respond(send, *problem(errors.JournalUnavailable(), http.accept_of(scope)))
+
+    async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
+        generation = self.serving()
+        index = generation.index
+        head = http.head(scope, index)
+        self.rate.take(head.agent.name)
+        tool, variables = index.match(head.system.name, head.method, head.path)
+        reader = index.reader(tool)
+        reader.headers(head.headers)
+        body = await self._body(scope, receive)
+        request = http.whole(head, body, index).request
+        asker = Asker(
+            agent=head.agent, run=head.run, key=head.key, reason=head.reason, traceparent=head.traceparent,
+            source_ip=head.client_ip,
+        )  # fmt: skip
+        admission = admit(
+            asker, head.system, tool, request, reader.read(request, variables),
+            call_id=call_id(head.agent.name, self.random.hex(11)), salt=self.random.bytes(16),
+            deployment_key=self.deployment_key,
+        )  # fmt: skip
+        requester = Requester()
+        scope[ON_LEAVE] = lambda: self.engine.leave(requester)
+        driven = await self.engine.begin(admission, generation, requester)
+        if isinstance(driven[1], Wait):
+            seconds = tool.hold_wait_seconds if head.prefer_wait is None else head.prefer_wait
+            if not head.prefer_async:
+                driven = await self.engine.follow(driven, min(seconds, LONGEST_WAIT_SECONDS))
+        await self._answer(driven, head, send)
+
+    async def _body(self, scope: Scope, receive: Receive) -> bytes:
+        if scope["method"] in ("GET", "HEAD") and not _announces_body(scope):
+            return b""
+        chunks: list[bytes] = []
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise errors.RequesterGone
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size > self.body_limit:
+                raise errors.TooLarge("request body", self.body_limit, "GATEWAY_BODY_LIMIT")
+            chunks.append(chunk)
+            if not message.get("more_body", False):
+                return b"".join(chunks)
+
+    async def _answer(self, driven: Driven, head: http.Head, send: Send) -> None:
+        life, step = driven
+        call = life.record.call.id
+        rendered = refusal(life, step)
+        if isinstance(rendered, errors.GatewayError):
+            if head.prefer_async and isinstance(rendered, errors.NotYet):
+                await _respond(send, 202, *_accepted(rendered))
+                return
+            raise rendered
+        reply, replayed = life.reply, False
+        if reply is not None:
+            await self._stream(life, reply, head, send)
+            return
+        answer = life.answer
+        if answer is None:
+            answer, replayed = await self.engine.kept_answer(life), True
+        if answer is None:
+            raise _not_kept(life, rendered)
+        await _send_answer(answer, head, life, send, replayed=replayed or life.attached)
+        self._handed_over(life, call)
+
+    def _handed_over(self, life: Life, call: str) -> None:
+        """What an agent got, or did not get, decides whether an identical request later is another call."""
+        if not life.record.call.acts and not life.record.asked:
+            return
+        if life.requester.left:
+            spawn(self.engine.note(call, Abandoned()), "abandoned")
+        elif owed(life.record):
+            spawn(self.engine.note(call, Delivered()), "delivered")
+
+    async def _stream(self, life: Life, reply: Reply, head: http.Head, send: Send) -> None:
+        """Pass a body on as it comes, and write down what it was."""
+        call, index = life.record.call.id, self.serving().index
+        headers = answer_headers(reply.headers, head.system, index, head.base, call)
+        digest, length, whole = hashlib.sha256(), 0, False
+        try:
+            await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+            async for chunk in reply.chunks():
+                if life.requester.left:
+                    break
+                digest.update(chunk)
+                length += len(chunk)
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            else:
+                whole = True
+                await send({"type": "http.response.body", "body": b""})
+        except (BodyBroken, CredentialEchoed) as error:
+            log.warning("the body of call %s broke off: %s", call, type(error).__name__)
+            raise BrokenOff from error
+        finally:
+            await reply.close()
+            ended = Ended(length=length, sha256=digest.hexdigest(), whole=whole)
+            spawn(self.engine.note(call, ended), "body ended")
+            if whole:
+                self._handed_over(life, call)
+
+    # --- /calls/{id} -----------------------------------------------------------------------------------------
+
+    async def _about_a_call(self, scope: Scope, send: Send) -> None:
+        visit = http.visit(scope, self.serving().index)
+        call = scope["path"].removeprefix("/calls/")
+        if visit.method == "DELETE":
+            try:
+                record = await self.decisions.withdraw(call, visit.agent.name)
+            except NoSuchCall as error:
+                raise errors.UnknownCall(call) from error
+            except Stale as error:
+                raise errors.NotHeld(call) from error
+            await _respond_json(send, 200, status_document(record, None), call)
+            return
+        if visit.method not in ("GET", "HEAD"):
+            raise errors.MethodNotAllowed(visit.method, ("DELETE", "GET", "HEAD"))
+        requester = Requester()
+        scope[ON_LEAVE] = lambda: self.engine.leave(requester)
+        life = await self.engine.load(call) if _looks_like_an_id(call) else None
+        if life is None or life.record.call.agent != visit.agent.name:
+            raise errors.UnknownCall(call)
+        driven = await self.engine.resume(call, requester)
+        assert driven is not None
+        driven = await self.engine.follow(driven, min(visit.prefer_wait or 0.0, LONGEST_WAIT_SECONDS))
+        await self._tell(driven, send)
+
+    async def _tell(self, driven: Driven, send: Send) -> None:
+        life, step = driven
+        answer: Answer | None = None
+        if isinstance(step, Finish):
+            judged = await judge(life, self.engine.journal)
+            if judged.verdict.decision == "deny" and timeline.state(life.record) in ("answered", "settled"):
+                call = life.record.call
+                raise errors.PolicyDenied.of(judged.verdict, tool=call.tool, call=call.id)
+            answer = await self.engine.kept_answer(life)
+        await _respond_json(send, 200, status_document(life.record, answer), life.record.call.id)
+        if isinstance(step, Finish) and answer is not None:
+            self._handed_over(life, life.record.call.id)
+
+
+class BrokenOff(Exception):
+    """The system's body broke off while it was passed on; the connection to the agent must break off too."""
+
+
+@dataclass(slots=True)
+class Rate:
+    """Calls per second and agent, at this worker; a second's worth may come at once."""
+
+    per_second: float
+    _left: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def take(self, agent: str) -> None:
+        """Raises TooMany."""
+        if not self.per_second:
+            return
+        now = time.monotonic()
+        left, at = self._left.get(agent, (self.per_second, now))
+        left = min(max(self.per_second, 1.0), left + (now - at) * self.per_second)
+        if left < 1.0:
+            raise errors.TooMany("calls by this agent", retry_seconds=1, setting="GATEWAY_RATE_LIMIT")
+        self._left[agent] = left - 1.0, now
+
+
+def _announces_body(scope: Scope) -> bool:
+    return any(name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])
+
+
+def _looks_like_an_id(call: str) -> bool:
+    return len(call) == 24 and call[:2].isdigit() and call.isalnum() and call.isascii()
+
+
+def _not_kept(life: Life, rendered: Rendered) -> errors.GatewayError:
+    status, sha256, length = rendered
+    return errors.AnswerNotKept(life.record.call.id, upstream_status=status, sha256=sha256, length=length)
+
+
+def _accepted(error: errors.GatewayError) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """202: only for whoever asked for it, since an unmodified SDK would read it as done."""
+    _, headers, _ = problem(error)
+    body = orjson.dumps({"status": "pending", "call": error.call, "message": error.detail})
+    kept = [(name, value) for name, value in headers if name not in (b"content-length", b"content-type")]
+    fresh = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    return [*kept, *fresh, (b"preference-applied", b"respond-async")], body
+
+
+async def _send_answer(answer: Answer, head: http.Head, life: Life, send: Send, *, replayed: bool) -> None:
+    raw = tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers)
+    body, length = answer.body, None
+    system, base = head.system, head.base
+    if system.rewrite_urls:
+        body = rewrite_body(body, raw, system, base)
+        length = len(body) if body != answer.body else None
+    index = life.generation.index  # type: ignore[attr-defined]  # the door made this life from a LoadedGeneration
+    headers = answer_headers(raw, system, index, base, life.record.call.id, length=length)
+    if replayed:
+        headers.append((b"idempotent-replayed", b"true"))
+    await _respond(send, answer.status, headers, body)
+
+
+async def _respond(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _respond_json(send: Send, status: int, document: dict[str, object], call: str) -> None:
+    body = orjson.dumps(document, default=str)
+    headers = [
+        (b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"no-store"), (b"gateway-call", call.encode()),
+    ]  # fmt: skip
+    await _respond(send, status, headers, body)
+
+
+__all__ = ["AgentsDoor", "Base", "Rate"]

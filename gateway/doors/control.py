@@ -1,0 +1,285 @@
+"""The control plane: what people and approvers' systems may ask and say. Never on the agents' port.
+
+GET never decides anything. Everything but /livez, /readyz and the signed callback needs a person's token and role:
+approvers vote, operators resolve and suspend, auditors read. A door parses, calls and renders; who may do what to
+which call is decided in `gateway.core.approval` and `gateway.decisions`.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from gateway import control_errors, errors
+from gateway.adapters.redis.journal import RedisJournal
+from gateway.adapters.redis.ledger import RedisLedger
+from gateway.adapters.secrets import Secrets
+from gateway.core import timeline
+from gateway.core.admit import Inadmissible
+from gateway.core.approval import Decision
+from gateway.core.lifecycle import Record, recall
+from gateway.core.notices import shown, summary
+from gateway.core.payload import Answer
+from gateway.core.routes import Routes
+from gateway.core.times import iso
+from gateway.decisions import Decisions, NoSuchCall, NotEligible, Stale
+from gateway.doors.people import person, signed_by
+from gateway.judging import admission_of
+from gateway.ports import JournalUnavailable
+from gateway.wire.problem import problem
+from gateway.wire import strict_json
+
+BODY_LIMIT = 64 * 1024
+"""A decision is a few hundred bytes; an operator's answer to a doubt a few thousand."""
+LISTED = 100
+READERS = ("approver", "operator", "auditor")
+
+Check = Callable[[], Awaitable[list[str]]]
+
+
+@dataclass(slots=True)
+class ControlPlane:
+    decisions: Decisions
+    journal: RedisJournal
+    ledger: RedisLedger
+    secrets: Secrets
+    readiness: Check
+    """Sentences about what is not as it must be; empty if ready."""
+    measures: Callable[[], Awaitable[dict[str, float]]]
+
+    def app(self) -> Starlette:
+        return Starlette(
+            routes=[
+                Route("/livez", self.livez),
+                Route("/readyz", self.readyz),
+                Route("/metrics", self.metrics),
+                Route("/approvals", self.approvals),
+                Route("/approvals/{call}", self.approval),
+                Route("/approvals/{call}/decision", self.decide, methods=["POST"]),
+                Route("/calls", self.calls),
+                Route("/calls/{call}", self.call),
+                Route("/calls/{call}/resolve", self.resolve, methods=["POST"]),
+                Route("/agents/{agent}/suspend", self.suspend, methods=["POST", "DELETE"]),
+                Route("/journal/acknowledge-loss", self.acknowledge_loss, methods=["POST"]),
+            ],
+            exception_handlers={
+                errors.GatewayError: _refused,
+                JournalUnavailable: _journal_unavailable,
+                404: _not_found,
+                405: _not_found,
+            },
+        )
+
+    @property
+    def routes(self) -> Routes:
+        return self.decisions.engine.generation().routes
+
+    # --- Health ----------------------------------------------------------------------------------------------
+
+    async def livez(self, _: Request) -> Response:
+        return PlainTextResponse("alive\n")
+
+    async def readyz(self, _: Request) -> Response:
+        problems = await self.readiness()
+        body = {"ready": not problems, "problems": problems, "generation": self.decisions.engine.generation().digest}
+        return _json(body, 503 if problems else 200)
+
+    async def metrics(self, request: Request) -> Response:
+        person(request, self.routes)
+        lines = [f"{name} {value:g}" for name, value in sorted((await self.measures()).items())]
+        return PlainTextResponse("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4")
+
+    # --- Reading ---------------------------------------------------------------------------------------------
+
+    async def approvals(self, request: Request) -> Response:
+        person(request, self.routes, READERS)
+        found = []
+        for call in await self.ledger.unsettled():
+            facts = await self.journal.facts(call)
+            if facts and timeline.state(record := recall(facts)) == "held":
+                found.append(_pending(record))
+        return _json({"approvals": sorted(found, key=lambda item: str(item["expires_at"]))[:LISTED]})
+
+    async def approval(self, request: Request) -> Response:
+        person(request, self.routes, READERS)
+        life = await self.decisions.engine.load(request.path_params["call"])
+        if life is None:
+            raise errors.UnknownCall(request.path_params["call"])
+        body = _pending(life.record) | {"state": timeline.state(life.record)}
+        try:
+            admission = await admission_of(life, self.journal)
+            body |= {"summary": summary(admission), "input": dict(shown(admission))}
+        except Inadmissible as no:
+            body |= {"summary": no.reason, "input": None}
+        return _json(body)
+
+    async def calls(self, request: Request) -> Response:
+        person(request, self.routes, READERS)
+        found = []
+        for call in await self.ledger.recent(LISTED):
+            facts = await self.journal.facts(call)
+            if facts:
+                found.append(_brief(recall(facts), facts[0].at))
+        return _json({"calls": found})
+
+    async def call(self, request: Request) -> Response:
+        person(request, self.routes, READERS)
+        call = request.path_params["call"]
+        facts = await self.journal.facts(call)
+        if not facts:
+            raise errors.UnknownCall(call)
+        return _json(_brief(recall(facts), facts[0].at) | {"timeline": timeline.timeline(facts)})
+
+    # --- Saying ----------------------------------------------------------------------------------------------
+
+    async def decide(self, request: Request) -> Response:
+        """A vote: signed by the system that asked its approver, or by a person with a token."""
+        call, raw = request.path_params["call"], await _body(request)
+        told = _decision(raw, call)
+        now = self.journal.now() // 1000
+        if "webhook-signature" in request.headers:
+            group = self.routes.groups.get(told["approval"])
+            if group is None:
+                raise control_errors.BadSignature(f"there is no approval group {told['approval']!r}")
+            message = signed_by(request, raw, group, self.secrets, now)
+            by, via = told["approver"], f"asserted by webhook of {group.name}"
+        else:
+            who = person(request, self.routes, ("approver",))
+            if told["approver"] not in ("", who.name):
+                raise control_errors.NotEligible(call, f"your token is {who.name!r}'s; you cannot decide as {told['approver']!r}")
+            message, by, via = "", who.name, "by token"
+        decision = Decision(
+            approve=told["decision"] == "approve", by=by, group=told["approval"], fingerprint=told["fingerprint"],
+            via=via, message=message, reason=told["reason"],
+        )  # fmt: skip
+        try:
+            record = await self.decisions.vote(call, decision)
+        except NoSuchCall as error:
+            raise errors.UnknownCall(call) from error
+        except Stale as stale:
+            raise control_errors.ApprovalStale(call, str(stale)) from stale
+        except NotEligible as no:
+            raise control_errors.NotEligible(call, str(no)) from no
+        return _json(_brief(record, 0) | {"recorded": True})
+
+    async def resolve(self, request: Request) -> Response:
+        who = person(request, self.routes, ("operator",))
+        call = request.path_params["call"]
+        told = _object(await _body(request))
+        outcome, note, answer = told.get("outcome"), told.get("note", ""), told.get("answer")
+        if outcome not in ("acted", "did-not-act") or not isinstance(note, str):
+            raise errors.AmbiguousRequest('the body must be {"outcome": "acted" | "did-not-act", "note": "..."}')
+        given = _answer(answer) if answer is not None and outcome == "acted" else None
+        try:
+            record = await self.decisions.resolve(
+                call, by=who.name, acted=outcome == "acted", note=note, answer=given
+            )
+        except NoSuchCall as error:
+            raise errors.UnknownCall(call) from error
+        except Stale as stale:
+            raise control_errors.NotInDoubt(call, str(stale)) from stale
+        return _json(_brief(record, 0))
+
+    async def suspend(self, request: Request) -> Response:
+        who = person(request, self.routes, ("operator",))
+        agent = request.path_params["agent"]
+        if agent not in self.routes.agents:
+            raise control_errors.UnknownAgent(agent)
+        if request.method == "POST":
+            await self.journal.suspend(agent, who.name)
+        else:
+            await self.journal.readmit(agent)
+        return _json({"agent": agent, "suspended": request.method == "POST", "by": who.name})
+
+    async def acknowledge_loss(self, request: Request) -> Response:
+        who = person(request, self.routes, ("operator",))
+        loss = self.journal.loss
+        await self.journal.acknowledge_loss()
+        return _json({"acknowledged": True, "loss": loss, "by": who.name})
+
+
+def _json(value: object, status: int = 200) -> Response:
+    headers = {"cache-control": "no-store"}
+    return Response(orjson.dumps(value, default=str), status, headers=headers, media_type="application/json")
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, errors.GatewayError)
+    status, headers, body = problem(error)
+    return Response(body, status, headers={name.decode(): value.decode("latin-1") for name, value in headers})
+
+
+async def _journal_unavailable(request: Request, error: Exception) -> Response:
+    return await _refused(request, errors.JournalUnavailable())
+
+
+async def _not_found(request: Request, _: Exception) -> Response:
+    return await _refused(request, control_errors.NothingHere(request.method, request.url.path))
+
+
+async def _body(request: Request) -> bytes:
+    chunks = bytearray()
+    async for chunk in request.stream():
+        chunks += chunk
+        if len(chunks) > BODY_LIMIT:
+            raise errors.TooLarge("request body", BODY_LIMIT, "nothing: the control plane takes no more")
+    return bytes(chunks)
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    value, _ = strict_json.loads(raw)
+    if not isinstance(value, dict):
+        raise errors.AmbiguousRequest("the body is not a JSON object")
+    return value
+
+
+def _decision(raw: bytes, call: str) -> dict[str, str]:
+    """The members of a decision, all text. What is missing or strange is refused before anything is looked up."""
+    told = _object(raw)
+    if told.get("edit") is not None:
+        raise errors.AmbiguousRequest("`edit` is not performed by this version; approve or reject what was asked")
+    found = {name: told.get(name, "") for name in ("call", "approval", "decision", "approver", "fingerprint", "reason")}
+    if not all(isinstance(value, str) for value in found.values()):
+        raise errors.AmbiguousRequest("every member of a decision is text")
+    if found["call"] != call:
+        raise control_errors.BadSignature("`call` in the body is not the call of this address")
+    if found["decision"] not in ("approve", "reject"):
+        raise errors.AmbiguousRequest("`decision` must be approve or reject")
+    return found
+
+
+def _answer(value: Any) -> Answer:
+    if not isinstance(value, dict) or not isinstance(value.get("status"), int):
+        raise errors.AmbiguousRequest('`answer` must be {"status": 200, "body": ...}')
+    body = value.get("body", "")
+    raw = body.encode() if isinstance(body, str) else orjson.dumps(body, default=str)
+    kind = "text/plain; charset=utf-8" if isinstance(body, str) else "application/json"
+    return Answer(status=value["status"], headers=(("content-type", kind),), body=raw)
+
+
+def _brief(record: Record, begun: int) -> dict[str, Any]:
+    call = record.call
+    return {
+        "call": call.id, "state": timeline.state(record), "agent": call.agent, "tool": call.tool,
+        "resource": call.resource, "user": call.user, "run": call.run, "begun": iso(begun) if begun else None,
+        "status": record.answer.status if record.answer else None,
+        "contradicted": record.answer is not None and record.resolved is not None and not record.resolved.acted,
+    }  # fmt: skip
+
+
+def _pending(record: Record) -> dict[str, Any]:
+    judged = record.judged
+    verdict = judged.verdict if judged else None
+    return {
+        "call": record.call.id, "agent": record.call.agent, "tool": record.call.tool, "resource": record.call.resource,
+        "approvals": sorted({item.group for item in verdict.requirements}) if verdict else [],
+        "reasons": list(verdict.reasons) if verdict else [], "why": record.call.reason,
+        "fingerprint": judged.fingerprint if judged else "",
+        "expires_at": iso(record.expires_at) if record.expires_at else None,
+        "votes": [{"by": vote.by, "group": vote.group, "via": vote.via} for vote in record.votes],
+    }  # fmt: skip

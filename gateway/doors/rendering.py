@@ -1,0 +1,107 @@
+"""From where a call stands to what its requester is told. Pure: one function, one row of design section 8 each."""
+
+import base64
+from typing import assert_never
+
+from gateway import errors
+from gateway.core import timeline
+from gateway.core.facts import Answered, Expired, Judged, Lost, Rejected, Resolved, Unsent, Withdrawn
+from gateway.core.lifecycle import Finish, Record, Wait
+from gateway.core.payload import Answer
+from gateway.core.times import iso
+from gateway.life import Life
+
+Rendered = tuple[int, str, int]
+"""Status, digest and length of an answer that is to be passed on."""
+
+
+def refusal(life: Life, step: Wait | Finish) -> errors.GatewayError | Rendered:
+    """The gateway's own answer, or what is known of the system's answer, which then is the answer."""
+    record = life.record
+    if isinstance(step, Wait):
+        return _not_yet(record)
+    call, system, outcome = record.call.id, record.call.system, step.outcome
+    match outcome:
+        case Answered(withheld=True):
+            return errors.CredentialEchoed(system, call=call)
+        case Answered():
+            return outcome.status, outcome.sha256, outcome.length
+        case Judged():
+            return _denied(record, outcome)
+        case Rejected():
+            return errors.ApprovalRejected(call, [outcome.group], outcome.reason)
+        case Expired():
+            return errors.ApprovalExpired(call, _groups(record), iso(record.expires_at or outcome.at))
+        case Withdrawn():
+            return errors.CallWithdrawn(call)
+        case Unsent():
+            return errors.UpstreamUnreachable(system, call=call)
+        case Lost():
+            return _lost(life, outcome)
+        case Resolved():
+            return (outcome.status, "", -1) if outcome.acted else errors.FoundNotDone(call)
+        case _:
+            assert_never(outcome)
+
+
+def _not_yet(record: Record) -> errors.GatewayError:
+    if record.claim is None and record.asked and not record.doubts:
+        return errors.ApprovalPending(record.call.id, _groups(record), iso(record.expires_at or 0))
+    return errors.CallInProgress(record.call.id)
+
+
+def _groups(record: Record) -> list[str]:
+    judged = record.judged
+    waiting = judged.verdict.requirements if judged is not None and judged.verdict.decision == "hold" else record.asked
+    return sorted({item.group for item in waiting})
+
+
+def _denied(record: Record, judged: Judged) -> errors.GatewayError:
+    verdict, call = judged.verdict, record.call
+    if verdict.code == "agent-suspended":
+        return errors.AgentSuspended(call.agent, call=call.id)
+    return errors.PolicyDenied.of(verdict, tool=call.tool, call=call.id)
+
+
+def _lost(life: Life, lost: Lost) -> errors.GatewayError | Rendered:
+    call = life.record.call
+    if not call.acts:
+        return errors.ReadFailed(call.system, call=call.id)
+    if lost.status and life.answer is not None:
+        return lost.status, "", len(life.answer.body)  # what came from between passes; the record says lost
+    return errors.OutcomeUnknown(call.id, call.system)
+
+
+def owed(record: Record) -> bool:
+    """True if whether this answer was delivered decides what an identical request means."""
+    over = record.answer is not None or (record.resolved is not None and record.resolved.acted)
+    return over and not record.delivered and bool(record.asked or record.abandoned or record.lost)
+
+
+def status_document(record: Record, answer: Answer | None) -> dict[str, object]:
+    """What `GET /calls/{id}` tells the agent."""
+    call = record.call
+    document: dict[str, object] = {
+        "call": call.id, "status": timeline.state(record), "tool": call.tool, "resource": call.resource,
+        "run": call.run,
+    }  # fmt: skip
+    if document["status"] == "held":
+        document |= {"approvals": _groups(record), "expires_at": iso(record.expires_at or 0)}
+    if isinstance(record.refusal, Rejected):
+        document["reason"] = record.refusal.reason
+    elif record.judged is not None and record.judged.verdict.decision == "deny":
+        document["reasons"] = list(record.judged.verdict.reasons)
+    if record.resolved is not None:
+        document["acted"] = record.resolved.acted
+    if answer is not None:
+        document["answer"] = {"status": answer.status, "headers": dict(answer.headers)} | _body(answer)
+    elif record.answer is not None:
+        document["answer"] = {"status": record.answer.status, "kept": False, "sha256": record.answer.sha256}
+    return document
+
+
+def _body(answer: Answer) -> dict[str, object]:
+    try:
+        return {"body": answer.body.decode()}
+    except UnicodeDecodeError:
+        return {"body_base64": base64.b64encode(answer.body).decode()}

@@ -1,0 +1,329 @@
+"""The hands: do what `next_step` asks for, and write down what happened.
+
+`drive` is the only loop. A fresh, retried, held, resumed or crashed call all pass through it; what differs is only
+the record it starts from. New facts stay in memory until the next step touches the world, and are then written in
+one append, so an effect costs two appends and a read one (design section 4).
+
+It must never send without a claim that is durable and its own, never answer before the outcome is durable, and
+never drop an outcome it holds: if the journal is away, the outcome waits here until it is back.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import assert_never
+
+from gateway import errors
+from gateway.core.admit import Admission
+from gateway.core.call import Call
+from gateway.core.facts import (
+    Abandoned,
+    Admitted,
+    Asked,
+    Attached,
+    Claimed,
+    Delivered,
+    Ended,
+    Expired,
+    Fact,
+    Lost,
+    Notice,
+    Unsent,
+)
+from gateway.core.lifecycle import (
+    Ask,
+    Claim,
+    Expire,
+    Finish,
+    Forfeit,
+    Judge,
+    Send,
+    Wait,
+    begin,
+    next_step,
+    recall,
+)
+from gateway.core.payload import Answer, pack_answer, pack_request, unpack_answer
+from gateway.core.verdict import Requirement
+from gateway.judging import admission_of, judge
+from gateway.life import Life, Requester, known
+from gateway.ports import Conflict, Generation, Journal, JournalUnavailable, Suspended, Taken, Upstream
+from gateway.sending import Limits, Sent, drain, send
+from gateway.tasks import spawn
+
+MOST_STEPS = 64
+"""A life needs about ten; more means two processes undo each other's work, which must end as an error, not a spin."""
+FIRST_LOOK_SECONDS, LAST_LOOK_SECONDS = 0.02, 0.5
+"""How often a waiting request looks for news: quickly at first, for duplicates of a call that is just executing."""
+JOURNAL_RETRY_SECONDS = 0.5
+
+Driven = tuple[Life, Wait | Finish]
+
+
+def _nothing(call: Call, facts: Sequence[Fact]) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    journal: Journal
+    upstream: Upstream
+    generation: Callable[[], Generation]
+    """What serves now."""
+    limits: Limits
+    announce: Callable[[Call, Sequence[Fact]], None] = field(default=_nothing)
+    """Told of facts once they are durable."""
+
+    # --- Ways in ---------------------------------------------------------------------------------------------
+
+    async def begin(self, admission: Admission, generation: Generation, requester: Requester) -> Driven:
+        """A new request: begin its call, or attach to the one that it is."""
+        first = Admitted(call=admission.call, at=self.journal.now())
+        life = Life(begin(first), generation, admission=admission, requester=requester, facts=[first])
+        if admission.call.acts:
+            life.payload = {"request": pack_request(admission.request), "salt": admission.salt}
+        try:
+            return life, await self.drive(life)
+        except Taken as taken:
+            life = await self._attach(life, taken)
+            return life, await self.drive(life)
+
+    async def load(self, call: str) -> Life | None:
+        """A call as the journal has it, or None."""
+        facts = await self.journal.facts(call)
+        return Life(recall(facts), self.generation(), durable=len(facts), facts=facts) if facts else None
+
+    async def resume(self, call: str, requester: Requester | None = None) -> Driven | None:
+        """Carry on with a call that was held, or that another process left behind."""
+        life = await self.load(call)
+        if life is None:
+            return None
+        life.requester = requester or life.requester
+        return life, await self.drive(life)
+
+    async def follow(self, driven: Driven, seconds: float) -> Driven:
+        """Wait at most that long for the call to be over, wherever that happens."""
+        life, step = driven
+        call = life.record.call.id
+        deadline, look = time.monotonic() + seconds, FIRST_LOOK_SECONDS
+        while isinstance(step, Wait) and not life.requester.left and (remaining := deadline - time.monotonic()) > 0:
+            await asyncio.sleep(min(look, remaining))
+            look = min(look * 1.5, LAST_LOOK_SECONDS)
+            if self.journal.now() < step.until and await self.journal.length(call) == life.durable:
+                continue
+            resumed = await self.resume(call, life.requester)
+            if resumed is None:
+                break
+            resumed[0].attached = life.attached
+            life, step = resumed
+        return life, step
+
+    async def unattended(self, call: str) -> Driven | None:
+        """Drive a call on with nobody waiting: after a vote, or when its time has come."""
+        driven = await self.resume(call)
+        if driven is not None and driven[0].reply is not None:
+            await self.note(call, await drain(driven[0].reply))
+        return driven
+
+    async def kept_answer(self, life: Life) -> Answer | None:
+        if life.answer is not None:
+            return life.answer
+        data = (await self.journal.payload(life.record.call.id)).get("answer")
+        return unpack_answer(data) if data is not None else None
+
+    # --- The loop --------------------------------------------------------------------------------------------
+
+    async def drive(self, life: Life) -> Wait | Finish:
+        """Go as far as the call can go now. Every fact is durable when this returns."""
+        for _ in range(MOST_STEPS):
+            step = next_step(life.record, now=self.journal.now(), me=life.me, today=life.generation.digest)
+            try:
+                match step:
+                    case Judge():
+                        life.add(await judge(life, self.journal), self.journal.now())
+                    case Ask(requirements):
+                        self._ask(life, await admission_of(life, self.journal), requirements)
+                    case Expire():
+                        life.add(Expired(), self.journal.now())
+                    case Forfeit(token):
+                        life.add(Lost(token=token, error="the process that was sending is gone"), self.journal.now())
+                    case Claim():
+                        self._claim(life, await admission_of(life, self.journal))
+                    case Send():
+                        await self._send(life, await admission_of(life, self.journal))
+                    case Wait() | Finish():
+                        await self.flush(life)
+                        return step
+                    case _:
+                        assert_never(step)
+            except Conflict:
+                await self._drop_answer(life)
+                await self._reload(life)
+            except Suspended:
+                await self._drop_answer(life)
+                await self._refuse_suspended(life)
+            except JournalUnavailable:
+                await self._drop_answer(life)
+                raise
+        await self._drop_answer(life)
+        raise JournalUnavailable(f"call {life.record.call.id} did not settle after {MOST_STEPS} steps")
+
+    def _ask(self, life: Life, admission: Admission, requirements: tuple[Requirement, ...]) -> None:
+        if life.durable == 0:
+            if len(admission.request.body) > self.limits.held_body:
+                raise errors.TooLarge("body of a held request", self.limits.held_body, "GATEWAY_HELD_BODY_LIMIT")
+            life.payload = {"request": pack_request(admission.request), "salt": admission.salt}
+        groups = [life.generation.routes.groups[name] for name in dict.fromkeys(item.group for item in requirements)]
+        batch = secrets.token_hex(4)
+        channels = [(group.name, channel) for group in groups for channel in range(len(group.webhooks))]
+        notices = tuple(
+            Notice(id=f"{life.record.call.id}-{batch}{number:02d}", group=group, channel=channel)
+            for number, (group, channel) in enumerate(channels)
+        )
+        expire = round(min(group.expire_seconds for group in groups) * 1000)
+        fingerprint = admission.call.fingerprint
+        asked = Asked(fingerprint=fingerprint, requirements=requirements, notices=notices, expire=expire)
+        life.add(asked, self.journal.now())
+        life.notices += [(notice.id, 0) for notice in notices]
+
+    def _claim(self, life: Life, admission: Admission) -> None:
+        if life.requester.left and life.durable == 0:
+            raise errors.RequesterGone
+        life.me, life.claimed = secrets.token_hex(8), time.monotonic()
+        claim = Claimed(token=life.me, fingerprint=admission.call.fingerprint, lease=self.limits.lease_ms(admission))
+        life.add(claim, self.journal.now())
+
+    async def _send(self, life: Life, admission: Admission) -> None:
+        """Send once, and hold on to what came of it until it is written."""
+        token = life.me
+        if life.record.call.acts:
+            await self._make_claim_durable(life)
+        life.me = ""
+        sent = await send(self.upstream, admission, life, token, self.limits)
+        life.answer, life.reply = sent.answer, sent.reply
+        if not life.record.call.acts:
+            self._note_outcome(life, sent)
+            return
+        try:
+            await self._write_outcome(life, sent)
+            life.requester.executing = ""
+        except JournalUnavailable as error:
+            spawn(self._keep_writing(life, sent), "write outcome")
+            raise errors.OutcomeUnknown(life.record.call.id, life.record.call.system) from error
+
+    async def _make_claim_durable(self, life: Life) -> None:
+        try:
+            await self.flush(life)
+        except JournalUnavailable as error:
+            spawn(self._disown(life.record.call.id, life.me, str(error)), "disown claim")
+            raise
+        life.requester.executing = life.record.call.id
+        if life.requester.left:
+            self.leave(life.requester)
+
+    def leave(self, requester: Requester) -> None:
+        """The requester went away. An identical request must now find the call that it left, whatever its key."""
+        requester.left = True
+        if requester.executing:
+            spawn(self.note(requester.executing, Abandoned()), "abandoned")
+
+    def _note_outcome(self, life: Life, sent: Sent) -> None:
+        now = self.journal.now()
+        for fact in sent.facts:
+            life.add(fact, now)
+        if sent.kept is not None:
+            life.payload["answer"] = pack_answer(sent.kept)
+        if life.record.call.acts and life.requester.left:
+            life.add(Abandoned(), now)
+
+    async def _write_outcome(self, life: Life, sent: Sent) -> None:
+        """Durable before the answer, whoever else writes to this call meanwhile."""
+        while True:
+            self._note_outcome(life, sent)
+            try:
+                await self.flush(life)
+            except Conflict:
+                await self._reload(life)
+            else:
+                return
+
+    async def _keep_writing(self, life: Life, sent: Sent) -> None:
+        """The journal is away and the outcome is only here: write it when it is back, unless it got there after all."""
+        life.requester.left = True
+        await self._drop_answer(life)
+        while True:
+            await asyncio.sleep(JOURNAL_RETRY_SECONDS)
+            try:
+                written = {replace(fact, at=0) for fact in await self.journal.facts(life.record.call.id)}
+                if sent.facts[0] not in written:
+                    await self._reload(life)
+                    await self._write_outcome(life, sent)
+                return
+            except JournalUnavailable:
+                continue
+
+    async def _disown(self, call: str, token: str, error: str) -> None:
+        """A claim whose append was not confirmed may be there all the same; nothing was sent under it."""
+        while True:
+            await asyncio.sleep(JOURNAL_RETRY_SECONDS)
+            try:
+                life = await self.load(call)
+                if life is not None and token in life.record.tokens:
+                    life.add(Unsent(token=token, error=f"the claim was not confirmed: {error}"), self.journal.now())
+                    await self.flush(life)
+                return
+            except (Conflict, JournalUnavailable):
+                continue
+
+    # --- Writing ---------------------------------------------------------------------------------------------
+
+    async def flush(self, life: Life) -> None:
+        """Append what is pending. Raises Conflict, Taken, Suspended or JournalUnavailable."""
+        if len(life.facts) > life.durable:
+            await self.journal.append(life.append(self.journal.now()))
+            self.announce(life.record.call, life.facts[life.durable :])
+            life.written()
+
+    async def _reload(self, life: Life) -> None:
+        life.start_again(await self.journal.facts(life.record.call.id))
+
+    async def _drop_answer(self, life: Life) -> None:
+        """What is not recorded is not disclosed."""
+        if life.reply is not None:
+            await life.reply.close()
+        life.answer, life.reply = None, None
+
+    async def _refuse_suspended(self, life: Life) -> None:
+        if life.durable:
+            await self._reload(life)
+        life.refuse_suspended(self.journal.now())
+
+    async def _attach(self, life: Life, taken: Taken) -> Life:
+        wanted = life.record.call
+        other = await self.load(taken.call)
+        if other is None:
+            raise errors.AnswerNotKept(taken.call, upstream_status=0, sha256="", length=-1)
+        if taken.kind == "key" and other.record.call.match != wanted.match:
+            raise errors.IdempotencyKeyReused(call=taken.call)
+        other.attached, other.requester = True, life.requester
+        if not any(name == wanted.key for name, _ in other.record.keys):
+            other.add(Attached(key=wanted.key, keep=wanted.keep_ms), self.journal.now())
+        elif other.record.answer is not None:
+            await self.journal.touch(taken.call, wanted.key, wanted.keep_ms)
+        return other
+
+    async def note(self, call: str, fact: Abandoned | Delivered | Ended) -> None:
+        """Write down something that changes no decision, however often others write meanwhile."""
+        while True:
+            try:
+                life = await self.load(call)
+                if life is not None and not known(life.record, fact):
+                    life.add(fact, self.journal.now())
+                    await self.flush(life)
+                return
+            except Conflict:
+                continue
+            except JournalUnavailable:
+                await asyncio.sleep(JOURNAL_RETRY_SECONDS)

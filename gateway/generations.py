@@ -1,0 +1,116 @@
+"""Loading a configuration as a whole, and swapping it as a whole.
+
+A generation is immutable and named by its digest. A broken edit changes nothing: the old generation goes on serving,
+and the mistakes are kept where /readyz and the log can show them. A drive takes `current` once and keeps it.
+"""
+
+import asyncio
+import hashlib
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import watchfiles
+
+from gateway import errors
+from gateway.adapters.cedar import CedarPolicies
+from gateway.config.mistakes import Mistakes
+from gateway.config.policies import load_policies
+from gateway.config.routes_file import load_routes
+from gateway.config.schema import cedar_schema
+from gateway.core.admit import Admission, Inadmissible, readmit
+from gateway.core.call import Call
+from gateway.core.payload import unpack_request
+from gateway.core.routes import Routes
+from gateway.wire.index import Index
+
+SETTLE_MS = 200
+"""An editor or a deployment writes several files; looking after they settled avoids reporting half of an edit."""
+
+log = logging.getLogger("gateway.generations")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedGeneration:
+    """One valid set of routes, schema and policies, with everything compiled from them."""
+
+    digest: str
+    routes: Routes
+    policies: CedarPolicies
+    index: Index
+
+    def readmit(self, call: Call, payload: Mapping[str, bytes]) -> Admission:
+        """`call` as it would be admitted today. Raises Inadmissible."""
+        data, salt = payload.get("request"), payload.get("salt")
+        if data is None or salt is None:
+            raise Inadmissible("request-not-kept", "The request of this call is no longer kept.")
+        request = unpack_request(data)
+        system = self.routes.systems.get(request.system)
+        if system is None or call.agent not in self.routes.agents:
+            raise Inadmissible("unknown-tool", f"{call.tool} or {call.agent} is no longer declared.")
+        try:
+            tool, variables = self.index.match(system.name, request.method, request.target.partition("?")[0])
+            if tool.name != call.tool:
+                raise Inadmissible("unknown-tool", f"This request is no longer {call.tool}: routes.yaml has changed.")
+            arguments = self.index.reader(tool).read(request, variables)
+        except errors.GatewayError as error:
+            raise Inadmissible(error.slug, error.detail) from error
+        return readmit(call, system, tool, request, arguments, salt=salt)
+
+
+def load(routes_path: Path, policies_path: Path, environ: Mapping[str, str]) -> LoadedGeneration:
+    """The configuration in these files. Raises Mistakes with everything that is wrong."""
+    routes, found = load_routes(routes_path, environ)
+    if routes is None:
+        raise Mistakes(found)
+    loaded, more = load_policies(policies_path, routes)
+    if loaded is None or found or more:
+        raise Mistakes(found + more)
+    parts = "\n".join((routes.digest, loaded.digest, cedar_schema(routes)))
+    digest = hashlib.sha256(parts.encode()).hexdigest()
+    return LoadedGeneration(digest, routes, CedarPolicies(loaded, routes), Index.of(routes))
+
+
+@dataclass(slots=True)
+class Generations:
+    """What serves now, and why a newer one does not."""
+
+    routes_path: Path
+    policies_path: Path
+    current: LoadedGeneration
+    mistakes: list[str] = field(default_factory=list)
+    """Of the last attempt to load; empty if what serves is what the files say."""
+
+    @classmethod
+    def open(cls, routes_path: Path, policies_path: Path) -> "Generations":
+        return cls(routes_path, policies_path, load(routes_path, policies_path, os.environ))
+
+    def serving(self) -> LoadedGeneration:
+        return self.current
+
+    async def reload(self) -> None:
+        """Take what the files say now, all of it or nothing."""
+        try:
+            loaded = await asyncio.to_thread(load, self.routes_path, self.policies_path, os.environ)
+        except Mistakes as mistakes:
+            self.mistakes = [str(mistake) for mistake in mistakes.found]
+            log.error("the edit is not used, the old configuration keeps serving:\n%s", mistakes)
+            return
+        self.mistakes = []
+        if loaded.digest != self.current.digest:
+            self.current = loaded
+            log.info("generation %s serves now", loaded.digest[:12])
+
+    async def watch(self) -> None:
+        """Reload whenever the files change; also when a directory is swapped by a symlink, as Kubernetes does."""
+        await asyncio.gather(self._watch(recursive=False), self._watch(recursive=True))
+
+    async def _watch(self, *, recursive: bool) -> None:
+        """The directories that hold the paths, each by itself; and what is inside the paths."""
+        inside = {path.absolute() for path in (self.routes_path, self.policies_path) if path.is_dir()}
+        around = {path.absolute().parent for path in (self.routes_path, self.policies_path)}
+        places = inside if recursive else around
+        async for _ in watchfiles.awatch(*places, recursive=recursive, step=SETTLE_MS, ignore_permission_denied=True):
+            await self.reload()

@@ -1,0 +1,101 @@
+"""One drive's view of a call: the record so far, what is not written yet, and who is waiting.
+
+A `Life` belongs to one task and dies with it; everything that matters is in the journal. The `Requester` is the
+connection at the other end, shared by every life that serves the same request.
+"""
+
+import secrets
+from dataclasses import dataclass, field, replace
+
+from gateway.core.admit import Admission
+from gateway.core.facts import Abandoned, Admitted, Answered, Claimed, Delivered, Ended, Fact, Judged
+from gateway.core.lifecycle import Record, after, begin, recall
+from gateway.core.payload import Answer
+from gateway.core.pointers import upkeep
+from gateway.core.verdict import Verdict
+from gateway.ports import Append, Generation, Reply
+
+
+@dataclass(slots=True)
+class Requester:
+    """Who waits for the answer."""
+
+    left: bool = False
+    """The connection closed before the answer was handed over."""
+    executing: str = ""
+    """The call whose effect is under way for this requester, so that leaving now must be written down."""
+
+
+@dataclass(slots=True)
+class Life:
+    record: Record
+    generation: Generation
+    durable: int = 0
+    """How many facts of `record` are in the journal."""
+    admission: Admission | None = None
+    requester: Requester = field(default_factory=Requester)
+    facts: list[Fact] = field(default_factory=list)
+    """All of them; the first `durable` are in the journal."""
+    payload: dict[str, bytes] = field(default_factory=dict)
+    notices: list[tuple[str, int | None]] = field(default_factory=list)
+    me: str = ""
+    """Token of the claim that this drive wrote, if it has not sent yet."""
+    claimed: float = 0.0
+    """Monotonic time, seconds, before that claim was written: by the journal's clock it was written no earlier."""
+    answer: Answer | None = None
+    """The system's answer, if this drive has it in hand."""
+    reply: Reply | None = None
+    """The same while its body still streams. Whoever takes it must close it."""
+    attached: bool = False
+    """This request turned out to be a call that existed."""
+
+    @property
+    def pending(self) -> list[Fact]:
+        return self.facts[self.durable :]
+
+    def add(self, fact: Fact, now: int) -> None:
+        stamped = replace(fact, at=now)
+        self.facts.append(stamped)
+        self.record = after(self.record, stamped)
+
+    def start_again(self, facts: list[Fact]) -> None:
+        """Forget what is not written; the journal has exactly these."""
+        self.record, self.facts = recall(facts), facts
+        self.written()
+
+    def written(self) -> None:
+        self.durable, self.payload, self.notices = len(self.facts), {}, []
+
+    def refuse_suspended(self, now: int) -> None:
+        """The journal would not let a suspended agent act: that is the verdict of this moment."""
+        if self.durable == 0:
+            first = self.facts[0]
+            assert isinstance(first, Admitted)
+            self.record, self.facts, self.payload, self.notices = begin(first), [first], {}, []
+        self.me = ""
+        verdict = Verdict(decision="deny", code="agent-suspended")
+        self.add(Judged(verdict=verdict, generation=self.generation.digest, fingerprint=""), now)
+
+    def append(self, now: int) -> Append:
+        """What is pending, as one append."""
+        record, pending = self.record, self.pending
+        claims = any(isinstance(fact, Claimed) for fact in pending)
+        discloses = not record.call.acts and any(isinstance(fact, Answered) for fact in pending)
+        return Append(
+            call=record.call.id, agent=record.call.agent, expected=self.durable, token=secrets.token_hex(8),
+            facts=tuple(pending),
+            upkeep=upkeep(record, now=now, today=self.generation.digest, fresh=self.durable == 0),
+            guarded=claims or discloses, replicated=claims and not record.call.repeatable,
+            payload=self.payload, notices=tuple(self.notices),
+        )  # fmt: skip
+
+
+def known(record: Record, fact: Abandoned | Delivered | Ended) -> bool:
+    """True if writing `fact` would say nothing new."""
+    match fact:
+        case Delivered():
+            return record.delivered
+        case Abandoned():
+            return record.abandoned and not record.delivered
+        case Ended():
+            return record.ended is not None

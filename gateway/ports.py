@@ -1,0 +1,210 @@
+"""What the engine needs from the world: Protocols that state obligations, not just signatures.
+
+Each contract is tested in tests/contracts/ against every adapter. An exception here is a statement about the
+world: read what it proves before catching it.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.core.admit import Admission
+from gateway.core.call import Call, Request
+from gateway.core.facts import Fact
+from gateway.core.pointers import Upkeep
+from gateway.core.routes import Routes, System, Tool
+from gateway.core.verdict import Question, Requirement, Verdict
+
+# --- The journal ------------------------------------------------------------------------------------------------
+
+
+class Conflict(Exception):
+    """Somebody else wrote to this call first. Nothing was written. Read it again."""
+
+
+class Taken(Exception):
+    """One of the pointers leads to another call. Nothing was written. Attach to `call`."""
+
+    def __init__(self, call: str, kind: str) -> None:
+        super().__init__(call)
+        self.call = call
+        self.kind = kind
+        """`key` or `open`."""
+
+
+class Suspended(Exception):
+    """The agent is suspended, so no claim and no disclosure. Nothing was written."""
+
+
+class JournalUnavailable(Exception):
+    """The journal did not confirm. The append may or may not have been written; the same token may be retried."""
+
+
+class TooFewReplicas(JournalUnavailable):
+    """The append is durable here, but too few replicas have it, so an unrepeatable effect must not follow."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Append:
+    """Facts for one call, all or nothing."""
+
+    call: str
+    agent: str
+    expected: int
+    """How many facts the writer has read. Anything else in the journal is a `Conflict`."""
+    token: str
+    """Unique per append. Repeating an append with its token answers as the first time did."""
+    facts: tuple[Fact, ...]
+    upkeep: Upkeep
+    """What pointers, due time and lifetimes must be once these facts are written."""
+    guarded: bool = False
+    """True if the facts let something happen (a claim, a disclosure): refused while the agent is suspended."""
+    replicated: bool = False
+    """True if a failover must not forget it (the claim of a tool that is not repeatable)."""
+    payload: Mapping[str, bytes] | None = None
+    """Bytes to keep beside the facts, by field: `request`, `salt`, `answer`."""
+    notices: tuple[tuple[str, int | None], ...] = ()
+    """Outbox entries: notice id and milliseconds from now until it is (next) due; None removes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    at: int
+    """The journal's time, milliseconds since the epoch; all facts of the append carry it."""
+    entry: str
+    """Where the facts stand in the ledger of the partition."""
+
+
+class Journal(Protocol):
+    """The durable list of facts of each call, and the order of all of them."""
+
+    async def append(self, append: Append) -> Appended:
+        """Compare-and-swap on the number of facts. When it returns, the facts are durable.
+
+        Raises Conflict, Taken, Suspended (nothing written), or JournalUnavailable (unknown).
+        """
+        ...
+
+    async def facts(self, call: str) -> list[Fact]:
+        """All facts, oldest first, each with its `at`; empty if there is no such call."""
+        ...
+
+    async def length(self, call: str) -> int:
+        """How many facts the call has: cheap, for whoever waits for a change."""
+        ...
+
+    async def payload(self, call: str) -> Mapping[str, bytes]:
+        """What is kept beside the facts; empty if it was never there or its time is over."""
+        ...
+
+    async def touch(self, call: str, pointer: str, milliseconds: int) -> None:
+        """Let the key pointer of an ended call last that long from now. Losing this is harmless."""
+        ...
+
+    def now(self) -> int:
+        """The journal's clock, milliseconds, estimated without a round trip. Never goes backwards."""
+        ...
+
+
+class Timers(Protocol):
+    """What is due, for the steward."""
+
+    async def due(self, limit: int) -> list[str]:
+        """Calls whose due time has come, at most `limit`, oldest first."""
+        ...
+
+    async def rearm(self, call: str, milliseconds: int) -> None:
+        """Look at this unfinished call again that much later."""
+        ...
+
+    async def forget(self, call: str) -> None:
+        """The call needs nothing more."""
+        ...
+
+    async def outbox(self, limit: int) -> list[tuple[str, str]]:
+        """Notices that are due, as (call, notice id)."""
+        ...
+
+
+# --- The policies -----------------------------------------------------------------------------------------------
+
+
+class Policies(Protocol):
+    """One immutable set of policies with its schema."""
+
+    def judge(self, question: Question, met: frozenset[Requirement]) -> Verdict:
+        """Design section 6. Total: any error whatever is a deny with code `policy-error`. Never blocks.
+
+        `met` are the requirements that recorded votes satisfy; approvals lift exactly those forbids.
+        """
+        ...
+
+
+class Generation(Protocol):
+    """One loaded set of routes, schema and policies. A drive uses one from beginning to end."""
+
+    @property
+    def digest(self) -> str: ...
+    @property
+    def routes(self) -> Routes: ...
+    @property
+    def policies(self) -> Policies: ...
+
+    def readmit(self, call: Call, payload: Mapping[str, bytes]) -> Admission:
+        """`call` as it would be admitted today, from the bytes kept beside its facts. Raises Inadmissible."""
+        ...
+
+
+# --- The systems of record --------------------------------------------------------------------------------------
+
+
+class NeverSent(Exception):
+    """Provably not one byte of the request reached the system: DNS, refused, TLS failure, pool timeout."""
+
+
+class SendLost(Exception):
+    """Anything else that went wrong. When unsure, this."""
+
+
+class CredentialEchoed(Exception):
+    """The injected credential appeared in the answer. What the system did, it did; the answer is withheld."""
+
+
+class BodyBroken(Exception):
+    """The status line came, but the body ended early, stalled or lied about its length."""
+
+
+class SecretMissing(NeverSent):
+    """The system's credential is not where routes.yaml says. Nothing was sent."""
+
+
+class Reply(Protocol):
+    """A status line that came, and a body that is still coming. Must be closed, whatever happens."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    """As received, lower-case names, in order, repeated ones kept."""
+
+    async def read(self, limit: int) -> bytes | None:
+        """The whole body if it has at most `limit` bytes and ends in time; None if it is longer (use chunks).
+
+        Raises BodyBroken or CredentialEchoed. After None, `chunks` yields everything, the bytes read included.
+        """
+        ...
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it comes. Raises BodyBroken or CredentialEchoed, the latter before the secret passes."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Upstream(Protocol):
+    """Sends one request, once. Never retries, redirects, decompresses or adds a cookie."""
+
+    async def send(self, system: System, tool: Tool, request: Request, extra: tuple[tuple[str, str], ...]) -> Reply:
+        """Send exactly `request` with `extra` headers (Via, traceparent, the derived key) and the credential.
+
+        The credential is read now, at send time. Raises NeverSent or SendLost.
+        """
+        ...

@@ -1,0 +1,134 @@
+"""One send, and what it proved: turning a reply, or its absence, into facts.
+
+Three results and only these (design section 5): answered, unsent, lost. When unsure, lost. It must never send
+twice, and never send under a claim that may have run out.
+"""
+
+import hashlib
+import logging
+import time
+from dataclasses import dataclass
+
+from gateway.core.admit import LEASE_MARGIN_MS, Admission
+from gateway.core.facts import Answered, Ended, Fact, Lost, Unsent
+from gateway.core.lifecycle import proves_nothing
+from gateway.core.payload import Answer
+from gateway.core.segments import outgoing_traceparent
+from gateway.life import Life
+from gateway.ports import BodyBroken, CredentialEchoed, NeverSent, Reply, SendLost, Upstream
+
+log = logging.getLogger("gateway.sending")
+
+STREAMED = ("text/event-stream", "application/x-ndjson", "application/stream+json")
+"""Content types whose parts matter as they come; never gathered first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Sizes in bytes; see docs/operations.md."""
+
+    body: int = 10 * 1024 * 1024
+    held_body: int = 1024 * 1024
+    kept_answer: int = 1024 * 1024
+    via: str = "policy-gateway"
+
+    def lease_ms(self, admission: Admission) -> int:
+        return round(admission.system.timeout_seconds * 1000) + LEASE_MARGIN_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What came of one send."""
+
+    facts: tuple[Fact, ...]
+    answer: Answer | None = None
+    """The whole answer, if it is small."""
+    kept: Answer | None = None
+    """The same, if it must be there for whoever asks later."""
+    reply: Reply | None = None
+    """Still streaming; whoever takes it closes it."""
+
+
+async def send(
+    upstream: Upstream, admission: Admission, life: Life, token: str, limits: Limits
+) -> Sent:
+    """Send the call once. `token` is the claim's; a read has none."""
+    record = life.record
+    if token and time.monotonic() >= life.claimed + LEASE_MARGIN_MS / 1000 / 2:
+        return Sent((Unsent(token=token, error="writing the claim took so long that it could run out while sending"),))
+    try:
+        reply = await upstream.send(admission.system, admission.tool, admission.request, _extra(admission, life, token, limits))
+    except NeverSent as error:
+        return Sent((Unsent(token=token, error=str(error)),))
+    except SendLost as error:
+        return Sent((Lost(token=token, error=str(error)),))
+    except Exception as error:  # nothing else that an adapter can raise proves that nothing was sent
+        log.exception("sending call %s failed in an unknown way", record.call.id)
+        return Sent((Lost(token=token, error=type(error).__name__),))
+    if proves_nothing(record.call, reply.status, resent=len(record.tokens) > 1):
+        return await _lost(reply, token, limits)
+    return await _answered(reply, token, limits, keep=record.call.acts or bool(record.asked))
+
+
+async def _answered(reply: Reply, token: str, limits: Limits, *, keep: bool) -> Sent:
+    kind = _header(reply, b"content-type").partition(";")[0].strip().lower()
+    if kind in STREAMED:
+        return Sent((Answered(token=token, status=reply.status),), reply=reply)
+    try:
+        body = await reply.read(limits.kept_answer)
+    except BodyBroken:
+        await reply.close()
+        return Sent((Answered(token=token, status=reply.status), Ended(length=0, sha256="", whole=False)))
+    except CredentialEchoed:
+        await reply.close()
+        return Sent((Answered(token=token, status=reply.status, withheld=True),))
+    if body is None:
+        return Sent((Answered(token=token, status=reply.status),), reply=reply)
+    answer = _answer(reply, body)
+    digest = hashlib.sha256(body).hexdigest()
+    fact = Answered(token=token, status=reply.status, length=len(body), sha256=digest, kept=keep)
+    return Sent((fact,), answer, answer if keep else None)
+
+
+async def drain(reply: Reply) -> Ended:
+    """Read a body that nobody waits for, to know its digest."""
+    digest, length, whole = hashlib.sha256(), 0, False
+    try:
+        async for chunk in reply.chunks():
+            digest.update(chunk)
+            length += len(chunk)
+        whole = True
+    except (BodyBroken, CredentialEchoed):
+        pass
+    finally:
+        await reply.close()
+    return Ended(length=length, sha256=digest.hexdigest(), whole=whole)
+
+
+async def _lost(reply: Reply, token: str, limits: Limits) -> Sent:
+    """A status that proves nothing. The agent gets it as it came, the record says lost."""
+    try:
+        body = await reply.read(limits.kept_answer)
+    except (BodyBroken, CredentialEchoed):
+        body = None
+    await reply.close()
+    lost = Lost(token=token, error=f"status {reply.status} does not prove what happened", status=reply.status)
+    return Sent((lost,), _answer(reply, body) if body is not None else None)
+
+
+def _answer(reply: Reply, body: bytes) -> Answer:
+    headers = tuple(
+        (name.decode("latin-1"), value.decode("latin-1")) for name, value in reply.headers if name != b"set-cookie"
+    )
+    return Answer(status=reply.status, headers=headers, body=body)
+
+
+def _header(reply: Reply, name: bytes) -> str:
+    return next((value.decode("latin-1") for found, value in reply.headers if found == name), "")
+
+
+def _extra(admission: Admission, life: Life, token: str, limits: Limits) -> tuple[tuple[str, str], ...]:
+    extra = [("via", f"1.1 {limits.via}"), ("traceparent", outgoing_traceparent(life.facts, token))]
+    if admission.tool.send_key:
+        extra.append((admission.tool.send_key.lower(), f"gw-{admission.call.id}"))
+    return tuple(extra)

@@ -1,0 +1,132 @@
+"""What happens without a request: due times, notices. (Sealing and exporting have loops of their own.)
+
+The steward only looks at what is due and lets the engine drive it; it decides nothing. Any number of stewards on
+any number of hosts may run: compare-and-swap makes a second look harmless, and notices are delivered under a lease.
+It must never give up: an error is logged and the next round comes.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import orjson
+
+from gateway.adapters.secrets import Secrets
+from gateway.adapters.webhook_sender import Delivery, WebhookSender
+from gateway.core.facts import Lost, Notice, Notified
+from gateway.core.lifecycle import Finish, Wait
+from gateway.core.notices import requested
+from gateway.core.pointers import REMINDER_MS
+from gateway.core.routes import Webhook
+from gateway.engine import Engine
+from gateway.judging import admission_of
+from gateway.life import Life
+from gateway.ports import Conflict, JournalUnavailable, SecretMissing, Timers
+from gateway.tasks import spawn
+from gateway.wire.webhook import next_attempt_ms
+
+ROUND_SECONDS = 0.2
+"""How often due times are looked at: an expiry is at most this late."""
+BATCH = 100
+"""Calls and notices looked at per round, so that one full round cannot starve the next."""
+LEASE_MS = 30_000
+"""A notice being delivered is hidden from other stewards for longer than a delivery can take."""
+
+log = logging.getLogger("gateway.steward")
+
+
+@dataclass(slots=True)
+class Steward:
+    engine: Engine
+    timers: Timers
+    sender: WebhookSender
+    secrets: Secrets
+    control_url: str
+    lease: Callable[[str, int], Awaitable[bool]]
+    """True if this steward may do the named thing for that many milliseconds."""
+
+    async def run(self) -> None:
+        while True:
+            try:
+                await self.round()
+            except JournalUnavailable as error:
+                log.warning("the journal is unavailable: %s", error)
+                await asyncio.sleep(1.0)
+            await asyncio.sleep(ROUND_SECONDS)
+
+    async def round(self) -> None:
+        """Drive everything that is due, once."""
+        for call in await self.timers.due(BATCH):
+            await self._look(call)
+        for call, notice in await self.timers.outbox(BATCH):
+            if await self.lease(f"notice:{notice}", LEASE_MS):
+                spawn(self._deliver(call, notice), f"notice {notice}")
+
+    async def _look(self, call: str) -> None:
+        driven = await self.engine.unattended(call)
+        if driven is None:
+            await self.timers.forget(call)
+            return
+        life, step = driven
+        now = self.engine.journal.now()
+        match step:
+            case Wait(until):
+                await self.timers.rearm(call, max(until - now, round(ROUND_SECONDS * 1000)))
+            case Finish(Lost(error=error)) if life.record.call.acts:
+                owner = life.generation.routes.systems[life.record.call.system].owner
+                log.warning("call %s is in doubt (%s); %s has to settle it by POST /calls/{id}/resolve", call, error, owner)
+                await self.timers.rearm(call, REMINDER_MS)
+            case Finish():
+                await self.timers.forget(call)
+
+    async def _deliver(self, call: str, notice_id: str) -> None:
+        """One attempt at one notice, and the fact about it."""
+        life = await self.engine.load(call)
+        notice = _find(life, notice_id) if life is not None else None
+        if life is None or notice is None:
+            return
+        attempt = 1 + sum(heard.notice == notice_id for heard in life.record.heard)
+        delivery = await self._attempt(life, notice)
+        while True:
+            try:
+                life = await self.engine.load(call)
+                if life is None:
+                    return
+                self._note(life, notice_id, attempt, delivery)
+                await self.engine.flush(life)
+            except Conflict:
+                continue
+            return
+
+    def _note(self, life: Life, notice: str, attempt: int, delivery: Delivery) -> None:
+        now = self.engine.journal.now()
+        again = None
+        if not delivery.done and not delivery.gone and life.record.judged is not None:
+            left = (life.record.expires_at or now) - now
+            again = next_attempt_ms(attempt, retry_after=delivery.retry_after, expires_in=left, jitter=random.random())
+        fact = Notified(notice=notice, attempt=attempt, status=delivery.status, done=delivery.done, error=delivery.error)
+        life.add(fact, now)
+        life.notices.append((notice, again))
+
+    async def _attempt(self, life: Life, notice: Notice) -> Delivery:
+        judged, routes = life.record.judged, life.generation.routes
+        group = routes.groups.get(notice.group)
+        if judged is None and life.record.refusal is None and life.record.claim is None:
+            return Delivery(status=0, done=False, error="the call was just being judged")
+        if judged is None or judged.verdict.decision != "hold" or group is None or notice.channel >= len(group.webhooks):
+            return Delivery(status=0, done=False, gone=True, error="the question is no longer open")
+        webhook: Webhook = group.webhooks[notice.channel]
+        now = self.engine.journal.now()
+        admission = await admission_of(life, self.engine.journal)
+        body = requested(life.record, judged, admission, notice, routes, control_url=self.control_url, now=now)
+        try:
+            secret = self.secrets.read(webhook.secret)
+        except SecretMissing as error:
+            return Delivery(status=0, done=False, error=str(error))
+        return await self.sender.deliver(webhook.url, secret, notice.id, orjson.dumps(body, default=str), now // 1000)
+
+
+def _find(life: Life, notice: str) -> Notice | None:
+    return next((item for item in life.record.notices if item.id == notice), None)

@@ -1,0 +1,129 @@
+"""Standard Webhooks 1.0.0: how a notice proves that it comes from us, and a decision from an approver's system.
+
+The signature is an HMAC over `{id}.{timestamp}.{body}`, so neither may contain a dot or be read in two ways: an id is
+visible ASCII, a timestamp is digits. Whatever a stranger puts into headers and body, `verify` raises `BadSignature`
+and nothing else (peer failure 27: `garbage` as a signature raised the wrong class and became a 500).
+
+This file must never read a clock, and never put a secret, or a part of one, into an exception.
+
+A signature authenticates a system, not a person, and does not cover the URL. Whoever calls `verify` must compare
+what the body names with the path, and remember the id for longer than the sender retries.
+"""
+
+import base64
+import binascii
+import hmac
+import re
+from collections.abc import Mapping, Sequence
+
+TOLERANCE_SECONDS = 300
+"""By how much the sender's clock may differ from ours; what the reference libraries allow."""
+SCHEDULE_MS = tuple(
+    seconds * 1000
+    for seconds in (0, 5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 14 * 3600, 20 * 3600, 24 * 3600)
+)
+"""How long to wait before each attempt, counted from the failure of the one before it (Standard Webhooks)."""
+JITTER = 0.1
+"""At most this part of a delay is added to it, so that receivers that failed together are not asked together."""
+
+PREFIX = "whsec_"
+FEWEST_BYTES, MOST_BYTES = 24, 64  # of a secret, by the specification
+LONGEST_ID = 256
+LONGEST_SIGNATURES = 4096
+"""Characters of the signature header: some forty signatures, more than any rotation needs."""
+
+_ID = re.compile(r"[!-\-/-~]+")  # visible ASCII without the dot, which separates the parts that are signed
+_TIMESTAMP = re.compile(r"[0-9]{1,12}")
+
+
+class BadSignature(Exception):
+    """The message is not proven to come from a holder of one of our secrets, now. Says why, without any secret."""
+
+
+def sign(secret: str, id: str, timestamp: int, body: bytes) -> str:  # noqa: A002 - the specification's word
+    """One item of a `webhook-signature` header: `v1,<base64>`.
+
+    `timestamp` is in whole seconds since the epoch, of this attempt; `id` stays the same over all attempts.
+    Raises ValueError if the secret or the id cannot be used.
+    """
+    if not _ID.fullmatch(id) or len(id) > LONGEST_ID:
+        raise ValueError(f"{id!r} cannot be a webhook-id: use up to {LONGEST_ID} visible ASCII characters, no dot")
+    if timestamp < 0:
+        raise ValueError(f"{timestamp} cannot be a webhook-timestamp: use seconds since the epoch")
+    return "v1," + base64.b64encode(_mac(key_of(secret), id, str(timestamp), body)).decode()
+
+
+def verify(
+    headers: Mapping[str, str],
+    body: bytes,
+    secrets: Sequence[str],
+    now: int,
+    tolerance: int = TOLERANCE_SECONDS,
+) -> tuple[str, int]:
+    """The message's id and timestamp, if it is signed with one of the secrets and is not old or of the future.
+
+    `headers` has lower-case names; `now` and `tolerance` are in seconds. Several secrets are a rotation. Raises
+    BadSignature whatever the message is; ValueError only if one of our own secrets is not a secret.
+    """
+    keys = [key_of(secret) for secret in secrets]
+    message, stamp, signatures = (headers.get(f"webhook-{name}", "") for name in ("id", "timestamp", "signature"))
+    if not (message and stamp and signatures):
+        raise BadSignature("webhook-id, webhook-timestamp and webhook-signature are all needed")
+    if not _ID.fullmatch(message) or len(message) > LONGEST_ID:
+        raise BadSignature(f"webhook-id must be up to {LONGEST_ID} visible ASCII characters without a dot")
+    if not _TIMESTAMP.fullmatch(stamp):
+        raise BadSignature("webhook-timestamp must be seconds since the epoch, in digits")
+    if abs(now - int(stamp)) > tolerance:
+        raise BadSignature(f"webhook-timestamp differs from this gateway's clock by more than {tolerance} seconds")
+    if len(signatures) > LONGEST_SIGNATURES:
+        raise BadSignature(f"webhook-signature must be at most {LONGEST_SIGNATURES} characters")
+    expected = [_mac(key, message, stamp, body) for key in keys]
+    offered = [given for item in signatures.split(" ") if (given := _offered(item)) is not None]
+    if not any(hmac.compare_digest(mac, given) for mac in expected for given in offered):
+        raise BadSignature("no v1 signature in webhook-signature was made with a secret of this endpoint")
+    return message, int(stamp)
+
+
+def key_of(secret: str) -> bytes:
+    """The bytes of a secret written as `whsec_<base64>`. Raises ValueError, which never quotes the secret."""
+    if not secret.startswith(PREFIX):
+        raise ValueError("a webhook secret must begin with whsec_, followed by the base64 of 24 to 64 random bytes")
+    try:
+        key = base64.b64decode(secret.removeprefix(PREFIX).encode("ascii"), validate=True)
+    except (binascii.Error, UnicodeEncodeError):
+        raise ValueError("what follows whsec_ in a webhook secret must be standard base64 with its padding") from None
+    if not FEWEST_BYTES <= len(key) <= MOST_BYTES:
+        raise ValueError(f"a webhook secret must be 24 to 64 bytes long, in base64; this one has {len(key)}")
+    return key
+
+
+def next_attempt_ms(
+    attempt: int, *, retry_after: float | None = None, expires_in: int | None = None, jitter: float = 0.0
+) -> int | None:
+    """Milliseconds from now until the next attempt, or None if there is none.
+
+    `attempt`: how many were made. `retry_after`: what the receiver asked for, in seconds; obeyed unless that would
+    be the end of the notice, which is for the schedule to say and not for the receiver. `expires_in`: milliseconds
+    after which nobody needs the notice. `jitter`: a random number from 0 to 1.
+    """
+    if not 0 <= attempt < len(SCHEDULE_MS):
+        return None
+    planned = int(SCHEDULE_MS[attempt] * (1 + JITTER * jitter))
+    asked = int(min(max(retry_after or 0.0, 0.0), SCHEDULE_MS[-1] / 1000) * 1000)
+    waits = [max(planned, asked), planned]
+    return next((wait for wait in waits if expires_in is None or wait < expires_in), None)
+
+
+def _mac(key: bytes, message: str, timestamp: str, body: bytes) -> bytes:
+    return hmac.digest(key, f"{message}.{timestamp}.".encode("ascii") + body, "sha256")
+
+
+def _offered(item: str) -> bytes | None:
+    """The bytes of one `v1,<base64>`; None for other versions and for garbage, which simply match nothing."""
+    version, _, text = item.partition(",")
+    if version != "v1":
+        return None
+    try:
+        return base64.b64decode(text.encode("ascii"), validate=True)
+    except (binascii.Error, UnicodeEncodeError):
+        return None

@@ -1,0 +1,405 @@
+"""From the ledger to a collector that stalls, refuses, rejects and dies: in the end every span is there."""
+
+import asyncio
+import logging
+import os
+from dataclasses import dataclass, replace
+
+import pytest
+
+from gateway.adapters.otlp import TraceExporter
+from gateway.adapters.otlp.exporter import ENTRIES_PER_READ
+from gateway.core import attributes as names
+from gateway.core.call import Call
+from gateway.core.facts import Admitted, Answered, Claimed, Delivered, Fact, Judged
+from gateway.core.spans import spans_of
+from gateway.core.verdict import Verdict
+from gateway.ports import JournalUnavailable
+from tests.adapters.otlp.receiver import YES, partial, receiving
+
+CALL = Call(
+    id="", agent="bot", system="stripe", tool="stripe.refund", effect="write", method="POST", resource="",
+    fingerprint="f", match="m", key="k", key_given=False, repeatable=False, lease_ms=1, keeps_ms=0, keep_ms=0,
+)  # fmt: skip
+ALLOW = Judged(verdict=Verdict(decision="allow"), generation="g", fingerprint="f")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    id: str
+    call: str
+    position: int
+    facts: tuple[Fact, ...]
+
+
+class Ledger:
+    """The ledger in memory: streams, cursors and calls. Survives an exporter, as the real one does."""
+
+    def __init__(self) -> None:
+        self.streams: dict[str, list[Stored]] = {}
+        self.cursors: dict[tuple[str, str], str] = {}
+        self.calls: dict[str, list[Fact]] = {}
+        self.clock = 1_763_633_000_000
+        self.broken = ""
+
+    def append(self, call: str, *facts: Fact) -> None:
+        self.clock += 1
+        known = self.calls.setdefault(call, [])
+        stamped = tuple(replace(fact, at=self.clock) for fact in facts)
+        self.streams.setdefault(call[:2], []).append(Stored(f"{self.clock}-0", call, len(known), stamped))
+        known.extend(stamped)
+
+    def effect(self, number: int, partition: int = 7) -> str:
+        call = f"{partition:02d}{number:020x}"
+        self.append(call, Admitted(call=replace(CALL, id=call)), ALLOW, Claimed(token="t", fingerprint="f", lease=1))
+        self.append(call, Answered(token="t", status=200))
+        self.append(call, Delivered())
+        return call
+
+    async def read(self, partition: str, after: str, limit: int):
+        return [entry for entry in self.streams.get(partition, []) if entry.id > after][:limit]
+
+    async def cursor(self, partition: str, reader: str) -> str:
+        return self.cursors.get((partition, reader), "")
+
+    async def move(self, partition: str, reader: str, to: str) -> None:
+        if self.broken == "move":
+            raise JournalUnavailable
+        assert to > self.cursors.get((partition, reader), ""), "a cursor never goes back"
+        self.cursors[partition, reader] = to
+
+    async def facts(self, call: str):
+        return self.calls.get(call, [])
+
+    @property
+    def ids(self) -> list[str]:
+        return [
+            span.span_id
+            for stream in self.streams.values()
+            for entry in stream
+            for span in spans_of(entry, self.calls[entry.call][: entry.position])
+        ]
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch):
+    for name in [name for name in os.environ if name.startswith("OTEL_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.3")
+    return monkeypatch
+
+
+@pytest.fixture
+def receiver(environment):
+    with receiving() as found:
+        environment.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", found.url)
+        yield found
+
+
+def run(ledger, work, **options):
+    """`work` with an exporter of its own, as after a restart."""
+
+    async def main():
+        clock = Clock()
+        exporter = TraceExporter(ledger, ledger.facts, clock=clock, **options)
+        try:
+            return await work(exporter, clock)
+        finally:
+            await exporter.close()
+
+    return asyncio.run(main())
+
+
+async def once(exporter, clock):
+    return await exporter.step()
+
+
+async def until_quiet(exporter, clock):
+    """As a steward does: again and again, time passing, until nothing waits."""
+    for _ in range(400):
+        await exporter.step()
+        if not exporter.lag_entries:
+            return exporter
+        clock.now += 61.0
+    raise AssertionError(exporter.problem)
+
+
+def test_every_span_of_every_partition_arrives_once_and_the_cursor_follows(receiver):
+    ledger = Ledger()
+    for number in range(150):
+        ledger.effect(number, partition=number % 64)
+    exporter = run(ledger, until_quiet)
+    assert sorted(receiver.ids) == sorted(ledger.ids) and len(set(receiver.ids)) == len(receiver.ids)
+    assert exporter.lag_entries == 0 and exporter.oldest_waiting_ms is None and exporter.problem == ""
+    assert all(ledger.cursors[partition, "traces"] == stream[-1].id for partition, stream in ledger.streams.items())
+    assert run(ledger, once) == 0, "nothing is sent twice by a later exporter"
+    assert len(receiver.ids) == len(ledger.ids)
+
+
+def test_a_partition_with_more_than_one_read_is_caught_up(receiver):
+    ledger = Ledger()
+    for number in range(100):
+        ledger.effect(number)
+
+    async def work(exporter, clock):
+        await exporter.step()
+        assert exporter.lag_entries > 0, "what was not read yet is lag too"
+        assert exporter.oldest_waiting_ms == ledger.streams["07"][ENTRIES_PER_READ].facts[0].at
+        await until_quiet(exporter, clock)
+
+    run(ledger, work)
+    assert receiver.ids == ledger.ids
+
+
+def test_a_collector_that_is_away_delays_and_loses_nothing(environment):
+    with receiving() as receiver:
+        pass  # its port is free again
+    environment.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url)
+    ledger = Ledger()
+    ledger.effect(1)
+    first = ledger.streams["07"][0].facts[0].at
+
+    async def work(exporter, clock):
+        assert await exporter.step() == 0
+        assert (exporter.lag_entries, exporter.oldest_waiting_ms) == (3, first)
+        assert "no answer from the collector" in exporter.problem
+        assert ledger.cursors == {}
+        with receiving(receiver, port=int(receiver.url.rpartition(":")[2])):
+            clock.now += 61
+            assert await exporter.step() == 3
+        assert exporter.problem == "" and exporter.lag_entries == 0
+
+    run(ledger, work)
+    assert receiver.ids == ledger.ids
+
+
+@pytest.mark.parametrize(
+    "bad", [(503, {}, b""), (401, {}, b""), (302, {"location": "/"}, b""), None, (200, {}, b"<html>")]
+)
+def test_no_answer_but_yes_moves_the_cursor(receiver, bad):
+    """302 and a login page among them: the SDK's exporter calls both a success."""
+    ledger = Ledger()
+    ledger.effect(1)
+    receiver.judge = lambda spans: bad
+    assert run(ledger, once) == 0 and ledger.cursors == {}
+    receiver.judge = lambda spans: YES
+    run(ledger, until_quiet)
+    assert receiver.ids == ledger.ids
+
+
+def test_a_collector_that_took_the_spans_and_died_before_saying_so_gets_them_again_under_the_same_ids(receiver):
+    ledger = Ledger()
+    ledger.effect(1)
+    taken: list[str] = []
+
+    def take_and_hang_up(spans):
+        taken.extend(span.span_id.hex() for span in spans)
+
+    receiver.judge = take_and_hang_up
+    run(ledger, once)
+    receiver.judge = lambda spans: YES
+    run(ledger, until_quiet)
+    assert set(taken) == set(receiver.ids) == set(ledger.ids)
+
+
+def test_an_exporter_that_dies_between_the_yes_and_the_cursor_repeats_the_same_ids(receiver):
+    ledger = Ledger()
+    ledger.effect(1)
+    ledger.broken = "move"
+    with pytest.raises(JournalUnavailable):
+        run(ledger, once)
+    ledger.broken = ""
+    ledger.effect(2)
+    first = list(receiver.ids)
+    run(ledger, until_quiet)
+    assert len(first) == 6 and receiver.ids[:6] == receiver.ids[6:12] == first
+    assert set(receiver.ids) == set(ledger.ids)
+
+
+def test_every_way_of_failing_in_turn_and_a_restart_after_each(receiver):
+    """Stalls, 429, refusals, hang-ups, rejections, and an exporter that never lives long: all there, once by id."""
+    import time
+
+    ledger = Ledger()
+
+    def stall(spans):
+        time.sleep(0.4)
+
+    moods = [lambda s: (429, {"retry-after": "1"}, b""), stall, lambda s: None, lambda s: (500, {}, b""),
+             lambda s: partial(1, "busy"), lambda s: (400, {}, b""), lambda s: YES]  # fmt: skip
+    for number, mood in enumerate(moods * 2):
+        ledger.effect(number, partition=number % 5)
+        receiver.judge = mood
+        run(ledger, once)
+    receiver.judge = lambda spans: YES
+    run(ledger, until_quiet)
+    assert set(receiver.ids) == set(ledger.ids)
+    contents: dict[bytes, set[bytes]] = {}
+    for span in receiver.spans:
+        contents.setdefault(span.span_id, set()).add(span.SerializeToString())
+    assert all(len(versions) == 1 for versions in contents.values()), "the same id is the same span"
+
+
+def test_pauses_grow_and_obey_retry_after(receiver):
+    ledger = Ledger()
+    ledger.effect(1)
+    receiver.judge = lambda spans: (503, {}, b"")
+
+    async def work(exporter, clock):
+        for pause in (1, 2, 4, 8, 16, 32, 60, 60):
+            seen = len(receiver.requests)
+            await exporter.step()
+            assert len(receiver.requests) > seen
+            clock.now += pause - 0.01
+            seen = len(receiver.requests)
+            assert await exporter.step() == 0 and len(receiver.requests) == seen
+            clock.now += 0.02
+        receiver.judge = lambda spans: (429, {"retry-after": "300"}, b"")
+        await exporter.step()
+        seen = len(receiver.requests)
+        clock.now += 299
+        assert await exporter.step() == 0 and len(receiver.requests) == seen
+        receiver.judge = lambda spans: YES
+        clock.now += 2
+        assert await exporter.step() == 3
+
+    run(ledger, work)
+
+
+def test_a_failure_is_one_line_in_the_log_and_its_end_another(receiver, caplog):
+    caplog.set_level(logging.INFO)
+    ledger = Ledger()
+    ledger.effect(1)
+    receiver.judge = lambda spans: (503, {}, b"")
+
+    async def work(exporter, clock):
+        for _ in range(3):
+            await exporter.step()
+            clock.now += 61
+        receiver.judge = lambda spans: YES
+        await exporter.step()
+
+    run(ledger, work)
+    assert [(record.levelname, record.name) for record in caplog.records] == [
+        ("WARNING", "gateway.traces"),
+        ("INFO", "gateway.traces"),
+    ]
+    assert "3 entries, nothing is lost" in caplog.messages[0] and "503" in caplog.messages[0]
+
+
+# --- Rejections --------------------------------------------------------------------------------------------------
+
+
+def rejecting(call):
+    def judge(spans):
+        guilty = [
+            s for s in spans if any(p.key == names.CALL_ID and p.value.string_value == call for p in s.attributes)
+        ]
+        return partial(len(guilty), "too old") if guilty else YES
+
+    return judge
+
+
+def test_one_poisoned_entry_holds_up_its_partition_loudly_and_no_other(receiver, caplog):
+    ledger = Ledger()
+    for number in range(30):
+        ledger.effect(number, partition=number % 3)
+    poisoned = ledger.effect(99, partition=1)
+    after = ledger.effect(100, partition=1)
+    receiver.judge = rejecting(poisoned)
+    entry = next(entry.id for entry in ledger.streams["01"] if entry.call == poisoned)
+
+    async def work(exporter, clock):
+        await exporter.step()
+        assert exporter.stuck == {"01": entry}
+        assert exporter.lag_entries == 6, "the poisoned call and the one after it"
+        clock.now += 61
+        ledger.effect(31, partition=2)
+        await exporter.step()
+        assert exporter.stuck == {"01": entry} and exporter.lag_entries == 6
+        receiver.judge = lambda spans: YES
+        clock.now += 61
+        await exporter.step()
+        assert exporter.stuck == {} and exporter.lag_entries == 0
+
+    run(ledger, work)
+    assert set(receiver.ids) == set(ledger.ids)
+    (line,) = [message for message in caplog.messages if "too old" in message]
+    assert entry in line and poisoned in line and "person" in line
+    assert after
+
+
+def test_nothing_behind_a_poisoned_entry_overtakes_it(receiver):
+    ledger = Ledger()
+    poisoned = ledger.effect(1)
+    ledger.effect(2)
+    receiver.judge = rejecting(poisoned)
+    run(ledger, once)
+    assert ledger.cursors == {} and receiver.ids == []
+
+
+def test_a_person_may_decide_to_skip_what_is_rejected_and_that_is_counted_and_logged(receiver, caplog):
+    ledger = Ledger()
+    ledger.effect(1)
+    poisoned = ledger.effect(2)
+    ledger.effect(3)
+    receiver.judge = rejecting(poisoned)
+
+    async def work(exporter, clock):
+        await until_quiet(exporter, clock)
+        return exporter.skipped
+
+    assert run(ledger, work, skip_rejected=True) == 3
+    lost = {span.span_id for entry in ledger.streams["07"] if entry.call == poisoned
+            for span in spans_of(entry, ledger.calls[poisoned][: entry.position])}  # fmt: skip
+    assert set(receiver.ids) == set(ledger.ids) - lost
+    assert sum("gave up" in message for message in caplog.messages) == 3
+
+
+# --- The facts before --------------------------------------------------------------------------------------------
+
+
+def test_a_call_that_went_on_meanwhile_gives_the_same_spans(receiver):
+    """The exporter is days behind: the facts it fetches are newer than the entries it reads."""
+    ledger = Ledger()
+    call = ledger.effect(1)
+    ledger.effect(2)
+    ledger.append(call, Delivered())
+    run(ledger, until_quiet)
+    assert set(receiver.ids) == set(ledger.ids)
+
+
+def test_a_call_that_has_left_the_store_is_exported_without_its_past(receiver):
+    ledger = Ledger()
+    ledger.effect(1)
+    ledger.calls.clear()
+    exporter = run(ledger, until_quiet)
+    assert exporter.lag_entries == 0
+    missing = [s for s in receiver.spans if any(p.key == names.HISTORY for p in s.attributes)]
+    assert len(receiver.spans) == 5 and len(missing) == 2, "the first entry needs no past; the other two say so"
+
+
+def test_a_journal_that_cannot_be_read_stops_the_step_and_nothing_else(receiver):
+    ledger = Ledger()
+    ledger.effect(1)
+
+    async def work(exporter, clock):
+        async def unavailable(call):
+            raise JournalUnavailable
+
+        exporter._facts = unavailable
+        with pytest.raises(JournalUnavailable):
+            await exporter.step()
+        exporter._facts = ledger.facts
+        assert await exporter.step() == 3
+
+    run(ledger, work)
+    assert receiver.ids == ledger.ids

@@ -1,0 +1,56 @@
+"""A duration has a unit, always."""
+
+import pytest
+
+from gateway.config.durations import positive_seconds, seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("250ms", 0.25),
+        ("30s", 30),
+        ("15m", 900),
+        ("1h", 3600),
+        ("24h", 86400),
+        ("7d", 604800),
+        ("0s", 0),
+        ("3650d", 315360000),
+    ],
+)
+def test_a_duration_is_a_whole_number_and_a_unit(text, expected):
+    assert seconds(text) == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        30,
+        0,
+        1.5,
+        None,
+        True,
+        "",
+        "30",
+        "s",
+        "1.5h",
+        "1h30m",
+        "-5s",
+        "+5s",
+        "5 s",
+        "5S",
+        "5w",
+        "1e3s",
+        "٣s",
+        "9" * 400 + "d",
+        "3651d",
+    ],
+)
+def test_anything_else_says_what_a_duration_is(value):
+    with pytest.raises(ValueError, match="must be"):
+        seconds(value)
+
+
+def test_zero_is_a_wait_but_not_a_time_limit():
+    with pytest.raises(ValueError, match="longer than zero"):
+        positive_seconds("0ms")

@@ -1,0 +1,101 @@
+"""What a valid configuration refers to: secrets and files that are there, and addresses that can be called back."""
+
+import pytest
+
+from gateway.config.references import callback_mistakes, missing_secrets, secrets
+from tests.config.routes_documents import document, load, loaded, system
+
+FULL = {"HOOK": "x", "CALLBACK": "x", "SHOP_KEY": "x"}
+
+
+def test_nothing_is_missing_when_everything_is_there(tmp_path):
+    assert missing_secrets(loaded(document(), tmp_path), FULL, tmp_path / "routes.yaml") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "sentence"),
+    [
+        ("HOOK", 9, "the webhook secret of group `finance` is missing: set the environment variable HOOK"),
+        ("CALLBACK", 9, "the callback secret of group `finance` is missing: set the environment variable CALLBACK"),
+        ("SHOP_KEY", 16, "the credential of system `shop` is missing: set the environment variable SHOP_KEY"),
+    ],
+)
+@pytest.mark.parametrize("value", [None, "", " \n"])
+def test_a_secret_that_is_absent_or_empty_is_one_clear_sentence(name, line, sentence, value, tmp_path):
+    environ = {key: found for key, found in {**FULL, name: value}.items() if found is not None}
+    path = tmp_path / "routes.yaml"
+    (found,) = missing_secrets(loaded(document(), tmp_path), environ, path)
+    assert (found.file, found.line, found.sentence) == (str(path), line, sentence)
+
+
+def test_without_the_path_the_sentence_is_the_same(tmp_path):
+    (found,) = missing_secrets(loaded(document(), tmp_path), {**FULL, "HOOK": ""})
+    assert (
+        str(found) == "routes.yaml: the webhook secret of group `finance` is missing: set the environment variable HOOK"
+    )
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["bearer: X", "basic: {username: a, password: X}", "header: {name: K, value: X}", "query: {name: k, value: X}"],
+)
+def test_every_kind_of_credential_is_looked_at_on_its_line(kind, tmp_path):
+    secret = tmp_path / "secret"
+    first, _, rest = kind.partition(": ")
+    text = system("credential:", f"  {first}:", f"    {rest}".replace("X", f"{{file: {secret}}}"))
+    text = text.replace("{webhook", "{webhook")
+    routes, path = loaded(text, tmp_path), tmp_path / "routes.yaml"
+    (found,) = missing_secrets(routes, FULL, path)
+    line = next(n for n, row in enumerate(text.splitlines(), 1) if str(secret) in row)
+    assert found.sentence.endswith(f"the file {secret} cannot be read (no such file or directory)")
+    assert found.line in (line, line - 1), "on the line of the field that holds the reference"
+    secret.write_text("\n", encoding="utf-8")
+    assert missing_secrets(routes, FULL, path)[0].sentence.endswith(f"the file {secret} is empty")
+    secret.write_text("s3cr3t\n", encoding="utf-8")
+    assert missing_secrets(routes, FULL, path) == []
+
+
+def test_tls_files_are_looked_at_too(tmp_path):
+    text = document(f"listen: {{tls: {{cert: {tmp_path}/a.crt, key: {tmp_path}/a.key}}}}")
+    found = missing_secrets(loaded(text, tmp_path), FULL, tmp_path / "routes.yaml")
+    assert [mistake.sentence.split(":")[0] for mistake in found] == ["TLS cannot be used"] * 2
+    assert {mistake.line for mistake in found} == {len(text.splitlines())}
+
+
+def test_no_sentence_holds_the_value_of_a_secret(tmp_path):
+    environ = {**FULL, "HOOK": "", "SHOP_KEY": "sk_live_51H"}
+    assert "sk_live_51H" not in str(missing_secrets(loaded(document(), tmp_path), environ))
+
+
+def test_every_secret_of_the_routes_is_named(tmp_path):
+    assert [str(reference) for _, _, reference in secrets(loaded(document(), tmp_path))] == [
+        "env:SHOP_KEY",
+        "env:HOOK",
+        "env:CALLBACK",
+    ]
+
+
+@pytest.mark.parametrize(
+    "control", ["http://127.0.0.1:8081", "http://localhost:8081", "http://0.0.0.0:8081", "http://[::1]:1"]
+)
+def test_another_machine_cannot_call_back_an_address_of_this_one_alone(control, tmp_path):
+    path = tmp_path / "routes.yaml"
+    (found,) = callback_mistakes(loaded(document(), tmp_path), control, path)
+    assert (found.file, found.line) == (str(path), 9)
+    assert found.sentence.startswith("the webhook of group `finance` is on another machine, which cannot call back")
+    assert "GATEWAY_CONTROL_URL" in found.sentence
+
+
+def test_an_address_that_others_reach_is_right(tmp_path):
+    assert callback_mistakes(loaded(document(), tmp_path), "https://gateway.acme.example") == []
+
+
+@pytest.mark.parametrize("hook", ["http://127.0.0.1:9/hook", "http://localhost/hook"])
+def test_on_one_machine_loopback_is_right(hook, tmp_path):
+    routes, _ = load(document().replace("https://approvals.acme.example/hook", hook), tmp_path)
+    assert routes is not None and callback_mistakes(routes, "http://127.0.0.1:8081") == []
+
+
+def test_a_control_address_that_is_none_says_so(tmp_path):
+    (found,) = callback_mistakes(loaded(document(), tmp_path), "gateway:8081")
+    assert str(found).startswith("GATEWAY_CONTROL_URL: the address of the control plane must be an http or https")

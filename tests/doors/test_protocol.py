@@ -1,0 +1,257 @@
+"""Raw bytes at a real uvicorn with StrictProtocol: every row of standards section 2.2, and what we found beside it.
+
+The application behind it refuses what `framing_error` names, as the real door does, and records what reached it.
+"""
+
+import asyncio
+import json
+import re
+import socket
+import threading
+import time
+
+import pytest
+import uvicorn
+
+from gateway.doors.protocol import HEAD_LIMIT, StrictProtocol
+from gateway.errors import AmbiguousRequest
+from gateway.wire.http import framing_error
+from gateway.wire.problem import problem
+
+HOST = b"Host: gateway\r\n"
+CLOSE = b"Connection: close\r\n"
+CHUNKED = b"Transfer-Encoding: chunked\r\n"
+SECOND = b"GET /second HTTP/1.1\r\n" + HOST + CLOSE + b"\r\n"
+
+
+class Behind:
+    """A real server in a thread, and what its application saw."""
+
+    def __init__(self):
+        self.seen = []
+        self.release = threading.Event()
+        self.release.set()
+        listener = socket.socket()
+        listener.bind(("127.0.0.1", 0))
+        self.address = listener.getsockname()
+        config = uvicorn.Config(
+            self.application,
+            http=StrictProtocol,
+            ws="none",
+            lifespan="off",
+            log_level="critical",
+            interface="asgi3",
+            proxy_headers=False,
+            server_header=False,
+        )
+        self.server = uvicorn.Server(config)
+        self.thread = threading.Thread(target=lambda: asyncio.run(self.server.serve(sockets=[listener])))
+        self.thread.start()
+        while not self.server.started:
+            time.sleep(0.01)
+
+    async def application(self, scope, receive, send):
+        wrong = framing_error(scope)
+        if wrong:
+            status, headers, body = problem(AmbiguousRequest(wrong, close=True))
+        else:
+            body = b""
+            more = True
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    return
+                body += message["body"]
+                more = message["more_body"]
+            self.seen.append((scope["method"], scope["raw_path"], scope["headers"], bytes(body)))
+            while not self.release.is_set():
+                await asyncio.sleep(0.01)
+            status, headers, body = 200, [(b"content-length", b"2")], b"ok"
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    def exchange(self, *parts):
+        """Send the parts, and read until the server closes."""
+        with socket.create_connection(self.address, timeout=10) as connection:
+            received = b""
+            try:
+                for part in parts:
+                    connection.sendall(part)
+                while chunk := connection.recv(65536):
+                    received += chunk
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # it closed while we were still sending
+            return received
+
+    def close(self):
+        self.server.should_exit = True
+        self.thread.join()
+
+
+@pytest.fixture(scope="module")
+def server():
+    behind = Behind()
+    yield behind
+    behind.close()
+
+
+@pytest.fixture
+def behind(server):
+    server.seen.clear()
+    server.release.set()
+    return server
+
+
+def statuses(received):
+    return [int(found) for found in re.findall(rb"HTTP/1\.1 (\d{3}) ", received)]
+
+
+def post(fields, body=b"", version=b"1.1"):
+    return b"POST /first HTTP/" + version + b"\r\n" + HOST + fields + b"\r\n" + body
+
+
+CHUNKS = b"5\r\nhello\r\n0\r\n\r\n"
+REFUSED = {
+    "content-length and transfer-encoding": post(b"Content-Length: 5\r\n" + CHUNKED, CHUNKS),
+    "content-length twice, the same": post(b"Content-Length: 5\r\nContent-Length: 5\r\n", b"hello"),
+    "content-length twice, different": post(b"Content-Length: 5\r\nContent-Length: 6\r\n", b"hello"),
+    "content-length as a list": post(b"Content-Length: 5, 5\r\n", b"hello"),
+    "content-length with a sign": post(b"Content-Length: +4\r\n", b"hell"),
+    "content-length negative": post(b"Content-Length: -1\r\n"),
+    "transfer-encoding gzip, chunked": post(b"Transfer-Encoding: gzip, chunked\r\n", CHUNKS),
+    "transfer-encoding identity": post(b"Transfer-Encoding: identity\r\n", b"hello"),
+    "transfer-encoding in capitals": post(b"Transfer-Encoding: Chunked\r\n", CHUNKS),
+    "transfer-encoding xchunked": post(b"Transfer-Encoding: xchunked\r\n", CHUNKS),
+    "transfer-encoding twice": post(CHUNKED + CHUNKED, CHUNKS),
+    "transfer-encoding in HTTP/1.0": post(CHUNKED, CHUNKS, b"1.0"),
+    "space before the colon": post(b"X-One : 1\r\n"),
+    "NUL in a value": post(b"X-One: a\x00b\r\n"),
+    "control character in a value": post(b"X-One: a\x01b\r\n"),
+    "DEL in a value": post(b"X-One: a\x7fb\r\n"),
+    "folded line": post(b"X-One: a\r\n b\r\n"),
+    "bare LF after a field": b"GET /first HTTP/1.1\nHost: gateway\n\n",
+    "content-length in a trailer": post(CHUNKED, b"5\r\nhello\r\n0\r\nContent-Length: 3\r\n\r\n"),
+    "bare LF in chunks": post(CHUNKED, b"5\nhello\r\n0\r\n\r\n"),
+    "no Host": b"GET /first HTTP/1.1\r\n\r\n",
+    "two Hosts": b"GET /first HTTP/1.1\r\n" + HOST + b"Host: other\r\n\r\n",
+    "empty Host": b"GET /first HTTP/1.1\r\nHost:\r\n\r\n",
+    "Host with a path": b"GET /first HTTP/1.1\r\nHost: gateway/x\r\n\r\n",
+    "Host with a user": b"GET /first HTTP/1.1\r\nHost: a@gateway\r\n\r\n",
+    "method in lower case": b"get /first HTTP/1.1\r\n" + HOST + b"\r\n",
+    "unknown method": b"BREW /first HTTP/1.1\r\n" + HOST + b"\r\n",
+    "CONNECT": b"CONNECT other:443 HTTP/1.1\r\n" + HOST + b"\r\n",
+    "absolute form": b"GET http://other.example/first HTTP/1.1\r\n" + HOST + b"\r\n",
+    "asterisk form": b"OPTIONS * HTTP/1.1\r\n" + HOST + b"\r\n",
+    "fragment": b"GET /first#part HTTP/1.1\r\n" + HOST + b"\r\n",
+    "bytes beyond ASCII in the path": b"GET /\xc3\xa9 HTTP/1.1\r\n" + HOST + b"\r\n",
+    "space in the path": b"GET /a b HTTP/1.1\r\n" + HOST + b"\r\n",
+    "underscore in a name": post(b"Content_Length: 5\r\n"),
+    "HTTP/2.0": b"GET /first HTTP/2.0\r\n" + HOST + b"\r\n",
+    "HTTP/0.9": b"GET /first\r\n\r\n",
+    "HTTP/2 preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "authorization twice": post(b"Authorization: Bearer a\r\nAuthorization: Bearer b\r\n"),
+    "idempotency-key twice": post(b"Idempotency-Key: a\r\nIdempotency-Key: b\r\n"),
+    "content-type twice": post(b"Content-Type: a/b\r\nContent-Type: a/c\r\n"),
+    "an undeclared argument twice": post(b"Stripe-Account: a\r\nStripe-Account: b\r\n"),
+    "Connection names Authorization": post(b"Authorization: Bearer a\r\nConnection: Authorization\r\n"),
+    "Connection names an argument": post(b"Stripe-Account: a\r\nConnection: close, stripe-account\r\n"),
+    "Connection names Host": post(b"Connection: host\r\n"),
+    "Upgrade with a body": post(b"Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 5\r\n", b"hello"),
+    "Upgrade with a chunked body": post(b"Connection: Upgrade\r\nUpgrade: h2c\r\n" + CHUNKED, CHUNKS),
+}
+
+
+@pytest.mark.parametrize("request_bytes", REFUSED.values(), ids=REFUSED.keys())
+def test_what_two_servers_could_read_differently_is_refused_and_the_connection_closed(behind, request_bytes):
+    received = behind.exchange(request_bytes, SECOND)
+    assert statuses(received) == [400]
+    head, _, body = received.partition(b"\r\n\r\n")
+    assert b"connection: close" in head
+    document = json.loads(body)
+    assert document["type"] == "urn:gateway:ambiguous-request"
+    assert "Nothing was executed" in document["detail"]
+    assert behind.seen == []
+
+
+ACCEPTED = {
+    "plain": (b"GET /first HTTP/1.1\r\n" + HOST + CLOSE + b"\r\n", b""),
+    "with a length": (post(CLOSE + b"Content-Length: 5\r\n", b"hello"), b"hello"),
+    "in chunks": (post(CLOSE + CHUNKED, CHUNKS), b"hello"),
+    "chunk extension": (post(CLOSE + CHUNKED, b"5;a=b\r\nhello\r\n0\r\n\r\n"), b"hello"),
+    "spaces after a value (peer failure 22)": (post(CLOSE + b"X-One: value  \r\n"), b""),
+    "bytes beyond ASCII in a value": (post(CLOSE + b"X-One: caf\xc3\xa9\r\n"), b""),
+    "HTTP/1.0": (b"GET /first HTTP/1.0\r\n" + HOST + b"\r\n", b""),
+    "a list field in two lines": (post(CLOSE + b"Accept: a/b\r\nAccept: a/c\r\n"), b""),
+    "Upgrade to h2c without a body": (
+        b"GET /first HTTP/1.1\r\n" + HOST + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+        b"HTTP2-Settings: AAMAAABk\r\n\r\n", b"",
+    ),
+    "WebSocket": (
+        b"GET /first HTTP/1.1\r\n" + HOST + b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n", b"",
+    ),
+    "Expect: 100-continue": (post(CLOSE + b"Expect: 100-continue\r\nContent-Length: 5\r\n", b"hello"), b"hello"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("request_bytes", "body"), ACCEPTED.values(), ids=ACCEPTED.keys())
+def test_what_everybody_reads_alike_arrives(behind, request_bytes, body):
+    received = behind.exchange(request_bytes)
+    assert [status for status in statuses(received) if status != 100] == [200]
+    assert [(path, found) for _, path, _, found in behind.seen] == [(b"/first", body)]
+
+
+def test_a_trailer_never_becomes_a_header(behind):
+    """Peer failure 20: an Authorization, a second Host and an expectation smuggled behind the body."""
+    trailers = b"Authorization: Bearer evil\r\nHost: evil\r\nStripe-Account: acct_evil\r\nExpect: 100-continue\r\n"
+    first = post(CHUNKED, b"5\r\nhello\r\n0\r\n" + trailers + b"\r\n")
+    for parts in ([first + SECOND], [first[:-30], first[-30:], SECOND], [bytes([byte]) for byte in first + SECOND]):
+        behind.seen.clear()
+        assert statuses(behind.exchange(*parts)) == [200, 200]
+        assert [(path, fields) for _, path, fields, _ in behind.seen] == [
+            (b"/first", [(b"host", b"gateway"), (b"transfer-encoding", b"chunked")]),
+            (b"/second", [(b"host", b"gateway"), (b"connection", b"close")]),
+        ]
+
+
+def test_nothing_after_connection_close_is_served(behind):
+    assert statuses(behind.exchange(b"GET /first HTTP/1.1\r\n" + HOST + CLOSE + b"\r\n" + SECOND)) == [200]
+    assert len(behind.seen) == 1
+
+
+HUGE = {
+    "one endless value": b"GET /first HTTP/1.1\r\n" + HOST + b"X-One: " + b"a" * (3 * HEAD_LIMIT),
+    "many fields": b"GET /first HTTP/1.1\r\n" + HOST + b"".join(b"X-%d: 1\r\n" % n for n in range(4000)) + b"\r\n",
+    "a complete head just above": b"GET /first HTTP/1.1\r\n" + HOST + b"X-One: " + b"a" * HEAD_LIMIT + b"\r\n\r\n",
+    "an endless target": b"GET /" + b"a" * (3 * HEAD_LIMIT),
+}
+
+
+@pytest.mark.parametrize("request_bytes", HUGE.values(), ids=HUGE.keys())
+def test_a_head_cannot_grow_for_ever(behind, request_bytes):
+    assert behind.exchange(request_bytes).startswith(b"HTTP/1.1 413 ") or behind.seen == []
+    assert behind.seen == []
+
+
+def test_trailers_cannot_grow_for_ever(behind):
+    endless = post(CHUNKED, b"5\r\nhello\r\n0\r\nX-One: ") + b"a" * (8 * HEAD_LIMIT)
+    behind.exchange(endless)  # returns: the connection was closed
+    assert behind.seen == []
+
+
+def test_a_large_body_in_small_chunks_is_no_large_head(behind):
+    body = b"1\r\nx\r\n" * (2 * HEAD_LIMIT)
+    assert statuses(behind.exchange(post(CLOSE + CHUNKED, body + b"0\r\n\r\n"))) == [200]
+    assert len(behind.seen[0][3]) == 2 * HEAD_LIMIT
+
+
+def test_a_malformed_second_request_is_not_answered_in_the_place_of_the_first(behind):
+    """Else the client would read "nothing was executed" as the answer to the request that is being executed."""
+    behind.release.clear()
+    assert behind.exchange(b"GET /first HTTP/1.1\r\n" + HOST + b"\r\n", b"get /second HTTP/1.1\r\n\r\n") == b""
+    behind.release.set()
+
+
+def test_a_body_that_breaks_off_never_looks_complete(behind):
+    assert statuses(behind.exchange(post(CHUNKED, b"5\r\nhello\r\nzz\r\n"))) == [400]
+    assert behind.seen == []

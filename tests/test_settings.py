@@ -1,0 +1,180 @@
+"""The environment becomes one Settings, or everything that is wrong with it is said at once."""
+
+import ast
+import re
+from dataclasses import MISSING, fields
+from pathlib import Path
+
+import pytest
+
+import gateway.settings
+from gateway.settings import READERS, Settings, SettingsMistake, read_settings, variable
+
+DOCUMENT = Path(__file__).parent.parent / "docs" / "operations.md"
+
+
+def sentences_for(**environ):
+    with pytest.raises(SettingsMistake) as caught:
+        read_settings(environ)
+    return caught.value.sentences
+
+
+def test_nothing_set_gives_the_defaults():
+    assert read_settings({"PATH": "/bin", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://x"}) == Settings()
+
+
+def test_every_setting_can_be_set(tmp_path):
+    ca = tmp_path / "ca.pem"
+    ca.write_text("x")
+    environ = {
+        "GATEWAY_REDIS_URL": "rediss://user:secret@redis.example:6380/2",
+        "GATEWAY_REDIS_DURABILITY": "may-lose-one-second",
+        "GATEWAY_REDIS_REPLICAS": "2",
+        "GATEWAY_CONTROL_URL": "https://gateway.example:8081/",
+        "GATEWAY_BODY_LIMIT": "20MiB",
+        "GATEWAY_HELD_BODY_LIMIT": "512KiB",
+        "GATEWAY_KEPT_ANSWER_LIMIT": "4096",
+        "GATEWAY_CA_FILE": str(ca),
+        "GATEWAY_LOG_LEVEL": "debug",
+        "GATEWAY_RATE_LIMIT": "2.5",
+        "GATEWAY_SHUTDOWN_GRACE": "40",
+    }
+    assert set(environ) == {variable(field.name) for field in fields(Settings)}
+    assert read_settings(environ) == Settings(
+        redis_url="rediss://user:secret@redis.example:6380/2",
+        redis_durability="may-lose-one-second",
+        redis_replicas=2,
+        control_url="https://gateway.example:8081",
+        body_limit=20 * 1024 * 1024,
+        held_body_limit=512 * 1024,
+        kept_answer_limit=4096,
+        ca_file=ca,
+        log_level="debug",
+        rate_limit=2.5,
+        shutdown_grace=40.0,
+    )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://localhost", "redis://:pw@h:6379/0", "unix:///run/redis.sock", "redis://[::1]:6379",
+        "redis+sentinel://u:p@a:26379,b:26379/mymaster", "redis+cluster://h:6379",
+    ],
+)  # fmt: skip
+def test_every_kind_of_redis_has_a_url(url):
+    assert read_settings({"GATEWAY_REDIS_URL": url}).redis_url == url
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GATEWAY_REDIS_URL", "localhost:6379"),
+        ("GATEWAY_REDIS_URL", "http://localhost"),
+        ("GATEWAY_REDIS_URL", "redis://"),
+        ("GATEWAY_REDIS_URL", "redis://host:notaport"),
+        ("GATEWAY_REDIS_URL", "redis://[::1"),
+        ("GATEWAY_REDIS_URL", "unix://"),
+        ("GATEWAY_REDIS_URL", "redis+sentinel://a:26379,b:26379"),
+        ("GATEWAY_REDIS_URL", "redis+sentinel://a,b/mymaster"),
+        ("GATEWAY_REDIS_DURABILITY", "everysec"),
+        ("GATEWAY_REDIS_REPLICAS", "-1"),
+        ("GATEWAY_REDIS_REPLICAS", "two"),
+        ("GATEWAY_REDIS_REPLICAS", "²"),
+        ("GATEWAY_CONTROL_URL", "gateway.example"),
+        ("GATEWAY_CONTROL_URL", "ftp://gateway.example"),
+        ("GATEWAY_CONTROL_URL", "https://gateway.example/prefix"),
+        ("GATEWAY_CONTROL_URL", "https://gateway.example?x=1"),
+        ("GATEWAY_BODY_LIMIT", "0"),
+        ("GATEWAY_BODY_LIMIT", "10 megabytes"),
+        ("GATEWAY_BODY_LIMIT", "-5"),
+        ("GATEWAY_CA_FILE", "/nonexistent/ca.pem"),
+        ("GATEWAY_LOG_LEVEL", "INFO!"),
+        ("GATEWAY_RATE_LIMIT", "-1"),
+        ("GATEWAY_RATE_LIMIT", "nan"),
+        ("GATEWAY_SHUTDOWN_GRACE", "inf"),
+        ("GATEWAY_SHUTDOWN_GRACE", "25s"),
+    ],
+)
+def test_a_bad_value_is_named_with_its_variable(name, value):
+    (sentence,) = sentences_for(**{name: value})
+    assert sentence.startswith(f"{name} is {value!r}, but must be ")
+
+
+def test_everything_that_is_wrong_is_said_at_once():
+    said = sentences_for(GATEWAY_BODY_LIMIT="x", GATEWAY_REDIS_REPLICAS="y", GATEWAY_TYPO="z", GATEWAY_LOG_LEVEL="info")
+    assert [sentence.split()[0] for sentence in said] == [
+        "GATEWAY_BODY_LIMIT",
+        "GATEWAY_REDIS_REPLICAS",
+        "GATEWAY_TYPO",
+    ]
+
+
+def test_a_misspelt_setting_is_a_mistake_with_the_nearest_one():
+    (sentence,) = sentences_for(GATEWAY_BODY_LIMT="1")
+    assert sentence == "GATEWAY_BODY_LIMT is not a setting: remove it, or did you mean GATEWAY_BODY_LIMIT?"
+    (sentence,) = sentences_for(GATEWAY_redis_url="redis://h")
+    assert "GATEWAY_REDIS_URL" in sentence
+
+
+def test_a_setting_that_is_set_but_empty_is_a_mistake_and_not_the_default():
+    """An empty GATEWAY_REDIS_URL would start a private journal beside the real one, and calls would happen twice."""
+    for name in READERS:
+        (sentence,) = sentences_for(**{variable(name): ""})
+        assert sentence.startswith(f"{variable(name)} is set but empty: give it ")
+
+
+def test_a_password_inside_a_url_is_never_repeated():
+    for url in (
+        "rdis://user:hunter2@host:6379",
+        "redis://:hunter2@:1",
+        "redis+sentinel://u:hunter2@a,b/x",
+        "redis://u:p@hunter2@",
+    ):
+        (sentence,) = sentences_for(GATEWAY_REDIS_URL=url)
+        assert "hunter2" not in sentence
+
+
+def test_variables_that_routes_read_by_name_and_those_of_orchestrators_are_no_mistake():
+    environ = {
+        "GATEWAY_KEY_OF_BILLING": "secret",
+        "GATEWAY_CHILD": "{}",
+        "GATEWAY_SERVICE_HOST": "10.0.0.1",
+        "GATEWAY_SERVICE_PORT_AGENTS": "8080",
+        "GATEWAY_PORT": "tcp://10.0.0.1:8080",
+        "GATEWAY_PORT_8080_TCP_ADDR": "10.0.0.1",
+        "GATEWAY_CONTROL_SERVICE_HOST": "10.0.0.2",
+        "GATEWAY_CONTROL_PORT_8081_TCP": "tcp://10.0.0.2:8081",
+    }
+    assert read_settings(environ, ignore=frozenset({"GATEWAY_KEY_OF_BILLING"})) == Settings()
+    assert len(sentences_for(**environ)) == 1
+
+
+def test_settings_cannot_be_changed():
+    with pytest.raises(AttributeError):
+        Settings().body_limit = 1  # type: ignore[misc]
+
+
+def test_every_setting_has_a_reader_and_a_docstring_with_its_variable():
+    assert list(READERS) == [field.name for field in fields(Settings)]
+    tree = ast.parse(Path(gateway.settings.__file__).read_text())
+    body = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Settings").body[1:]
+    documented = {
+        field.target.id: ast.literal_eval(text.value)
+        for field, text in zip(body[::2], body[1::2], strict=True)
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr)
+    }
+    assert set(documented) == set(READERS)
+    for name, text in documented.items():
+        assert text.startswith(f"{variable(name)}: ")
+        assert "efault" in text or "every level" in text
+
+
+def test_every_setting_is_in_the_table_of_the_operations_page_with_its_default():
+    rows = dict(re.findall(r"^\| `(GATEWAY_\w+)` \| ([^|]+) \|", DOCUMENT.read_text(), re.MULTILINE))
+    assert set(rows) == {variable(field.name) for field in fields(Settings)}
+    for field in fields(Settings):
+        assert field.default is not MISSING
+        if field.default not in {"", None}:
+            text = rows[variable(field.name)].strip().strip("`")
+            assert READERS[field.name](text) == field.default
