@@ -34,6 +34,8 @@ SAMPLES_PER_SECOND = 487
 WARM_SECONDS = 2.0
 # The load starts before the samples and ends after them.
 MARGIN_SECONDS = 2.0
+# Threads that wait here use no time, though py-spy cannot always tell.
+WAITING = ("threading.py Condition.wait", "concurrent/futures/thread.py _worker")
 # Where no terminal says how wide it is: room for the longest names.
 PIPED_WIDTH = 160
 
@@ -47,13 +49,14 @@ class Profile:
     samples: int
 
 
-def profile(stacks: Iterable[str], *, lines: bool = False, under: str = "") -> Profile:
+def profile(stacks: Iterable[str], *, lines: bool = False, under: str = "", idle: bool = False) -> Profile:
     """Add up py-spy's raw format: frames from the outermost in, separated by semicolons, then a count."""
     own, total, samples = Counter[str](), Counter[str](), 0
     for stack in stacks:
         frames, _, count = stack.rpartition(" ")
         names = [_frame(frame, lines=lines) for frame in frames.split(";") if not frame.startswith("process ")]
-        if not names or not any(under in name for name in names):
+        waiting = not idle and names and names[-1].startswith(WAITING)
+        if not names or waiting or not any(under in name for name in names):
             continue
         samples += int(count)
         own[names[-1]] += int(count)
@@ -117,8 +120,8 @@ def measure(found: Live, upstream: Upstream, load: Generator, arguments: argpars
         stacks = record(found, pid, seconds, home, native=arguments.native, idle=arguments.idle)
         calls, used = upstream.count() - count - 1, tree(pid)[pid].seconds - used
     cost = used / max(1, calls) * 1e6
-    whole = profile(stacks, lines=arguments.lines)
-    seen = profile(stacks, lines=arguments.lines, under=arguments.under) if arguments.under else whole
+    whole = profile(stacks, lines=arguments.lines, idle=arguments.idle)
+    seen = profile(stacks, lines=arguments.lines, idle=arguments.idle, under=arguments.under)
     console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
     role = found.parts().get(pid, "?")
     console.print(

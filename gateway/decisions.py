@@ -11,6 +11,7 @@ from gateway.core.approval import Decision, NotEligible, Stale, may_vote
 from gateway.core.facts import Approved, Lost, Rejected, Resolved, Withdrawn
 from gateway.core.lifecycle import Finish, Record, next_step
 from gateway.core.payload import Answer, pack_answer
+from gateway.core.verdict import Requirement
 from gateway.engine import Engine
 from gateway.life import Life
 from gateway.ports import Conflict
@@ -45,7 +46,7 @@ class Decisions:
                 await asyncio.sleep(LOOK_SECONDS)
                 continue
             asked = may_vote(life.record, decision, life.generation.routes, now=self.engine.journal.now())
-            life.add(_vote(decision, asked), self.engine.journal.now())
+            life.add(_vote(decision, asked, life.record), self.engine.journal.now())
             try:
                 await self.engine.flush(life)
             except Conflict:
@@ -106,12 +107,19 @@ def _being_weighed(record: Record) -> bool:
     return record.judged is None and record.claim is None and record.refusal is None and not record.doubts
 
 
-def _vote(decision: Decision, asked: tuple[object, ...]) -> Approved | Rejected:
-    common = {
-        "by": decision.by, "group": decision.group, "fingerprint": decision.fingerprint, "via": decision.via,
-        "message": decision.message, "reason": decision.reason,
-    }  # fmt: skip
-    return Approved(requirements=asked, **common) if decision.approve else Rejected(**common)  # type: ignore[arg-type]
+def _vote(decision: Decision, asked: tuple[Requirement, ...], record: Record) -> Approved | Rejected:
+    """The fact of a decision. It is bound to the call's own fingerprint, which what was shown contains."""
+    assert record.judged is not None, "may_vote looked"
+    fingerprint = record.judged.fingerprint
+    if decision.approve:
+        return Approved(
+            by=decision.by, group=decision.group, fingerprint=fingerprint, requirements=asked, via=decision.via,
+            message=decision.message, reason=decision.reason,
+        )  # fmt: skip
+    return Rejected(
+        by=decision.by, group=decision.group, fingerprint=fingerprint, via=decision.via, message=decision.message,
+        reason=decision.reason,
+    )  # fmt: skip
 
 
 def _messages(record: Record) -> set[str]:

@@ -5,10 +5,11 @@ Membership, quorum and separation of duties are checked when a vote is cast (`ma
 requirements that its notice named, under the fingerprint it named; one person counts once per call.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gateway.core.call import Call
+from gateway.core.call import FORMAT, Call, joined
 from gateway.core.facts import Approved
 from gateway.core.lifecycle import Record
 from gateway.core.routes import Agent, Group, Person, Routes
@@ -31,6 +32,7 @@ class Decision:
     by: str
     group: str
     fingerprint: str
+    """What was shown (`shown`), so that the decision cannot count for anything else."""
     via: str
     message: str = ""
     reason: str = ""
@@ -45,6 +47,29 @@ def eligible(group: Group, person: str, call: Call, routes: Routes) -> bool:
     return person not in (agent.owner, call.user)
 
 
+def question(record: Record, group: str) -> tuple[Requirement, ...]:
+    """What `group` is being asked now: the unmet forbids that were put to it under the current fingerprint."""
+    judged = record.judged
+    if judged is None or judged.verdict.decision != "hold" or record.asked_fingerprint != judged.fingerprint:
+        return ()
+    return tuple(item for item in judged.verdict.requirements if item.group == group and item in record.asked)
+
+
+def shown(record: Record, group: str) -> str:
+    """Digest of what the people of `group` see: the call's fingerprint and exactly these forbids.
+
+    A notice carries it and a decision returns it, so nobody's yes can count for a question that came later.
+    """
+    judged = record.judged
+    fingerprint = judged.fingerprint if judged is not None else ""
+    parts = [fingerprint, group, *(text for item in sorted(_texts(question(record, group))) for text in item)]
+    return hashlib.sha256(joined([FORMAT, *(part.encode() for part in parts)])).hexdigest()
+
+
+def _texts(requirements: tuple[Requirement, ...]) -> list[tuple[str, str]]:
+    return [(item.policy, item.text) for item in requirements]
+
+
 def may_vote(record: Record, decision: Decision, routes: Routes, *, now: int) -> tuple[Requirement, ...]:
     """The requirements that this decision speaks to. Raises Stale or NotEligible with a sentence."""
     judged = record.judged
@@ -54,15 +79,15 @@ def may_vote(record: Record, decision: Decision, routes: Routes, *, now: int) ->
         raise Stale("the time to decide on this call is over")
     if judged.verdict.decision != "hold":
         raise Stale("this call is no longer held")
-    if decision.fingerprint != judged.fingerprint or decision.fingerprint != record.asked_fingerprint:
-        raise Stale("this call has changed since it was shown; look at it again before deciding")
-    group = routes.groups.get(decision.group)
-    asked = tuple(item for item in record.asked if item.group == decision.group)
-    if group is None or not any(item in judged.verdict.requirements for item in asked):
+    group, asked = routes.groups.get(decision.group), question(record, decision.group)
+    if group is None or not asked:
         raise Stale(f"this call does not wait for {decision.group!r}")
+    if decision.fingerprint != shown(record, decision.group):
+        raise Stale("this call or what is asked about it has changed since it was shown; look at it again")
     if not eligible(group, decision.by, record.call, routes):
         raise NotEligible(_why_not(group, decision.by, record.call, routes.people))
-    if any(vote.by == decision.by and vote.fingerprint == decision.fingerprint for vote in record.votes):
+    cast = [vote for vote in record.votes if vote.by == decision.by and vote.fingerprint == judged.fingerprint]
+    if any(vote.group != decision.group or set(asked) <= set(vote.requirements) for vote in cast):
         raise NotEligible(f"{decision.by!r} has already decided on this call; one person counts once")
     return asked
 
@@ -78,20 +103,22 @@ def _why_not(group: Group, person: str, call: Call, people: Mapping[str, Person]
 
 
 def met(votes: tuple[Approved, ...], *, fingerprint: str, call: Call, routes: Routes) -> frozenset[Requirement]:
-    """The requirements that enough distinct, still eligible people approved, for exactly this fingerprint."""
-    counted: dict[str, Approved] = {}
+    """The requirements that enough distinct, still eligible people approved, for exactly this fingerprint.
+
+    One person counts once: for each forbid, and for one group only, the first that the person voted for.
+    """
+    groups: dict[str, str] = {}
+    supporters: dict[Requirement, set[str]] = {}
     for vote in votes:
-        if vote.fingerprint == fingerprint and vote.by not in counted:
-            counted[vote.by] = vote
-    supporters: dict[Requirement, int] = {}
-    for vote in counted.values():
         group = routes.groups.get(vote.group)
+        if vote.fingerprint != fingerprint or groups.setdefault(vote.by, vote.group) != vote.group:
+            continue
         if group is None or not eligible(group, vote.by, call, routes):
             continue
         for requirement in vote.requirements:
             if requirement.group == vote.group:
-                supporters[requirement] = supporters.get(requirement, 0) + 1
-    return frozenset(item for item, count in supporters.items() if count >= routes.groups[item.group].quorum)
+                supporters.setdefault(requirement, set()).add(vote.by)
+    return frozenset(item for item, people in supporters.items() if len(people) >= routes.groups[item.group].quorum)
 
 
 def unmanned(group: Group, agent: Agent, routes: Routes) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.core.admit import Admission
+from gateway.core.approval import question, shown
 from gateway.core.facts import Judged, Notice
 from gateway.core.lifecycle import Record
 from gateway.core.routes import Routes
@@ -21,14 +22,14 @@ def requested(
     call = admission.call
     agent = routes.agents[call.agent]
     verdict = judged.verdict
-    of_group = [item.policy for item in verdict.requirements if item.group == notice.group]
+    asked = [item.policy for item in question(record, notice.group)]
     reasons = dict(zip(verdict.policies, verdict.reasons, strict=False))
     return {
         "type": "approval.requested",
         "timestamp": iso(now),
         "data": {
             "call": call.id,
-            "fingerprint": judged.fingerprint,
+            "fingerprint": shown(record, notice.group),
             "callback": f"{control_url}/approvals/{call.id}/decision",
             "approval": notice.group,
             "summary": summary(admission),
@@ -39,20 +40,20 @@ def requested(
             "why": call.reason,
             "tool": call.tool,
             "resource": call.resource,
-            "input": shown(admission),
-            "policies": [{"id": policy, "reason": reasons.get(policy, "")} for policy in of_group],
+            "input": arguments(admission),
+            "policies": [{"id": policy, "reason": reasons.get(policy, "")} for policy in asked],
             "expires_at": iso(record.expires_at or now),
         },
     }
 
 
-def shown(admission: Admission) -> Mapping[str, object]:
+def arguments(admission: Admission) -> Mapping[str, object]:
     """Every argument, declared or not, as approvers see it."""
     return {**admission.extra, **admission.question.input}
 
 
 def summary(admission: Admission) -> str:
     """One line: who wants to do what with which arguments."""
-    arguments = ", ".join(f"{name}={value}" for name, value in shown(admission).items() if not isinstance(value, dict))
-    line = f"{admission.call.agent} wants to call {admission.call.tool}({arguments})"
+    told = ", ".join(f"{name}={value}" for name, value in arguments(admission).items() if not isinstance(value, dict))
+    line = f"{admission.call.agent} wants to call {admission.call.tool}({told})"
     return line if len(line) <= 300 else line[:297] + "..."  # the whole input stands beside it

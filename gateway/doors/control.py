@@ -21,9 +21,9 @@ from gateway.adapters.redis.ledger import RedisLedger
 from gateway.adapters.secrets import Secrets
 from gateway.core import timeline
 from gateway.core.admit import Inadmissible
-from gateway.core.approval import Decision
+from gateway.core.approval import Decision, shown
 from gateway.core.lifecycle import Record, recall
-from gateway.core.notices import shown, summary
+from gateway.core.notices import arguments, summary
 from gateway.core.payload import Answer
 from gateway.core.routes import Routes
 from gateway.core.times import iso
@@ -113,7 +113,7 @@ class ControlPlane:
         body = _pending(life.record) | {"state": timeline.state(life.record)}
         try:
             admission = await admission_of(life, self.journal)
-            body |= {"summary": summary(admission), "input": dict(shown(admission))}
+            body |= {"summary": summary(admission), "input": dict(arguments(admission))}
         except Inadmissible as no:
             body |= {"summary": no.reason, "input": None}
         return _json(body)
@@ -272,14 +272,18 @@ def _brief(record: Record, begun: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _groups(record: Record) -> list[str]:
+    judged = record.judged
+    return sorted({item.group for item in judged.verdict.requirements}) if judged is not None else []
+
+
 def _pending(record: Record) -> dict[str, Any]:
     judged = record.judged
     verdict = judged.verdict if judged else None
     return {
         "call": record.call.id, "agent": record.call.agent, "tool": record.call.tool, "resource": record.call.resource,
-        "approvals": sorted({item.group for item in verdict.requirements}) if verdict else [],
+        "questions": [{"approval": group, "fingerprint": shown(record, group)} for group in _groups(record)],
         "reasons": list(verdict.reasons) if verdict else [], "why": record.call.reason,
-        "fingerprint": judged.fingerprint if judged else "",
         "expires_at": iso(record.expires_at) if record.expires_at else None,
         "votes": [{"by": vote.by, "group": vote.group, "via": vote.via} for vote in record.votes],
     }  # fmt: skip

@@ -265,7 +265,7 @@ def cedar_says(answer: Mapping[str, object]):
         {"decision": "Allow", "diagnostics": {"reason": ["policy0"], "errors": []}},
         {"decision": "Maybe", "diagnostics": {"reason": [], "errors": []}},
         {"decision": "Allow", "diagnostics": {"reason": ["policy0"], "id_annotations_by_reason": {"policy0": "who"}}},
-        {"decision": "Allow", "diagnostics": {"reason": ["policy1"], "id_annotations_by_reason": {"policy1": "over-50"}}},
+        {"decision": "Allow", "diagnostics": {"reason": ["policy1"], "id_annotations_by_reason": {"p": "over-50"}}},
         {"decision": "Deny", "diagnostics": {"reason": ["policy0"], "id_annotations_by_reason": {"policy0": "permit"}}},
         {"decision": "Allow", "diagnostics": {"reason": ["policy0"], "id_annotations_by_reason": {"policy0": "permit"},
                                               "errors": ["something else went wrong"]}},
@@ -341,7 +341,7 @@ def test_a_tool_without_a_resource_acts_on_the_system_itself():
         assert judge(f'@id("p") permit (principal, action, {other});', balance).code == "no-permit"
 
 
-@pytest.mark.parametrize("name", ['ch"1', "ch\n1", "", "../..", 'x", "parents": [', "\u202e", "𝕏" * 5000])
+@pytest.mark.parametrize("name", ['ch"1', "ch\n1", "", "../..", 'x", "parents": [', "\u202e", "é" * 5000])
 def test_any_resource_id_is_only_an_id(name):
     text = PERMIT + forbid("r", 'resource in System::"files" || resource == Charge::"ch_1"')
     assert judge(text, replace(refund(), resource_id=name)).decision == "allow"
@@ -372,7 +372,7 @@ def test_what_is_kept_for_agents_is_bounded(monkeypatch):
 def test_an_open_tool_hides_undeclared_arguments_from_policies():
     upload = Question(
         agent="billing-bot", action="files.upload", resource_type="", resource_id="", system="files",
-        input={"body": {"size": 3, "type": "text/csv", "digest": "ab"}, "folder": "x"}, call={},
+        input={"body": {"size": 3, "type": "text/csv", "digest": "ab"}, "folder": "x"}, call=refund().call,
     )  # fmt: skip
     text = '@id("p") permit (principal, action == Action::"files.upload", resource)'
     assert judge(f"{text} when {{ context.input.body.size < 5 }};", upload).decision == "allow"
