@@ -1,20 +1,22 @@
-"""Where a call's processor time goes: py-spy on the busiest process of a target under load, as two short tables.
+"""Where a call's processor time goes: py-spy on the busiest process of a target under load, as short tables.
 
     python -m bench.profile --kind write --seconds 10
     python -m bench.profile --target aiohttp --kind read
     python -m bench.profile --kind write --under judge      only samples in which that function was running
 
 *self* is time in the function itself, *total* in it and what it called (once per sample, however deep it recurses).
-A function's microseconds are the share of samples times the cost of a call, measured in the same seconds; the
-profiler's own work is not in them, but it does slow the target a little.
+A function's microseconds are its share of a thread's samples times what that thread really used per call, read from
+/proc over the same seconds. Being sampled slows the target, so compare shares, and take the cost of a call from
+`make bench`. A thread of its own without Python frames (an HTTP client's) is in the first table only, unless --native.
 """
 
 import argparse
+import re
 import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -25,7 +27,7 @@ from rich.table import Table
 from bench import ROOT
 from bench.__main__ import OTHER_CPU, TARGET_CPU
 from bench.load import KINDS, Generator, Kind, generator, template
-from bench.processes import BenchError, on_cpu, tree
+from bench.processes import TICKS_PER_SECOND, BenchError, on_cpu, tree
 from bench.targets import TARGETS, Live, live
 from bench.upstream import Upstream, serving
 
@@ -34,35 +36,44 @@ SAMPLES_PER_SECOND = 487
 WARM_SECONDS = 2.0
 # The load starts before the samples and ends after them.
 MARGIN_SECONDS = 2.0
-# Threads that wait here use no time, though py-spy cannot always tell.
-WAITING = ("threading.py Condition.wait", "concurrent/futures/thread.py _worker")
+# Less than this is left out.
+SHOWN_SHARE = 0.0005
+_THREAD = re.compile(r"thread \((\d+)\)")
 # Where no terminal says how wide it is: room for the longest names.
 PIPED_WIDTH = 160
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Samples by function, `file:function`."""
+    """CPU microseconds per call by function, `file function`: in itself, and with what it called."""
 
     own: Counter[str]
     total: Counter[str]
-    samples: int
 
 
-def profile(stacks: Iterable[str], *, lines: bool = False, under: str = "", idle: bool = False) -> Profile:
-    """Add up py-spy's raw format: frames from the outermost in, separated by semicolons, then a count."""
-    own, total, samples = Counter[str](), Counter[str](), 0
+def profile(stacks: Iterable[str], costs: Mapping[int, float], *, lines: bool = False, under: str = "") -> Profile:
+    """Spread what each thread cost (`costs`, by its id) over the functions it was seen in.
+
+    py-spy's raw format: the thread, then frames from the outermost in, separated by semicolons, then a count. A
+    thread that py-spy takes for busy while it sleeps cost nothing, so it adds nothing.
+    """
+    seen: dict[int, Counter[tuple[str, ...]]] = {}
     for stack in stacks:
         frames, _, count = stack.rpartition(" ")
-        names = [_frame(frame, lines=lines) for frame in frames.split(";") if not frame.startswith("process ")]
-        waiting = not idle and names and names[-1].startswith(WAITING)
-        if not names or waiting or not any(under in name for name in names):
-            continue
-        samples += int(count)
-        own[names[-1]] += int(count)
-        for name in set(names):
-            total[name] += int(count)
-    return Profile(own, total, samples)
+        thread, *places = [frame for frame in frames.split(";") if not frame.startswith("process ")]
+        if (found := _THREAD.match(thread)) and places:
+            names = tuple(_frame(place, lines=lines) for place in places)
+            seen.setdefault(int(found[1]), Counter())[names] += int(count)
+    own, total = Counter[str](), Counter[str]()
+    for thread_id, counted in seen.items():
+        each = costs.get(thread_id, 0.0) / counted.total()
+        for names, times in counted.items():
+            if not any(under in name for name in names):
+                continue
+            own[names[-1]] += times * each
+            for name in set(names):
+                total[name] += times * each
+    return Profile(own, total)
 
 
 def _frame(frame: str, *, lines: bool) -> str:
@@ -75,14 +86,21 @@ def _frame(frame: str, *, lines: bool) -> str:
     return f"{short or 'native'} {name}{f':{line}' if lines and line else ''}"
 
 
-def record(found: Live, pid: int, seconds: float, home: Path, *, native: bool, idle: bool) -> list[str]:
+def record(found: Live, pid: int, seconds: float, home: Path, *, native: bool) -> list[str]:
     """Let py-spy sample that process."""
     output = home / "stacks.txt"
-    command = [str(Path(sys.executable).with_name("py-spy")), "record", "--pid", str(pid), "--format", "raw"]
+    command = [
+        str(Path(sys.executable).with_name("py-spy")),
+        "record",
+        "--pid",
+        str(pid),
+        "--format",
+        "raw",
+        "--threads",
+    ]
     command += ["--rate", str(SAMPLES_PER_SECOND), "--duration", str(round(seconds)), "--output", str(output)]
-    command += (["--native"] if native else []) + (["--idle"] if idle else [])
     with on_cpu(OTHER_CPU):
-        run = subprocess.run(command, capture_output=True, text=True, check=False)
+        run = subprocess.run([*command, *["--native"] * native], capture_output=True, text=True, check=False)
     if run.returncode or not output.exists():
         raise BenchError(f"py-spy could not sample {found.name} (is ptrace allowed here?): {run.stderr.strip()}")
     return output.read_text(encoding="utf-8").splitlines()
@@ -113,33 +131,49 @@ def measure(found: Live, upstream: Upstream, load: Generator, arguments: argpars
     before = {pid: process.seconds for pid, process in tree(found.process.pid).items()}
     load.closed(found.port, template(kind, found.base, found.port, found.key), connections, WARM_SECONDS)
     pid = choose(found, arguments.role, before)
-    with load.background(
-        found.port, template(kind, found.base, found.port, found.key), connections, seconds + 2 * MARGIN_SECONDS
-    ):
-        count, used = upstream.count(), tree(pid)[pid].seconds
-        stacks = record(found, pid, seconds, home, native=arguments.native, idle=arguments.idle)
-        calls, used = upstream.count() - count - 1, tree(pid)[pid].seconds - used
-    cost = used / max(1, calls) * 1e6
-    whole = profile(stacks, lines=arguments.lines, idle=arguments.idle)
-    seen = profile(stacks, lines=arguments.lines, idle=arguments.idle, under=arguments.under)
+    request = template(kind, found.base, found.port, found.key)
+    with load.background(found.port, request, connections, seconds + 2 * MARGIN_SECONDS):
+        count, used = upstream.count(), threads(pid)
+        stacks = record(found, pid, seconds, home, native=arguments.native)
+        calls = max(1, upstream.count() - count - 1)
+        costs = {
+            thread: Thread(now.name, (now.cost - (used[thread].cost if thread in used else 0.0)) / calls * 1e6)
+            for thread, now in threads(pid).items()
+        }
     console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
-    role = found.parts().get(pid, "?")
-    console.print(
-        f"{found.name}, {kind}, process {role}: {calls:,} calls at {cost:.1f} us of this process, "
-        f"{whole.samples:,} samples"
-        + (f", {seen.samples:,} of them under {arguments.under!r}" if arguments.under else "")
-    )
-    for title, counts in (("self", seen.own), ("total", seen.total)):
-        show(console, title, counts, whole.samples, cost, arguments.top)
+    cost = sum(thread.cost for thread in costs.values())
+    console.print(f"{found.name}, {kind}, {found.parts().get(pid, '?')}: {calls:,} calls at {cost:.1f} us each")
+    by_thread = Counter({f"{thread.name} ({number})": thread.cost for number, thread in costs.items()})
+    show(console, "Threads", by_thread, cost, arguments.top)
+    counted = {number: thread.cost for number, thread in costs.items()}
+    seen = profile(stacks, counted, lines=arguments.lines, under=arguments.under)
+    where = f", under {arguments.under!r} only" if arguments.under else ""
+    show(console, f"Functions by self time{where}", seen.own, cost, arguments.top)
+    show(console, f"Functions by total time{where}", seen.total, cost, arguments.top)
 
 
-def show(console: Console, title: str, counts: Counter[str], samples: int, cost: float, top: int) -> None:
-    table = Table(title=f"Top {top} by {title} time", title_justify="left")
-    for column in ("%", "us per call", "function"):
-        table.add_column(column, justify="left" if column == "function" else "right", overflow="fold")
-    for name, count in counts.most_common(top):
-        share = count / max(1, samples)
-        table.add_row(f"{share:.1%}", f"{share * cost:.1f}", name)
+@dataclass(frozen=True, slots=True)
+class Thread:
+    name: str
+    cost: float
+
+
+def threads(pid: int) -> dict[int, Thread]:
+    """Every thread of a process with the seconds of processor time it has used so far, by its id."""
+    found = {}
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        name, _, rest = (task / "stat").read_text().partition("(")[2].rpartition(")")
+        found[int(task.name)] = Thread(name, sum(map(int, rest.split()[11:13])) / TICKS_PER_SECOND)
+    return found
+
+
+def show(console: Console, title: str, costs: Mapping[str, float], whole: float, top: int) -> None:
+    table = Table(title=title, title_justify="left")
+    for column in ("%", "us per call", "what"):
+        table.add_column(column, justify="left" if column == "what" else "right", overflow="fold")
+    for name, cost in Counter(costs).most_common(top):
+        if cost / max(whole, 1e-9) >= SHOWN_SHARE:
+            table.add_row(f"{cost / whole:.1%}", f"{cost:.1f}", name)
     console.print(table)
 
 
@@ -154,7 +188,6 @@ def main() -> int:
     parser.add_argument("--lines", action="store_true", help="by line instead of by function")
     parser.add_argument("--under", default="", help="only samples with this text in a frame")
     parser.add_argument("--native", action="store_true", help="C and Rust frames too")
-    parser.add_argument("--idle", action="store_true", help="count sleeping threads too")
     arguments = parser.parse_args()
     target = next(target for target in TARGETS if target.name == arguments.target)
     (ROOT / "build/bench").mkdir(parents=True, exist_ok=True)

@@ -46,7 +46,7 @@ class Decisions:
                 await asyncio.sleep(LOOK_SECONDS)
                 continue
             asked = may_vote(life.record, decision, life.generation.routes, now=self.engine.journal.now())
-            life.add(_vote(decision, asked, life.record), self.engine.journal.now())
+            life.add(_vote(decision, asked, life.record, self.engine.journal.now()))
             try:
                 await self.engine.flush(life)
             except Conflict:
@@ -65,7 +65,7 @@ class Decisions:
             record = life.record
             if isinstance(self._step(life), Finish) or record.claim is not None or record.doubts or not record.asked:
                 raise Stale("only a call that is held can be withdrawn")
-            life.add(Withdrawn(), self.engine.journal.now())
+            life.add(Withdrawn(at=self.engine.journal.now()))
             try:
                 await self.engine.flush(life)
             except Conflict:
@@ -83,7 +83,7 @@ class Decisions:
             if record.latest is not None and now < record.latest.at + record.latest.lease:
                 over = (record.latest.at + record.latest.lease - now) // 1000 + 1
                 raise Stale(f"its last send may still be under way; resolve it in {over} seconds")
-            life.add(Resolved(by=by, acted=acted, status=answer.status if answer else 0, note=note), now)
+            life.add(Resolved(by=by, acted=acted, status=answer.status if answer else 0, note=note, at=now))
             if answer is not None:
                 life.payload["answer"] = pack_answer(answer)
             try:
@@ -107,18 +107,18 @@ def _being_weighed(record: Record) -> bool:
     return record.judged is None and record.claim is None and record.refusal is None and not record.doubts
 
 
-def _vote(decision: Decision, asked: tuple[Requirement, ...], record: Record) -> Approved | Rejected:
+def _vote(decision: Decision, asked: tuple[Requirement, ...], record: Record, now: int) -> Approved | Rejected:
     """The fact of a decision. It is bound to the call's own fingerprint, which what was shown contains."""
     assert record.judged is not None, "may_vote looked"
     fingerprint = record.judged.fingerprint
     if decision.approve:
         return Approved(
             by=decision.by, group=decision.group, fingerprint=fingerprint, requirements=asked, via=decision.via,
-            message=decision.message, reason=decision.reason,
+            message=decision.message, reason=decision.reason, at=now,
         )  # fmt: skip
     return Rejected(
         by=decision.by, group=decision.group, fingerprint=fingerprint, via=decision.via, message=decision.message,
-        reason=decision.reason,
+        reason=decision.reason, at=now,
     )  # fmt: skip
 
 

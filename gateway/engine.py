@@ -9,7 +9,6 @@ never drop an outcome it holds: if the journal is away, the outcome waits here u
 """
 
 import asyncio
-import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -50,6 +49,7 @@ from gateway.core.verdict import Requirement
 from gateway.judging import admission_of, judge
 from gateway.life import Life, Requester, known
 from gateway.ports import Conflict, Generation, Journal, JournalUnavailable, Suspended, Taken, Upstream
+from gateway.randomness import random
 from gateway.sending import Limits, Sent, drain, send
 from gateway.tasks import spawn
 
@@ -138,17 +138,18 @@ class Engine:
     async def drive(self, life: Life) -> Wait | Finish:
         """Go as far as the call can go now. Every fact is durable when this returns."""
         for _ in range(MOST_STEPS):
-            step = next_step(life.record, now=self.journal.now(), me=life.me, today=life.generation.digest)
+            now = self.journal.now()
+            step = next_step(life.record, now=now, me=life.me, today=life.generation.digest)
             try:
                 match step:
                     case Judge():
-                        life.add(await judge(life, self.journal), self.journal.now())
+                        life.add(await judge(life, self.journal))
                     case Ask(requirements):
                         self._ask(life, await admission_of(life, self.journal), requirements)
                     case Expire():
-                        life.add(Expired(), self.journal.now())
+                        life.add(Expired(at=now))
                     case Forfeit(token):
-                        life.add(Lost(token=token, error="the process that was sending is gone"), self.journal.now())
+                        life.add(Lost(token=token, error="the process that was sending is gone", at=now))
                     case Claim():
                         self._claim(life, await admission_of(life, self.journal))
                     case Send():
@@ -176,7 +177,7 @@ class Engine:
                 raise errors.TooLarge("body of a held request", self.limits.held_body, "GATEWAY_HELD_BODY_LIMIT")
             life.payload = {"request": pack_request(admission.request), "salt": admission.salt}
         groups = [life.generation.routes.groups[name] for name in dict.fromkeys(item.group for item in requirements)]
-        batch = secrets.token_hex(4)
+        batch = random.hex(4)
         channels = [(group.name, channel) for group in groups for channel in range(len(group.webhooks))]
         notices = tuple(
             Notice(id=f"{life.record.call.id}-{batch}{number:02d}", group=group, channel=channel)
@@ -184,16 +185,16 @@ class Engine:
         )
         expire = round(min(group.expire_seconds for group in groups) * 1000)
         fingerprint = admission.call.fingerprint
-        asked = Asked(fingerprint=fingerprint, requirements=requirements, notices=notices, expire=expire)
-        life.add(asked, self.journal.now())
+        now = self.journal.now()
+        life.add(Asked(fingerprint=fingerprint, requirements=requirements, notices=notices, expire=expire, at=now))
         life.notices += [(notice.id, 0) for notice in notices]
 
     def _claim(self, life: Life, admission: Admission) -> None:
         if life.requester.left and life.durable == 0:
             raise errors.RequesterGone
-        life.me, life.claimed = secrets.token_hex(8), time.monotonic()
-        claim = Claimed(token=life.me, fingerprint=admission.call.fingerprint, lease=self.limits.lease_ms(admission))
-        life.add(claim, self.journal.now())
+        life.me, life.claimed = random.hex(8), time.monotonic()
+        lease, now = self.limits.lease_ms(admission), self.journal.now()
+        life.add(Claimed(token=life.me, fingerprint=admission.call.fingerprint, lease=lease, at=now))
 
     async def _send(self, life: Life, admission: Admission) -> None:
         """Send once, and hold on to what came of it until it is written."""
@@ -201,7 +202,7 @@ class Engine:
         if life.record.call.acts:
             await self._make_claim_durable(life)
         life.me = ""
-        sent = await send(self.upstream, admission, life, token, self.limits)
+        sent = await send(self.upstream, admission, life, token, self.limits, self.journal.now)
         life.answer, life.reply = sent.answer, sent.reply
         if not life.record.call.acts:
             self._note_outcome(life, sent)
@@ -230,13 +231,12 @@ class Engine:
             spawn(self.note(requester.executing, Abandoned()), "abandoned")
 
     def _note_outcome(self, life: Life, sent: Sent) -> None:
-        now = self.journal.now()
         for fact in sent.facts:
-            life.add(fact, now)
+            life.add(fact)
         if sent.kept is not None:
             life.payload["answer"] = pack_answer(sent.kept)
         if life.record.call.acts and life.requester.left:
-            life.add(Abandoned(), now)
+            life.add(Abandoned(at=self.journal.now()))
 
     async def _write_outcome(self, life: Life, sent: Sent) -> None:
         """Durable before the answer, whoever else writes to this call meanwhile."""
@@ -271,7 +271,8 @@ class Engine:
             try:
                 life = await self.load(call)
                 if life is not None and token in life.record.tokens:
-                    life.add(Unsent(token=token, error=f"the claim was not confirmed: {error}"), self.journal.now())
+                    now = self.journal.now()
+                    life.add(Unsent(token=token, error=f"the claim was not confirmed: {error}", at=now))
                     await self.flush(life)
                 return
             except (Conflict, JournalUnavailable):
@@ -309,7 +310,7 @@ class Engine:
             raise errors.IdempotencyKeyReused(call=taken.call)
         other.attached, other.requester = True, life.requester
         if not any(name == wanted.key for name, _ in other.record.keys):
-            other.add(Attached(key=wanted.key, keep=wanted.keep_ms), self.journal.now())
+            other.add(Attached(key=wanted.key, keep=wanted.keep_ms, at=self.journal.now()))
         elif other.record.answer is not None:
             await self.journal.touch(taken.call, wanted.key, wanted.keep_ms)
         return other
@@ -320,7 +321,7 @@ class Engine:
             try:
                 life = await self.load(call)
                 if life is not None and not known(life.record, fact):
-                    life.add(fact, self.journal.now())
+                    life.add(replace(fact, at=self.journal.now()))
                     await self.flush(life)
                 return
             except Conflict:

@@ -8,9 +8,12 @@ from gateway.core import approval
 from gateway.core.admit import Admission, Inadmissible, question_now
 from gateway.core.call import Call
 from gateway.core.facts import Judged
-from gateway.core.verdict import Verdict
+from gateway.core.verdict import Requirement, Verdict
 from gateway.life import Life
 from gateway.ports import Generation, Journal
+
+
+NOTHING: frozenset[Requirement] = frozenset()
 
 
 async def admission_of(life: Life, journal: Journal) -> Admission:
@@ -28,14 +31,16 @@ async def judge(life: Life, journal: Journal) -> Judged:
         admission = await admission_of(life, journal)
     except Inadmissible as no:
         verdict = Verdict(decision="deny", code=no.code, reasons=(no.reason,))
-        return Judged(verdict=verdict, generation=generation.digest, fingerprint="")
+        return Judged(verdict=verdict, generation=generation.digest, fingerprint="", at=journal.now())
     call = admission.call
-    met = approval.met(record.votes, fingerprint=call.fingerprint, call=call, routes=generation.routes)
-    question = question_now(admission, now_ms=journal.now(), attempt=len(record.tokens) + 1)
+    votes = record.votes
+    met = approval.met(votes, fingerprint=call.fingerprint, call=call, routes=generation.routes) if votes else NOTHING
+    now = journal.now()
+    question = question_now(admission, now_ms=now, attempt=len(record.tokens) + 1)
     verdict = generation.policies.judge(question, met)
     if verdict.decision == "hold":
         verdict = _held_by_somebody(verdict, call, generation)
-    return Judged(verdict=verdict, generation=generation.digest, fingerprint=call.fingerprint)
+    return Judged(verdict=verdict, generation=generation.digest, fingerprint=call.fingerprint, at=now)
 
 
 def _held_by_somebody(verdict: Verdict, call: Call, generation: Generation) -> Verdict:

@@ -4,8 +4,7 @@ A `Life` belongs to one task and dies with it; everything that matters is in the
 connection at the other end, shared by every life that serves the same request.
 """
 
-import secrets
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from gateway.core.admit import Admission
 from gateway.core.facts import Abandoned, Admitted, Answered, Claimed, Delivered, Ended, Fact, Judged
@@ -13,6 +12,7 @@ from gateway.core.lifecycle import Record, after, begin, recall
 from gateway.core.payload import Answer
 from gateway.core.pointers import upkeep
 from gateway.core.verdict import Verdict
+from gateway.randomness import random
 from gateway.ports import Append, Generation, Reply
 
 
@@ -53,10 +53,10 @@ class Life:
     def pending(self) -> list[Fact]:
         return self.facts[self.durable :]
 
-    def add(self, fact: Fact, now: int) -> None:
-        stamped = replace(fact, at=now)
-        self.facts.append(stamped)
-        self.record = after(self.record, stamped)
+    def add(self, fact: Fact) -> None:
+        """`fact.at` is our estimate of the journal's time; the journal stamps its own."""
+        self.facts.append(fact)
+        self.record = after(self.record, fact)
 
     def start_again(self, facts: list[Fact]) -> None:
         """Forget what is not written; the journal has exactly these."""
@@ -74,7 +74,7 @@ class Life:
             self.record, self.facts, self.payload, self.notices = begin(first), [first], {}, []
         self.me = ""
         verdict = Verdict(decision="deny", code="agent-suspended")
-        self.add(Judged(verdict=verdict, generation=self.generation.digest, fingerprint=""), now)
+        self.add(Judged(verdict=verdict, generation=self.generation.digest, fingerprint="", at=now))
 
     def append(self, now: int) -> Append:
         """What is pending, as one append."""
@@ -82,7 +82,7 @@ class Life:
         claims = any(isinstance(fact, Claimed) for fact in pending)
         discloses = not record.call.acts and any(isinstance(fact, Answered) for fact in pending)
         return Append(
-            call=record.call.id, agent=record.call.agent, expected=self.durable, token=secrets.token_hex(8),
+            call=record.call.id, agent=record.call.agent, expected=self.durable, token=random.hex(8),
             facts=tuple(pending),
             upkeep=upkeep(record, now=now, today=self.generation.digest, fresh=self.durable == 0),
             guarded=claims or discloses, replicated=claims and not record.call.repeatable,

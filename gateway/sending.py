@@ -7,6 +7,7 @@ twice, and never send under a claim that may have run out.
 import hashlib
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.core.admit import LEASE_MARGIN_MS, Admission
@@ -50,43 +51,45 @@ class Sent:
 
 
 async def send(
-    upstream: Upstream, admission: Admission, life: Life, token: str, limits: Limits
+    upstream: Upstream, admission: Admission, life: Life, token: str, limits: Limits, now: Callable[[], int]
 ) -> Sent:
     """Send the call once. `token` is the claim's; a read has none."""
     record = life.record
     if token and time.monotonic() >= life.claimed + LEASE_MARGIN_MS / 1000 / 2:
-        return Sent((Unsent(token=token, error="writing the claim took so long that it could run out while sending"),))
+        return Sent((Unsent(token=token, error="writing the claim took so long that it could run out while sending", at=now()),))
     try:
         reply = await upstream.send(admission.system, admission.tool, admission.request, _extra(admission, life, token, limits))
     except NeverSent as error:
-        return Sent((Unsent(token=token, error=str(error)),))
+        return Sent((Unsent(token=token, error=str(error), at=now()),))
     except SendLost as error:
-        return Sent((Lost(token=token, error=str(error)),))
+        return Sent((Lost(token=token, error=str(error), at=now()),))
     except Exception as error:  # nothing else that an adapter can raise proves that nothing was sent
         log.exception("sending call %s failed in an unknown way", record.call.id)
-        return Sent((Lost(token=token, error=type(error).__name__),))
+        return Sent((Lost(token=token, error=type(error).__name__, at=now()),))
     if proves_nothing(record.call, reply.status, resent=len(record.tokens) > 1):
-        return await _lost(reply, token, limits)
-    return await _answered(reply, token, limits, keep=record.call.acts or bool(record.asked))
+        return await _lost(reply, token, limits, now)
+    return await _answered(reply, token, limits, now, keep=record.call.acts or bool(record.asked))
 
 
-async def _answered(reply: Reply, token: str, limits: Limits, *, keep: bool) -> Sent:
+async def _answered(
+    reply: Reply, token: str, limits: Limits, now: Callable[[], int], *, keep: bool
+) -> Sent:
     kind = _header(reply, b"content-type").partition(";")[0].strip().lower()
     if kind in STREAMED:
-        return Sent((Answered(token=token, status=reply.status),), reply=reply)
+        return Sent((Answered(token=token, status=reply.status, at=now()),), reply=reply)
     try:
         body = await reply.read(limits.kept_answer)
     except BodyBroken:
         await reply.close()
-        return Sent((Answered(token=token, status=reply.status), Ended(length=0, sha256="", whole=False)))
+        return Sent((Answered(token=token, status=reply.status, at=now()), Ended(length=0, sha256="", whole=False, at=now())))
     except CredentialEchoed:
         await reply.close()
-        return Sent((Answered(token=token, status=reply.status, withheld=True),))
+        return Sent((Answered(token=token, status=reply.status, withheld=True, at=now()),))
     if body is None:
-        return Sent((Answered(token=token, status=reply.status),), reply=reply)
+        return Sent((Answered(token=token, status=reply.status, at=now()),), reply=reply)
     answer = _answer(reply, body)
     digest = hashlib.sha256(body).hexdigest()
-    fact = Answered(token=token, status=reply.status, length=len(body), sha256=digest, kept=keep)
+    fact = Answered(token=token, status=reply.status, length=len(body), sha256=digest, kept=keep, at=now())
     return Sent((fact,), answer, answer if keep else None)
 
 
@@ -105,14 +108,14 @@ async def drain(reply: Reply) -> Ended:
     return Ended(length=length, sha256=digest.hexdigest(), whole=whole)
 
 
-async def _lost(reply: Reply, token: str, limits: Limits) -> Sent:
+async def _lost(reply: Reply, token: str, limits: Limits, now: Callable[[], int]) -> Sent:
     """A status that proves nothing. The agent gets it as it came, the record says lost."""
     try:
         body = await reply.read(limits.kept_answer)
     except (BodyBroken, CredentialEchoed):
         body = None
     await reply.close()
-    lost = Lost(token=token, error=f"status {reply.status} does not prove what happened", status=reply.status)
+    lost = Lost(token=token, error=f"status {reply.status} does not prove what happened", status=reply.status, at=now())
     return Sent((lost,), _answer(reply, body) if body is not None else None)
 
 

@@ -106,8 +106,8 @@ class Steward:
         if not delivery.done and not delivery.gone and life.record.judged is not None:
             left = (life.record.expires_at or now) - now
             again = next_attempt_ms(attempt, retry_after=delivery.retry_after, expires_in=left, jitter=random.random())
-        fact = Notified(notice=notice, attempt=attempt, status=delivery.status, done=delivery.done, error=delivery.error)
-        life.add(fact, now)
+        fact = Notified(notice=notice, attempt=attempt, status=delivery.status, done=delivery.done, error=delivery.error, at=now)
+        life.add(fact)
         life.notices.append((notice, again))
 
     async def _attempt(self, life: Life, notice: Notice) -> Delivery:

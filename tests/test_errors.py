@@ -112,7 +112,13 @@ def test_every_sentence_is_finished_and_readable(error):
 @pytest.mark.parametrize("error", NOT_EXECUTED, ids=lambda error: error.slug)
 def test_an_error_before_sending_says_that_nothing_was_executed(error):
     said = error.detail.lower()
-    harmless = ("nothing was executed", "was not executed", "you have no call", "a read changes nothing", "nothing was changed")
+    harmless = (
+        "nothing was executed",
+        "was not executed",
+        "you have no call",
+        "a read changes nothing",
+        "nothing was changed",
+    )
     assert any(words in said for words in harmless)
 
 

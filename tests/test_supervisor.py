@@ -9,7 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -283,11 +283,18 @@ RUNNER = textwrap.dedent("""
 """)
 
 
+@contextmanager
 def run(tmp_path, **changes):
+    """A supervisor in a process of its own."""
     the_plan = plan(tmp_path, redis_url="", **changes)
     values = {name: getattr(the_plan, name) for name in Plan.__dataclass_fields__}
     values["data"] = str(the_plan.data)
-    return subprocess.Popen([sys.executable, "-c", RUNNER, json.dumps(values)], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", RUNNER, json.dumps(values)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def until_ready(process):
@@ -301,14 +308,12 @@ def test_a_supervisor_that_is_killed_takes_everything_with_it_and_can_be_started
     with socket.create_server(("127.0.0.1", 0)) as free:
         agents = f"127.0.0.1:{free.getsockname()[1]}"
     for _ in range(2):
-        process = run(tmp_path, agents=agents)
-        with process:
+        with run(tmp_path, agents=agents) as process:
             pids = until_ready(process)
             assert not any(map(gone, pids))
             process.kill()
         asyncio.run(until(lambda pids=pids: all(map(gone, pids))))
-    process = run(tmp_path, agents=agents)
-    with process:
+    with run(tmp_path, agents=agents) as process:
         until_ready(process)
         process.terminate()
         assert process.wait(30) == 0
@@ -316,8 +321,7 @@ def test_a_supervisor_that_is_killed_takes_everything_with_it_and_can_be_started
 
 def test_ctrl_c_reaches_the_children_only_through_the_supervisor(tmp_path):
     """A terminal sends SIGINT to its whole foreground group; Valkey would end first if it were in there."""
-    process = run(tmp_path)
-    with process:
+    with run(tmp_path) as process:
         pids = until_ready(process)
         assert {os.getpgid(pid) for pid in pids}.isdisjoint({os.getpgid(process.pid)})
         process.send_signal(signal.SIGINT)

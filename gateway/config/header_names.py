@@ -7,16 +7,20 @@ TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 FRAMING = frozenset({
     "connection", "content-encoding", "content-length", "content-type", "expect", "host", "http2-settings",
-    "keep-alive", "max-forwards", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "via",
+    "keep-alive", "max-forwards", "proxy-authenticate", "proxy-connection", "te", "trailer", "transfer-encoding",
+    "upgrade", "via",
 })  # fmt: skip
 """Written by the gateway from what was judged: another value could make the system read another request."""
 OVERRIDES = frozenset({
-    "x-http-method", "x-http-method-override", "x-method-override", "x-original-url", "x-rewrite-url",
+    "x-http-method", "x-http-method-override", "x-method-override", "x-original-method", "x-original-uri",
+    "x-original-url", "x-override-url", "x-rewrite-url",
 })  # fmt: skip
 """With these a system performs another request than the one that was judged."""
 IDENTITY = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key", "forwarded", "x-real-ip"})
 """Where agents put their gateway key, sessions, and who they claim to be: emptied before sending."""
 KEYS = frozenset({"idempotency-key"})
+PREFERENCES = frozenset({"prefer"})
+"""Read by the gateway (`wait=`, `respond-async`), so it never reaches a system as it came."""
 TRACING = frozenset({"traceparent", "tracestate", "baggage"})
 
 
@@ -34,7 +38,7 @@ def checked(name: str) -> str:
 def declared(name: str) -> str:
     """A header that may be an argument of a tool."""
     lower = checked(name)
-    protected = FRAMING | OVERRIDES | IDENTITY | KEYS | TRACING
+    protected = FRAMING | OVERRIDES | IDENTITY | KEYS | PREFERENCES | TRACING
     if lower in protected or _gateways_own(lower):
         raise ValueError(f"`{name}` cannot be an argument: the gateway writes, reads or removes this header itself")
     return lower

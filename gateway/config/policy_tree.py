@@ -14,7 +14,6 @@ Tree = Mapping[str, Any]
 """One policy in Cedar's JSON form."""
 Read = tuple[str, str]
 """`("input", "amount")` or `("call", "run")`."""
-NO_RESOURCE = frozenset({"Agent", "Team", "Action"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,28 +40,25 @@ class About:
     """Attributes of the context that it looks at; None: it looks at the context as a whole."""
     weighs_action: bool
     """A condition names an action, beyond the scope."""
-    climbs: bool
-    """It may ask which system the resource is in."""
+
+    @property
+    def climbs(self) -> bool:
+        """It may ask which system the resource is in: a system is only ever named outright, no attribute holds one."""
+        return any(name.type == "System" for name in self.names)
 
 
 def about(tree: Tree) -> About:
     conditions = tree["conditions"]
-    nodes = list(_nodes([tree["principal"], tree["resource"], conditions]))
     scope = tree["action"]
     entities = [scope["entity"]] if "entity" in scope else scope.get("entities", [])
-    within = list(map(_named, filter(_is_entity, _nodes(conditions))))
+    conditions = {_named(node) for node in _nodes(tree["conditions"]) if _is_entity(node)}
+    beside = {_named(node) for node in _nodes([tree["principal"], tree["resource"], *entities]) if _is_entity(node)}
     return About(
         actions=None if scope["op"] == "All" else tuple(entity["id"] for entity in entities),
         exactly=scope["op"] == "==",
-        names=frozenset(map(_named, [*entities, *filter(_is_entity, nodes)])),
-        reads=reads(conditions),
-        weighs_action=any(name.type == "Action" for name in within),
-        climbs=(
-            tree["resource"]["op"] == "in"
-            or "in" in tree["resource"]
-            or {"Var": "resource"} in nodes
-            or any(name.type not in NO_RESOURCE for name in within)
-        ),
+        names=frozenset(beside | conditions),
+        reads=reads(tree["conditions"]),
+        weighs_action=any(name.type == "Action" for name in conditions),
     )
 
 

@@ -57,8 +57,11 @@ def _absent(reference: SecretReference, environ: Mapping[str, str]) -> str:
     """Why there is no such secret, with the cure; empty if there is one."""
     if reference.kind == "env":
         return "" if environ.get(reference.name, "").strip() else f"set the environment variable {reference.name}"
+    path = Path(reference.name)
     try:
-        content = Path(reference.name).read_bytes()
+        if path.exists() and not path.is_file():  # opening a named pipe would wait for ever
+            return f"{reference.name} is not a regular file"
+        content = path.read_bytes()
     except OSError as error:
         return f"the file {reference.name} cannot be read ({(error.strerror or 'unknown error').lower()})"
     return "" if content.strip() else f"the file {reference.name} is empty"

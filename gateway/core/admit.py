@@ -148,4 +148,8 @@ def question_now(admission: Admission, *, now_ms: int, attempt: int) -> Question
         known["run"] = call.run
     if call.user is not None:
         known["user"] = call.user
-    return replace(admission.question, call=known)
+    asked = admission.question
+    return Question(
+        agent=asked.agent, action=asked.action, resource_type=asked.resource_type, resource_id=asked.resource_id,
+        system=asked.system, input=asked.input, call=known,
+    )  # fmt: skip

@@ -8,6 +8,7 @@ number: ids and salts are arguments.
 
 import hashlib
 import hmac
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -92,8 +93,10 @@ def call_id(agent: str, random: str) -> str:
 
 
 def joined(parts: Iterable[bytes]) -> bytes:
-    """Parts with their lengths before them, so that no two lists of parts give the same bytes."""
-    return b"".join(len(part).to_bytes(8, "big") + part for part in parts)
+    """How many parts, their lengths, then the parts: no two lists of parts give the same bytes."""
+    listed = list(parts)
+    count = len(listed)
+    return struct.pack(f">{count + 1}Q", count, *map(len, listed)) + b"".join(listed)
 
 
 def fingerprint(

@@ -8,7 +8,7 @@ field's type comes from this program, never from the data. The journal wraps eac
 import dataclasses
 import functools
 import types
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import orjson
 
@@ -80,7 +80,11 @@ def _revive(hint: Any, value: Any) -> Any:
         return hint(**{name: _revive(hints[name], item) for name, item in value.items()})
     if get_origin(hint) is tuple:
         return tuple(_revive(get_args(hint)[0], item) for item in value)
-    if get_origin(hint) in (Union, types.UnionType):
+    if get_origin(hint) in (Union, types.UnionType):  # something or None
+        return None if value is None else _revive(get_args(hint)[0], value)
+    if get_origin(hint) is Literal:
+        if value not in get_args(hint):
+            raise TypeError(f"expected one of {get_args(hint)}")
         return value
     if isinstance(hint, type) and not (isinstance(value, hint) and (hint is bool or not isinstance(value, bool))):
         raise TypeError(f"expected {hint.__name__}")

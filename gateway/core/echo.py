@@ -135,12 +135,13 @@ class _Search:
 class _Inflater:
     """Inflates gzip (of several members) or deflate (with or without the zlib header, both are in use)."""
 
-    __slots__ = ("_bits", "_consumed", "_engine", "_first", "_produced")
+    __slots__ = ("_bits", "_consumed", "_ended", "_engine", "_first", "_produced")
 
     def __init__(self, bits: int) -> None:
         self._bits = bits
         self._engine: zlib._Decompress | None = None
         self._first = b""
+        self._ended = False
         self._consumed = self._produced = 0
 
     def feed(self, data: bytes) -> Iterator[bytes]:
@@ -149,6 +150,8 @@ class _Inflater:
         more = False
         while data or more:
             if self._engine is None:
+                if self._ended and not (data := self._next_member(data)):
+                    return
                 if len(data) < 2:  # too little to tell how it begins
                     self._first = data
                     return
@@ -164,11 +167,13 @@ class _Inflater:
                 yield piece
             data, more = self._engine.unconsumed_tail, len(piece) == PIECE  # a full piece: zlib may still hold output
             if self._engine.eof:
-                more = False
-                data = self._engine.unused_data
-                if not data.startswith(b"\x1f"):  # padding after the end: the raw search has seen it
-                    data = b""
-                self._engine = None
+                data, more = self._engine.unused_data, False
+                self._engine, self._ended = None, True
+
+    def _next_member(self, data: bytes) -> bytes:
+        """What follows the end: another member, or bytes that nobody inflates (the raw search sees those)."""
+        data = data.lstrip(b"\0")
+        return data if self._bits == 31 and data.startswith(b"\x1f") else b""
 
     def _wbits(self, data: bytes) -> int:
         zlib_header = data[0] & 0x0F == 8 and int.from_bytes(data[:2], "big") % 31 == 0

@@ -23,12 +23,12 @@ from gateway.core.lifecycle import Finish, Wait
 from gateway.core.payload import Answer
 from gateway.decisions import Decisions, NoSuchCall, Stale
 from gateway.doors.protocol import ON_LEAVE
-from gateway.doors.randomness import Randomness
 from gateway.doors.rendering import Rendered, owed, refusal, status_document
 from gateway.engine import Driven, Engine
 from gateway.generations import LoadedGeneration
 from gateway.judging import judge
 from gateway.life import Life, Requester
+from gateway.randomness import random
 from gateway.ports import BodyBroken, CredentialEchoed, JournalUnavailable, Reply
 from gateway.tasks import spawn
 from gateway.wire import http
@@ -54,7 +54,6 @@ class AgentsDoor:
     deployment_key: bytes
     body_limit: int
     rate: "Rate"
-    random: Randomness = field(default_factory=Randomness)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -91,7 +90,7 @@ class AgentsDoor:
         )  # fmt: skip
         admission = admit(
             asker, head.system, tool, request, reader.read(request, variables),
-            call_id=call_id(head.agent.name, self.random.hex(11)), salt=self.random.bytes(16),
+            call_id=call_id(head.agent.name, random.hex(11)), salt=random.bytes(16),
             deployment_key=self.deployment_key,
         )  # fmt: skip
         requester = Requester()

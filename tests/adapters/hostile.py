@@ -140,7 +140,7 @@ Script = Callable[[Connection], object]
 
 
 class HostileServer:
-    """Accepts until the `with` block ends. A second script serves the second connection, and so on; the last repeats."""
+    """Accepts until the `with` block ends. Each connection gets the next script; the last one repeats."""
 
     def __init__(self, *scripts: Script, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
         self.requests: list[Recorded] = []
@@ -223,7 +223,9 @@ def refused_port() -> int:
 def response(body: bytes = b"", status: str = "200 OK", headers: Headers = (), length: int | None = None) -> bytes:
     """A whole response; `length` lies about the body, -1 leaves the header out."""
     lines = [b"HTTP/1.1 " + status.encode()]
-    lines += [name.encode() + b": " + (value if isinstance(value, bytes) else value.encode()) for name, value in headers]
+    lines += [
+        name.encode() + b": " + (value if isinstance(value, bytes) else value.encode()) for name, value in headers
+    ]
     if length != -1:
         lines.append(b"content-length: %d" % (len(body) if length is None else length))
     return b"\r\n".join([*lines, b"", body])
@@ -246,13 +248,12 @@ def says(*pieces: bytes, then: str = "serve", pause: float = 0.0) -> Script:
                 connection.send(piece)
                 if pause:
                     connection.hold(pause)
-            match then:
-                case "close":
-                    return
-                case "reset":
-                    return connection.reset()
-                case "hold":
-                    return connection.hold()
+            if then == "reset":
+                connection.reset()
+            elif then == "hold":
+                connection.hold()
+            if then != "serve":
+                return
 
     return script
 
@@ -264,6 +265,12 @@ def resets_at_once(connection: Connection) -> None:
 
 def closes_at_once(connection: Connection) -> None:
     connection.close()
+
+
+def resets_in_the_body(connection: Connection) -> None:
+    """Reads the head and RSTs, with the body on its way."""
+    connection.read_head()
+    connection.reset()
 
 
 def resets_after_reading() -> Script:
@@ -325,7 +332,7 @@ def answers_early(body: bytes, *, then: str) -> Script:
             connection.send(response(body, "413 Content Too Large"))
             connection.record(head, b"")
             if then == "reset":
-                return connection.reset()
+                connection.reset()
             connection.read_body(head)
 
     return script

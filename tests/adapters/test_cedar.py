@@ -263,6 +263,9 @@ def cedar_says(answer: Mapping[str, object]):
         {"decision": "NoDecision", "diagnostics": {"reason": [], "errors": ["secret"]}},
         {"decision": "Allow", "diagnostics": {"reason": [], "errors": []}},
         {"decision": "Allow", "diagnostics": {"reason": ["policy0"], "errors": []}},
+        {"decision": "NoDecision", "diagnostics": {"reason": [], "errors": []}},
+        {"decision": "Deny", "diagnostics": {"reason": ["policy0", "policy1"],
+                                             "id_annotations_by_reason": {"policy1": "over-50"}}},
         {"decision": "Maybe", "diagnostics": {"reason": [], "errors": []}},
         {"decision": "Allow", "diagnostics": {"reason": ["policy0"], "id_annotations_by_reason": {"policy0": "who"}}},
         {"decision": "Allow", "diagnostics": {"reason": ["policy1"], "id_annotations_by_reason": {"p": "over-50"}}},
@@ -278,6 +281,18 @@ def test_an_answer_that_is_not_plainly_a_yes_is_a_no(answer, monkeypatch):
     monkeypatch.setattr(cedar, "is_authorized", cedar_says(answer))
     verdict = everything.judge(refund(), NOBODY)
     assert (verdict.decision, verdict.code) == ("deny", "policy-error")
+
+
+def test_a_forbid_that_cannot_be_named_is_not_lost(monkeypatch):
+    """It could be the final one beside the approval that can be named."""
+    answers = iter([
+        {"decision": "Deny", "diagnostics": {"reason": ["policy1", "policy2"],
+                                             "id_annotations_by_reason": {"policy1": "over-50"}}},
+        {"decision": "Allow", "diagnostics": {"reason": ["policy0"], "id_annotations_by_reason": {"policy0": "permit"}}},
+    ])  # fmt: skip
+    everything = policies(PERMIT + HOLD + LIMIT)
+    monkeypatch.setattr(cedar, "is_authorized", lambda *_: cedarpy.AuthzResult(next(answers)))
+    assert everything.judge(refund(amount=100001), NOBODY).code == "policy-error"
 
 
 @pytest.mark.parametrize("error", [ValueError, MemoryError, RecursionError, Panic])
@@ -353,11 +368,14 @@ def test_agents_have_their_teams_and_owner_and_no_others():
         "one": Agent(name="one", owner="ann", teams=("x", "y")),
         "two": Agent(name="two", owner="bob", teams=("y",)),
     }
-    text = f'@id("x") permit ({REFUND}) when {{ principal in Team::"x" && principal.owner == "ann" }};'
+    text = "".join(
+        f'@id("{name}") permit ({REFUND}) when {{ principal in Team::"{team}" && principal.owner == "{owner}" }};'
+        for name, team, owner in (("x-ann", "x", "ann"), ("y-ann", "y", "ann"), ("y-bob", "y", "bob"))
+    )
     everything = policies(text, replace(known, agents={**known.agents, **twins}))
     for _ in range(2):  # the second time from what was kept
-        assert everything.judge(refund(agent="one"), NOBODY).decision == "allow"
-        assert everything.judge(refund(agent="two"), NOBODY).decision == "deny"
+        assert everything.judge(refund(agent="one"), NOBODY).policies == ("x-ann", "y-ann")
+        assert everything.judge(refund(agent="two"), NOBODY).policies == ("y-bob",)
 
 
 def test_what_is_kept_for_agents_is_bounded(monkeypatch):

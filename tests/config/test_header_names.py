@@ -3,9 +3,10 @@
 import pytest
 
 from gateway.config.header_names import carrying_key, carrying_secret, covers, declared, dropped
+from gateway.wire.headers import NEVER_PASS, OVERRIDES
 
 
-@pytest.mark.parametrize("name", ["Stripe-Account", "Xero-Tenant-Id", "x-goog-user-project", "Prefer"])
+@pytest.mark.parametrize("name", ["Stripe-Account", "Xero-Tenant-Id", "x-goog-user-project", "X-User-Id"])
 def test_a_header_that_chooses_something_can_be_an_argument(name):
     assert declared(name) == name.lower()
 
@@ -22,6 +23,13 @@ def test_a_header_that_chooses_something_can_be_an_argument(name):
 def test_a_header_that_the_gateway_itself_needs_cannot(name):
     with pytest.raises(ValueError, match=r"cannot be an argument|must be a header name"):
         declared(name)
+
+
+@pytest.mark.parametrize("name", sorted(NEVER_PASS | OVERRIDES))
+def test_a_header_that_never_passes_the_door_cannot_be_declared(name):
+    """Or an argument would be promised and never sent."""
+    with pytest.raises(ValueError, match="cannot be an argument"):
+        declared(name.decode())
 
 
 def test_a_credential_may_replace_authorization_but_never_framing():

@@ -48,7 +48,8 @@ def rows(heading: str) -> dict[str, list[str]]:
 
 
 def test_every_model_has_its_place_on_the_page():
-    assert {model.__name__ for model in Strict.__subclasses__()} == {model.__name__ for model in HEADINGS}
+    found = {model.__name__ for model in Strict.__subclasses__()}
+    assert found == {model.__name__ for model in HEADINGS}
 
 
 @pytest.mark.parametrize(("model", "name"), FIELDS)
@@ -83,7 +84,7 @@ def same(default: Any, written: str) -> bool:
 
 
 def test_our_own_words_and_every_keyword_are_documented():
-    assert OUR_WORDS <= set(rows("Input and headers"))
+    assert not OUR_WORDS - set(rows("Input and headers"))
     for word in EVERY_KEYWORD:
         assert f"`{word}`" in PAGE, word
 

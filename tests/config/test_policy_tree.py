@@ -70,6 +70,7 @@ def test_every_entity_that_is_named_is_found():
         ('principal, action, resource is Charge in System::"s"', "true", True),
         ("principal, action, resource", 'resource in System::"s"', True),
         ("principal, action, resource", 'Charge::"c" in System::"s"', True),
+        ("principal, action, resource", 'resource == Charge::"c"', False),
     ],
 )
 def test_whether_a_policy_may_ask_which_system_the_resource_is_in(scope, condition, climbs):

@@ -1,5 +1,7 @@
 """What a valid configuration refers to: secrets and files that are there, and addresses that can be called back."""
 
+import os
+
 import pytest
 
 from gateway.config.references import callback_mistakes, missing_secrets, secrets
@@ -43,7 +45,6 @@ def test_every_kind_of_credential_is_looked_at_on_its_line(kind, tmp_path):
     secret = tmp_path / "secret"
     first, _, rest = kind.partition(": ")
     text = system("credential:", f"  {first}:", f"    {rest}".replace("X", f"{{file: {secret}}}"))
-    text = text.replace("{webhook", "{webhook")
     routes, path = loaded(text, tmp_path), tmp_path / "routes.yaml"
     (found,) = missing_secrets(routes, FULL, path)
     line = next(n for n, row in enumerate(text.splitlines(), 1) if str(secret) in row)
@@ -53,6 +54,13 @@ def test_every_kind_of_credential_is_looked_at_on_its_line(kind, tmp_path):
     assert missing_secrets(routes, FULL, path)[0].sentence.endswith(f"the file {secret} is empty")
     secret.write_text("s3cr3t\n", encoding="utf-8")
     assert missing_secrets(routes, FULL, path) == []
+
+
+def test_a_secret_in_a_pipe_or_folder_is_refused_instead_of_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("pipe", "."):
+        routes = loaded(system(f"credential: {{bearer: {{file: {tmp_path / name}}}}}"), tmp_path)
+        assert missing_secrets(routes, FULL)[0].sentence.endswith("is not a regular file")
 
 
 def test_tls_files_are_looked_at_too(tmp_path):

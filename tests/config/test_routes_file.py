@@ -8,7 +8,7 @@ import pytest
 
 from gateway.config.routes_file import digest_of, load_routes
 from gateway.core.routes import Listen, Variable
-from tests.config.routes_documents import A, B, document, expect, load, loaded, system, write
+from tests.config.routes_documents import A, B, document, expect, load, loaded, system
 
 ROOT = Path(__file__).parents[2]
 DESIGN = f"""\
@@ -182,46 +182,52 @@ def test_the_smallest_file_loads(tmp_path):
     assert loaded("version: 1\n", tmp_path).systems == {}
 
 
+PIECES = [
+    "[",
+    "]",
+    "{",
+    "}",
+    ":",
+    "- ",
+    "~",
+    "&a",
+    "*a",
+    "!!x ",
+    "'",
+    '"',
+    "1",
+    "true",
+    "\t",
+    "#",
+    "${A}",
+    "  ",
+    "|",
+    "é",
+]
+
+
+def damaged(text: str, chance: random.Random) -> str:
+    """The text with something put in, cut out, moved, or renamed."""
+    at = chance.randrange(len(text))
+    match chance.randrange(4):
+        case 0:
+            return text[:at] + chance.choice(PIECES) + text[at:]
+        case 1:
+            return text[:at] + text[at + chance.randint(1, 30) :]
+        case 2:
+            return text[:at] + "\n" + chance.choice(DESIGN.splitlines()) + "\n" + text[at:]
+        case _:
+            words = re.findall(r"[A-Za-z_]+", text)
+            return text.replace(chance.choice(words), chance.choice(PIECES) + chance.choice(words), 1)
+
+
 def test_no_damage_to_a_file_raises_or_loads_half(tmp_path):
     """Whatever is done to the text, the answer is routes without mistakes or mistakes without routes."""
     chance = random.Random(7)
-    rows = [*DESIGN.splitlines(), *write("input: {a: {type: string}}").splitlines()]
-    pieces = [
-        "[",
-        "]",
-        "{",
-        "}",
-        ":",
-        "- ",
-        "~",
-        "&a",
-        "*a",
-        "!!x ",
-        "'",
-        '"',
-        "1",
-        "true",
-        "\t",
-        "#",
-        "${A}",
-        "  ",
-        "|",
-        "é",
-    ]
     for _ in range(400):
         text = DESIGN
         for _ in range(chance.randint(1, 4)):
-            at = chance.randrange(len(text))
-            match chance.randrange(4):
-                case 0:
-                    text = text[:at] + chance.choice(pieces) + text[at:]
-                case 1:
-                    text = text[:at] + text[at + chance.randint(1, 30) :]
-                case 2:
-                    text = text[:at] + "\n" + chance.choice(rows) + "\n" + text[at:]
-                case _:
-                    words = re.findall(r"[A-Za-z_]+", text)
-                    text = text.replace(chance.choice(words), chance.choice(pieces) + chance.choice(words), 1)
+            text = damaged(text, chance)
         routes, mistakes = load(text, tmp_path)
         assert (routes is None) == bool(mistakes)
         assert all(mistake.sentence and "\n" not in mistake.sentence for mistake in mistakes), mistakes

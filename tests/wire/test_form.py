@@ -55,7 +55,9 @@ def test_more_fields_than_systems_read_are_refused():
         parse("&" * 1_000_000)
 
 
-@pytest.mark.parametrize("body", [b"a=1;b=2", b"a=1\n", b"a b=1", b"a=\x00", b"a=%", b"a=%4", b"a=%zz", b"a=\xff", b"a=\x7f"])
+@pytest.mark.parametrize(
+    "body", [b"a=1;b=2", b"a=1\n", b"a b=1", b"a=\x00", b"a=%", b"a=%4", b"a=%zz", b"a=\xff", b"a=\x7f"]
+)
 def test_bodies_that_no_encoder_writes_are_refused(body):
     with pytest.raises(AmbiguousRequest):
         body_text(body)
@@ -69,7 +71,12 @@ def test_whatever_comes_is_read_or_refused(text):
         pass
 
 
-@given(st.dictionaries(st.text("abc", min_size=1, max_size=3), st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00"), max_size=5)))
+@given(
+    st.dictionaries(
+        st.text("abc", min_size=1, max_size=3),
+        st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00"), max_size=5),
+    )
+)
 def test_plain_fields_survive(fields):
     from urllib.parse import urlencode
 

@@ -8,7 +8,9 @@ from gateway.wire.multipart import comparable
 
 
 def encode(parts, boundary):
-    pieces = [b"--" + boundary + b"\r\nContent-Disposition: form-data; name=a\r\n\r\n" + part + b"\r\n" for part in parts]
+    pieces = [
+        b"--" + boundary + b"\r\nContent-Disposition: form-data; name=a\r\n\r\n" + part + b"\r\n" for part in parts
+    ]
     return b"".join(pieces) + b"--" + boundary + b"--\r\n", f"multipart/form-data; boundary={boundary.decode()}"
 
 

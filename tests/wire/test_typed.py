@@ -74,7 +74,11 @@ def test_a_single_value_given_twice_is_refused(schema):
 
 def test_objects_and_lists_nest():
     item = {"type": "object", "properties": {"price": STRING, "quantity": INTEGER}}
-    schema = {"type": "object", "properties": {"items": {"type": "array", "items": item}}, "additionalProperties": INTEGER}
+    schema = {
+        "type": "object",
+        "properties": {"items": {"type": "array", "items": item}},
+        "additionalProperties": INTEGER,
+    }
     assert read(schema, "a[items][0][price]=p&a[items][0][quantity]=2&a[n]=3") == {
         "items": [{"price": "p", "quantity": 2}],
         "n": 3,

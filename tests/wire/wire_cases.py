@@ -83,9 +83,7 @@ LIST_CHARGES = tool(
     parameter("paid", "query", True, type="boolean"),
     parameter("customer", "query", True),
 )
-GET_CHARGE = tool(
-    "stripe.get_charge", "GET /v1/charges/{charge}", resource_type="Charge", resource_id="{charge}"
-)
+GET_CHARGE = tool("stripe.get_charge", "GET /v1/charges/{charge}", resource_type="Charge", resource_id="{charge}")
 CREATE_ISSUE = tool(
     "github.create_issue",
     "POST /repos/{owner}/{repo}/issues",

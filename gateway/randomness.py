@@ -22,3 +22,7 @@ class Randomness:
     def hex(self, count: int) -> str:
         """`count` bytes, as twice as many hex digits."""
         return self.bytes(count).hex()
+
+
+random = Randomness()
+"""Of this process. Children are started, never forked, so no two processes share a block."""

@@ -1,0 +1,372 @@
+"""A small world for the engine: routes, policies, a clock, and a system of record that counts what it really did.
+
+`World.live` runs one life of one process; whatever was not written dies with it. The journal's and the upstream's
+faults are values, so a test says which write or send breaks, and how, and the world does the rest.
+"""
+
+import asyncio
+import dataclasses
+import json
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from gateway.adapters.memory_journal import MemoryJournal
+from gateway.core.admit import Admission, Asker, Inadmissible, admit, readmit
+from gateway.core.call import Call, Request, call_id
+from gateway.core.facts import Fact
+from gateway.core.lifecycle import Record, recall
+from gateway.core.payload import unpack_request
+from gateway.core.routes import Agent, Credential, Group, Person, Routes, SecretReference, System, Tool, Webhook
+from gateway.core.verdict import Question, Requirement, Verdict
+from gateway.engine import Driven, Engine
+from gateway.life import Requester
+from gateway.ports import Append, Appended, Conflict, JournalUnavailable
+from gateway.sending import Limits
+from gateway.tasks import cancel_all
+
+KEY = b"deployment key for tests"
+NIGHT = 1_795_168_800_000
+"""When every story begins, milliseconds since the epoch."""
+FINANCE = Requirement("finance", "over-50", "text-1")
+
+SECRET = SecretReference("env", "STRIPE_API_KEY")
+HOOK = Webhook(url="https://approvals.example/hook", secret=SecretReference("env", "HOOK"))
+
+
+def tool(name: str, **changes: Any) -> Tool:
+    full = Tool(name=f"stripe.{name}", system="stripe", method="POST", template=("v1", name), effect="write", body="json")
+    return replace(full, **changes)
+
+
+REFUND = tool("refund")
+CAPTURE = tool("capture", send_key="Idempotency-Key", system_keeps_seconds=24 * 3600.0)
+CHARGE = tool("charge", method="GET", effect="read", body="none", dedupe=False)
+REPORT = tool("report", method="GET", effect="read", body="none")
+TOOLS = (REFUND, CAPTURE, CHARGE, REPORT)
+STRIPE = System(
+    name="stripe", origin="https://api.stripe.example", owner="olga", credential=Credential("bearer", SECRET), tools=TOOLS
+)  # fmt: skip
+
+PEOPLE = {
+    "ann": Person(name="ann", email="ann@acme.example", roles=frozenset({"approver"})),
+    "bob": Person(name="bob", roles=frozenset({"approver"})),
+    "olga": Person(name="olga", roles=frozenset({"operator", "approver"})),
+    "carl": Person(name="carl", roles=frozenset({"auditor"})),
+}
+GROUPS = {
+    "finance": Group(name="finance", members=("ann", "bob", "olga", "carl", "ghost"), webhooks=(HOOK,), expire_seconds=3600),
+    "legal": Group(name="legal", members=("ann", "bob"), webhooks=(HOOK, HOOK), expire_seconds=7200),
+}
+AGENTS = {
+    "billing-bot": Agent(name="billing-bot", owner="olga"),
+    "support-bot": Agent(name="support-bot", owner="bob"),
+}
+ROUTES = Routes(systems={"stripe": STRIPE}, agents=AGENTS, people=PEOPLE, groups=GROUPS, digest="routes-1")
+
+
+def with_tool(changed: Tool, routes: Routes = ROUTES) -> Routes:
+    """The routes after somebody edited one tool."""
+    tools = tuple(changed if found.name == changed.name else found for found in routes.systems["stripe"].tools)
+    return replace(routes, systems={"stripe": replace(routes.systems["stripe"], tools=tools)})
+
+
+def with_system(routes: Routes = ROUTES, **changes: Any) -> Routes:
+    return replace(routes, systems={"stripe": replace(routes.systems["stripe"], **changes)})
+
+
+def with_group(name: str, routes: Routes = ROUTES, **changes: Any) -> Routes:
+    return replace(routes, groups={**routes.groups, name: replace(routes.groups[name], **changes)})
+
+
+# --- Requests and policies ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What gateway.wire would have read."""
+
+    input: Mapping[str, object]
+    extra: Mapping[str, object] = field(default_factory=dict)
+    declared_headers: tuple[tuple[str, str], ...] = ()
+    comparable_body: bytes = b""
+    resource_id: str = ""
+
+
+def arguments_of(request: Request) -> Arguments:
+    return Arguments(input=json.loads(request.body or b"{}"), comparable_body=request.body)
+
+
+def request_for(wanted: Tool, amount: int = 5) -> Request:
+    body = json.dumps({"amount": amount}).encode() if wanted.acts else b""
+    target = "/" + "/".join(map(str, wanted.template)) + ("" if wanted.acts else f"?amount={amount}")
+    headers = (("content-type", "application/json"),) if wanted.acts else ()
+    return Request(system="stripe", method=wanted.method, target=target, headers=headers, body=body)
+
+
+Decide = Callable[[Question, frozenset[Requirement]], Verdict]
+
+
+def allow(_: Question, __: frozenset[Requirement]) -> Verdict:
+    return Verdict(decision="allow", policies=("all",))
+
+
+def deny(_: Question, __: frozenset[Requirement]) -> Verdict:
+    return Verdict(decision="deny", policies=("none",), reasons=("Not today.",))
+
+
+def holding(*requirements: Requirement) -> Decide:
+    """Hold until all of these are met."""
+
+    def decide(_: Question, met: frozenset[Requirement]) -> Verdict:
+        unmet = tuple(item for item in requirements if item not in met)
+        return Verdict(decision="hold" if unmet else "allow", requirements=unmet or requirements)
+
+    return decide
+
+
+@dataclass(frozen=True)
+class Policies:
+    decide: Decide
+
+    def judge(self, question: Question, met: frozenset[Requirement]) -> Verdict:
+        return self.decide(question, met)
+
+
+@dataclass(frozen=True)
+class Generation:
+    digest: str = "generation-1"
+    routes: Routes = ROUTES
+    policies: Policies = Policies(allow)
+
+    def readmit(self, call: Call, payload: Mapping[str, bytes]) -> Admission:
+        system = self.routes.systems.get(call.system)
+        wanted = self.routes.tool(call.tool)
+        if system is None or wanted is None or "request" not in payload:
+            raise Inadmissible("unknown-tool", f"{call.tool!r} is no longer declared")
+        request = unpack_request(payload["request"])
+        return readmit(call, system, wanted, request, arguments_of(request), salt=payload["salt"])
+
+
+def admission(
+    wanted: Tool = REFUND,
+    *,
+    key: str | None = "key-1",
+    amount: int = 5,
+    agent: str = "billing-bot",
+    user: str | None = None,
+    routes: Routes = ROUTES,
+    random: str = "",
+) -> Admission:
+    """A fresh request of an agent, as the door admits it."""
+    request = request_for(wanted, amount)
+    return admit(
+        Asker(agent=routes.agents[agent], user=user, key=key), routes.systems["stripe"], wanted, request,
+        arguments_of(request), call_id=call_id(agent, random or secrets.token_hex(10)), salt=b"salt-salt",
+        deployment_key=KEY,
+    )  # fmt: skip
+
+
+# --- Things that break ----------------------------------------------------------------------------------------------
+
+
+class Crash(BaseException):
+    """The process died here."""
+
+
+@dataclass
+class Fault:
+    """The next append that carries a fact of this type goes wrong."""
+
+    fact: type
+    how: str
+    """`crash`, `unavailable` or `conflict` (another writer was first)."""
+    persists: bool = False
+    times: int = 1
+
+
+@dataclass(slots=True)
+class BreakableJournal(MemoryJournal):
+    faults: list[Fault] = field(default_factory=list)
+    down: bool = False
+    """Nothing can be read or written."""
+    other_writer: Callable[[Append], Awaitable[None]] | None = None
+
+    async def append(self, append: Append) -> Appended:
+        self._reachable()
+        for fault in self.faults:
+            if fault.times and any(isinstance(fact, fault.fact) for fact in append.facts):
+                fault.times -= 1
+                return await self._broken(append, fault)
+        return await MemoryJournal.append(self, append)
+
+    async def _broken(self, append: Append, fault: Fault) -> Appended:
+        if fault.how == "conflict":
+            await asyncio.sleep(0)
+            raise Conflict(append.call)
+        if fault.persists:
+            await MemoryJournal.append(self, append)
+        if fault.how == "crash":
+            raise Crash
+        raise JournalUnavailable("the reply was lost")
+
+    async def facts(self, call: str) -> list[Fact]:
+        self._reachable()
+        return await MemoryJournal.facts(self, call)
+
+    async def length(self, call: str) -> int:
+        self._reachable()
+        return await MemoryJournal.length(self, call)
+
+    async def payload(self, call: str) -> Mapping[str, bytes]:
+        self._reachable()
+        return await MemoryJournal.payload(self, call)
+
+    def _reachable(self) -> None:
+        if self.down:
+            raise JournalUnavailable("the journal is away")
+
+
+@dataclass
+class FakeReply:
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...] = ((b"content-type", b"application/json"),)
+    body: bytes = b'{"id":"re_1"}'
+    closed: bool = False
+    broken: BaseException | None = None
+
+    async def read(self, limit: int) -> bytes | None:
+        if self.broken is not None:
+            raise self.broken
+        return self.body if len(self.body) <= limit else None
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        yield self.body
+        if self.broken is not None:
+            raise self.broken
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+@dataclass
+class Behaviour:
+    """What the system does with one request."""
+
+    acts: bool = True
+    raises: BaseException | None = None
+    status: int = 200
+    meanwhile: Callable[[], Awaitable[object]] | None = None
+    """Something that happens while the request is on its way."""
+    reply: FakeReply | None = None
+
+
+@dataclass
+class Stripe:
+    """A system that counts. A repeatable tool acts once per key, however often the key is sent."""
+
+    script: list[Behaviour] = field(default_factory=list)
+    """What it does with the next requests; afterwards it is well."""
+    effects: list[bytes] = field(default_factory=list)
+    keys: set[str] = field(default_factory=set)
+    sends: int = 0
+    last_extra: tuple[tuple[str, str], ...] = ()
+
+    async def send(self, system: System, wanted: Tool, request: Request, extra: tuple[tuple[str, str], ...]) -> FakeReply:
+        self.sends += 1
+        self.last_extra = extra
+        behaviour = self.script.pop(0) if self.script else Behaviour()
+        await asyncio.sleep(0)
+        if behaviour.meanwhile is not None:
+            await behaviour.meanwhile()
+        if behaviour.acts and wanted.acts:
+            self._act(wanted, request, extra)
+        if behaviour.raises is not None:
+            raise behaviour.raises
+        return behaviour.reply or FakeReply(behaviour.status)
+
+    def _act(self, wanted: Tool, request: Request, extra: tuple[tuple[str, str], ...]) -> None:
+        key = dict(extra).get(wanted.send_key.lower(), "") if wanted.send_key else ""
+        if not key or key not in self.keys:
+            self.effects.append(request.body)
+        self.keys.add(key)
+
+
+# --- The world ------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class World:
+    now: int = NIGHT
+    generation: Generation = field(default_factory=Generation)
+    upstream: Stripe = field(default_factory=Stripe)
+    journal: BreakableJournal = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.journal = BreakableJournal(self.clock)
+
+    def clock(self) -> int:
+        return self.now
+
+    @property
+    def effects(self) -> int:
+        return len(self.upstream.effects)
+
+    def engine(self) -> Engine:
+        return Engine(
+            journal=self.journal, upstream=self.upstream, generation=lambda: self.generation, limits=Limits()
+        )  # fmt: skip
+
+    async def ask(self, wanted: Tool = REFUND, *, requester: Requester | None = None, **how: Any) -> Driven:
+        """One request of an agent."""
+        admitted = admission(wanted, routes=self.generation.routes, **how)
+        return await self.engine().begin(admitted, self.generation, requester or Requester())
+
+    def live(self, story: Callable[[], Awaitable[Any]]) -> Any:
+        """One life of one process. Its end ends all of its tasks; a crash is a value."""
+
+        async def life() -> Any:
+            try:
+                return await story()
+            finally:
+                await cancel_all()
+
+        try:
+            return asyncio.run(life())
+        except Crash:
+            return Crash
+
+    def restart(self, *, later: int = 0) -> None:
+        """Another process, `later` milliseconds on; only what was written survives."""
+        self.now += later
+        self.journal.faults, self.journal.down = [], False
+        self.upstream.script = []
+
+    def record(self, call: str) -> Record:
+        return recall(asyncio.run(MemoryJournal.facts(self.journal, call)))
+
+    def facts(self, call: str) -> list[Fact]:
+        return [dataclasses.replace(fact, at=0) for fact in asyncio.run(MemoryJournal.facts(self.journal, call))]
+
+    @property
+    def calls(self) -> list[str]:
+        return list(self.journal.calls)
+
+    def steward(self, *, hours: int = 30) -> None:
+        """What happens without a request: everything that becomes due is driven on, until nothing moves any more."""
+        end = self.now + hours * 3_600_000
+        while True:
+            waiting = sorted(self.journal.due_times.items(), key=lambda item: item[1])
+            if not waiting or waiting[0][1] > end:
+                return
+            call, due = waiting[0]
+            self.now = max(self.now, due)
+            before = len(self.journal.calls[call]), due
+
+            async def drive(call: str = call) -> object:
+                return await self.engine().unattended(call)
+
+            self.live(drive)
+            if (len(self.journal.calls[call]), self.journal.due_times.get(call)) == before:
+                self.journal.due_times[call] = self.now + 3_600_000  # as the steward does: look again in an hour
