@@ -9,6 +9,7 @@ from http.client import HTTPException
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from bench import ROOT, report
 from bench.decisions import decisions
@@ -56,7 +57,7 @@ class Bench:
             self._round(target, number)
         except (BenchError, OSError, HTTPException) as error:
             self.broken[target.name] = str(error)
-            self.console.print(f"[red]{target.title} cannot be measured:[/] {error}", highlight=False)
+            self.console.print(f"[red]{target.title} cannot be measured:[/] {escape(str(error))}", highlight=False)
 
     def _round(self, target: Target, number: int) -> None:
         with live(target, self.upstream, self.home, TARGET_CPU, OTHER_CPU) as found:

@@ -15,10 +15,12 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from heapq import nlargest
 from http.client import HTTPException
+from operator import itemgetter
 from pathlib import Path
 
 from rich.console import Console
@@ -32,12 +34,14 @@ from bench.targets import TARGETS, Live, live
 from bench.upstream import Upstream, serving
 
 # Not a divisor of the round intervals at which programs do things, so that samples do not fall in step with them.
-SAMPLES_PER_SECOND = 487
+# Every sample stops every thread for a moment, which is charged to that thread: a sleeping one shows 1 or 2 us for it.
+SAMPLES_PER_SECOND = 197
 WARM_SECONDS = 2.0
 # The load starts before the samples and ends after them.
 MARGIN_SECONDS = 2.0
 # Less than this is left out.
 SHOWN_SHARE = 0.0005
+_LOOP = "asyncio/runners.py Runner.run"
 _THREAD = re.compile(r"thread \((\d+)\)")
 # Where no terminal says how wide it is: room for the longest names.
 PIPED_WIDTH = 160
@@ -47,8 +51,8 @@ PIPED_WIDTH = 160
 class Profile:
     """CPU microseconds per call by function, `file function`: in itself, and with what it called."""
 
-    own: Counter[str]
-    total: Counter[str]
+    own: Mapping[str, float]
+    total: Mapping[str, float]
 
 
 def profile(stacks: Iterable[str], costs: Mapping[int, float], *, lines: bool = False, under: str = "") -> Profile:
@@ -63,8 +67,10 @@ def profile(stacks: Iterable[str], costs: Mapping[int, float], *, lines: bool = 
         thread, *places = [frame for frame in frames.split(";") if not frame.startswith("process ")]
         if (found := _THREAD.match(thread)) and places:
             names = tuple(_frame(place, lines=lines) for place in places)
+            loop = next((at for at, name in enumerate(names) if name.startswith(_LOOP)), 0)
+            names = names[loop:]  # what started the loop is in every stack and says nothing
             seen.setdefault(int(found[1]), Counter())[names] += int(count)
-    own, total = Counter[str](), Counter[str]()
+    own, total = defaultdict[str, float](float), defaultdict[str, float](float)
     for thread_id, counted in seen.items():
         each = costs.get(thread_id, 0.0) / counted.total()
         for names, times in counted.items():
@@ -143,7 +149,7 @@ def measure(found: Live, upstream: Upstream, load: Generator, arguments: argpars
     console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
     cost = sum(thread.cost for thread in costs.values())
     console.print(f"{found.name}, {kind}, {found.parts().get(pid, '?')}: {calls:,} calls at {cost:.1f} us each")
-    by_thread = Counter({f"{thread.name} ({number})": thread.cost for number, thread in costs.items()})
+    by_thread = {f"{thread.name} ({number})": thread.cost for number, thread in costs.items()}
     show(console, "Threads", by_thread, cost, arguments.top)
     counted = {number: thread.cost for number, thread in costs.items()}
     seen = profile(stacks, counted, lines=arguments.lines, under=arguments.under)
@@ -171,7 +177,7 @@ def show(console: Console, title: str, costs: Mapping[str, float], whole: float,
     table = Table(title=title, title_justify="left")
     for column in ("%", "us per call", "what"):
         table.add_column(column, justify="left" if column == "what" else "right", overflow="fold")
-    for name, cost in Counter(costs).most_common(top):
+    for name, cost in nlargest(top, costs.items(), key=itemgetter(1)):
         if cost / max(whole, 1e-9) >= SHOWN_SHARE:
             table.add_row(f"{cost / whole:.1%}", f"{cost:.1f}", name)
     console.print(table)

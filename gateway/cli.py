@@ -1,6 +1,7 @@
 """The command line. Each command says one thing well: an exit code, and sentences that say what to do.
 
-0: done. 1: something is wrong, and it was said on standard error. 2: the command was misspelt (typer).
+0: done. 1: something is wrong, and it was said on standard error. 2: the command was misspelt (typer). What another
+program may want to read (a key, a schema, a list) is on standard output, alone; words for people are on standard error.
 """
 
 import asyncio
@@ -10,26 +11,48 @@ import secrets
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 import typer
 
+FIRST_STEPS = (
+    "New here? Run `gateway demo`: the whole story in ten seconds. Then describe your systems in routes.yaml, write "
+    "policies, run `gateway check` until there are no mistakes, and `gateway serve`. The README has a tour of five "
+    "minutes. Settings are environment variables (GATEWAY_*), all listed in docs/operations.md."
+)
+
 app = typer.Typer(
     name="gateway",
-    help="Models propose; the gateway decides, executes and records.",
+    help="A proxy between agents and the systems they act on. For every call it answers, from policy files and never "
+    "from a model: is it allowed, and must a person approve it? It acts at most once, with credentials that the agent "
+    "never holds, and keeps the record.",
+    epilog=FIRST_STEPS,
     no_args_is_help=True,
+    rich_markup_mode="markdown",
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-key = typer.Typer(help="Make keys for agents and tokens for people.", no_args_is_help=True)
-calls = typer.Typer(help="Look at calls: what was asked, decided, sent and answered.", invoke_without_command=True)
+key = typer.Typer(help="Make gateway keys for agents, and tokens for people.", no_args_is_help=True)
+calls = typer.Typer(
+    help="List the calls that something happened to last: who asked for what, and how it stands.\n\n`gateway calls show "
+    "ID` tells one call's whole story. Both read the journal directly, on the gateway's host, while it runs; from "
+    "elsewhere ask the control plane (GET /calls).",
+    invoke_without_command=True,
+)
 app.add_typer(key, name="key")
-app.add_typer(calls, name="calls")
+app.add_typer(calls, name="calls", short_help="List the last calls; `calls show ID` tells one call's whole story.")
 
-Routes = Annotated[Path, typer.Option("--routes", help="routes.yaml, or a directory of such files.")]
-Policies = Annotated[Path, typer.Option("--policies", help="The directory of *.cedar files.")]
-Data = Annotated[Path, typer.Option("--data", help="The gateway's private directory (journal of the embedded server).")]
+Routes = Annotated[
+    Path, typer.Option("--routes", help="What agents may reach: routes.yaml, or a directory of such files.")
+]
+Policies = Annotated[Path, typer.Option("--policies", help="Who may do what: the directory of *.cedar files.")]
+DATA_HELP = "The gateway's private directory, where the embedded server keeps the journal. Unused with GATEWAY_REDIS_URL."
+Data = Annotated[Path, typer.Option("--data", help=DATA_HELP)]
 ROUTES, POLICIES, DATA = Path("routes.yaml"), Path("policies"), Path(".gateway")
+SHOWN = 20
+"""Calls in a list: a screenful."""
+
+T = TypeVar("T")
 
 
 def _fail(sentence: object, code: int = 1) -> NoReturn:
@@ -42,9 +65,15 @@ def serve(
     routes: Routes = ROUTES,
     policies: Policies = POLICIES,
     data: Data = DATA,
-    workers: Annotated[int, typer.Option(min=0, help="Data-plane workers; 0 means one per core.")] = 0,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Processes that serve agents; 0 means one per core.", show_default="one per core")
+    ] = 0,
 ) -> None:
-    """Run the gateway until it is told to stop (Ctrl-C or SIGTERM)."""
+    """Run the gateway until it is told to stop (Ctrl-C or SIGTERM).
+
+    Starts the workers, the control plane and, without GATEWAY_REDIS_URL, a private Valkey for the journal. Files are
+    loaded anew when they change, all of them or none. Nothing is started if `gateway check` would find a mistake.
+    """
     from gateway.settings import SettingsMistake
     from gateway.starting import CannotServe, plan
     from gateway.supervisor import Supervisor
@@ -58,20 +87,23 @@ def serve(
 
 @app.command()
 def check(routes: Routes = ROUTES, policies: Policies = POLICIES) -> None:
-    """Report every mistake in routes.yaml and the policies at once, each with its file and line."""
-    from gateway.starting import examine
+    """Report every mistake in settings, routes.yaml and policies, each with its file and line.
+
+    Starts nothing and connects to nothing. Exit code 0: `gateway serve` would start with these files; 1: it would not.
+    """
+    from gateway.starting import examine, inventory
 
     found = examine(routes, policies, os.environ)
     for mistake in found:
         print(mistake, file=sys.stderr)
     if found:
         _fail(f"{len(found)} mistake(s); nothing was started.")
-    print("No mistakes.")
+    print(f"No mistakes. {inventory(routes, policies, os.environ)}")
 
 
 @app.command()
 def schema(routes: Routes = ROUTES) -> None:
-    """Print the Cedar schema that routes.yaml implies: what policies may speak about."""
+    """Print the words that policies can use, as a Cedar schema made from routes.yaml."""
     from gateway.config.routes_file import load_routes
     from gateway.config.schema import cedar_schema
 
@@ -83,42 +115,57 @@ def schema(routes: Routes = ROUTES) -> None:
 
 @key.command("new")
 def key_new(
-    kind: Annotated[str, typer.Argument(help="`agent` or `person`.")],
-    name: Annotated[str, typer.Argument(help="Its name in routes.yaml.")],
+    kind: Annotated[Literal["agent", "person"], typer.Argument(help="Whom it is for.")],
+    name: Annotated[str, typer.Argument(help="The agent's or person's name in routes.yaml.")],
 ) -> None:
-    """Make a key for an agent, or a token for a person. It is shown once; routes.yaml keeps only its digest."""
-    if kind not in ("agent", "person"):
-        _fail(f"A key is for an `agent` or a `person`, not for {kind!r}.", 2)
+    """Make a gateway key for an agent, or a token for a person.
+
+    The secret is shown once, alone on standard output. Only its SHA-256 is kept, by you: put the line that is printed
+    beside it into routes.yaml. To take a key back, remove that line. Nothing is written by this command.
+    """
     secret = ("gk_" if kind == "agent" else "gp_") + secrets.token_urlsafe(32)
     place = f"agents.{name}.keys" if kind == "agent" else f"people.{name}.tokens"
     digest = hashlib.sha256(secret.encode()).hexdigest()
     print(f"The {'key' if kind == 'agent' else 'token'} of {name}, shown only now; keep it secret:", file=sys.stderr)
-    print(secret)
+    print(secret, flush=True)
     print(f'\nAdd its digest to routes.yaml under {place}:\n\n  - {{sha256: "{digest}"}}', file=sys.stderr)
 
 
 @calls.callback()
-def calls_list(context: typer.Context, data: Data = DATA, limit: Annotated[int, typer.Option(min=1)] = 20) -> None:
-    """List the calls that something happened to last."""
+def calls_list(
+    context: typer.Context,
+    data: Data = DATA,
+    limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = SHOWN,
+) -> None:
     if context.invoked_subcommand is None:
         from gateway.reading import recent
 
-        _print(recent(_journal_url(data), limit))
+        _print_calls(_read(recent(_journal_url(data), limit)))
 
 
 @calls.command("show")
-def calls_show(call: Annotated[str, typer.Argument(help="The call's id (Gateway-Call).")], data: Data = DATA) -> None:
-    """Show the timeline of one call."""
-    from gateway.reading import story
+def calls_show(
+    context: typer.Context,
+    call: Annotated[str, typer.Argument(help="The call's id: the Gateway-Call header of its answer.")],
+    data: Annotated[Path | None, typer.Option("--data", help=DATA_HELP, show_default=str(DATA))] = None,
+) -> None:
+    """Tell one call's story: every fact, when, and on whose authority. Never its arguments or its answer."""
+    from gateway.reading import aligned, story
 
-    _print(story(_journal_url(data), call))
+    before = context.parent.params["data"] if context.parent else DATA
+    told = _read(story(_journal_url(data or before), call))
+    rows = [f"  {row}" for row in aligned(list(told.rows))]
+    print("\n".join([*told.head, "", *rows, "", *told.foot]))
 
 
 @app.command()
 def demo(
-    open_browser: Annotated[bool, typer.Option("--open", help="Also open the approval page.", hidden=True)] = False,
+    open_browser: Annotated[bool, typer.Option("--open", help="Also show the transcript as a web page.")] = False,
 ) -> None:
-    """Play the whole story on real processes: an agent, refunds, an approver, the record. Ends by itself."""
+    """Play the whole story on real processes and end: an agent, refunds, an approver, the record.
+
+    Needs nothing of yours and leaves nothing behind. Exit code 0 only if everything it says was checked and true.
+    """
     from gateway.demo import run
 
     raise typer.Exit(run(open_browser=open_browser))
@@ -142,18 +189,49 @@ def child() -> None:
 
 def _journal_url(data: Path) -> str:
     from gateway.adapters.embedded import embedded_url
+    from gateway.data_directory import socket_path
 
-    return os.environ.get("GATEWAY_REDIS_URL") or embedded_url(data)
+    given = os.environ.get("GATEWAY_REDIS_URL")
+    if not given and not socket_path(data).exists():
+        _fail(f"No gateway is running with the data directory {str(data)!r}: start it, or name its directory by --data.")
+    return given or embedded_url(data)
 
 
-def _print(lines: Coroutine[Any, Any, list[str]]) -> None:
+def _read(reading: Coroutine[Any, Any, T]) -> T:
     from gateway.reading import NothingToShow
 
     try:
-        for line in asyncio.run(lines):
-            print(line)
+        return asyncio.run(reading)
     except NothingToShow as error:
         _fail(error)
+
+
+def _print_calls(found: list[Any]) -> None:
+    """A table: in colour for a person, in plain columns for a file or a pipe."""
+    from gateway.reading import HEADINGS, aligned
+
+    if not found:
+        print("No calls yet.")
+    elif sys.stdout.isatty():
+        _print_table(found)
+    else:
+        print("\n".join(aligned([item.cells for item in (HEADINGS, *found)])))
+
+
+def _print_table(found: list[Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from gateway.reading import HEADINGS
+
+    colours = {"answered": "green", "held": "yellow", "in doubt": "bold red", "unreachable": "red", "denied": "magenta"}
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in HEADINGS.cells:
+        table.add_column(heading, no_wrap=heading in ("CALL", "STATE"), overflow="fold")
+    for item in found:
+        table.add_row(*(Text(cell, colours.get(cell, "")) if cell == item.state else Text(cell) for cell in item.cells))
+    Console(highlight=False).print(table)
 
 
 def main() -> None:

@@ -62,6 +62,10 @@ JOURNAL_RETRY_SECONDS = 0.5
 Driven = tuple[Life, Wait | Finish]
 
 
+class CallVanished(JournalUnavailable):
+    """The journal answers, but has no fact of a call that was durable."""
+
+
 def _nothing(call: Call, facts: Sequence[Fact]) -> None:
     """Tell nobody."""
 
@@ -81,7 +85,7 @@ class Engine:
     async def begin(self, admission: Admission, generation: Generation, requester: Requester) -> Driven:
         """A new request: begin its call, or attach to the one that it is."""
         first = Admitted(call=admission.call, at=self.journal.now())
-        life = Life(begin(first), generation, admission=admission, requester=requester, facts=[first])
+        life = Life(begin(first), generation, admission=admission, requester=requester, facts=[first], fresh=True)
         if admission.call.acts:
             life.payload = {"request": pack_request(admission.request), "salt": admission.salt}
         try:
@@ -176,6 +180,7 @@ class Engine:
             if len(admission.request.body) > self.limits.held_body:
                 raise errors.TooLarge("body of a held request", self.limits.held_body, "GATEWAY_HELD_BODY_LIMIT")
             life.payload = {"request": pack_request(admission.request), "salt": admission.salt}
+            life.identify(admission.identified())
         groups = [life.generation.routes.groups[name] for name in dict.fromkeys(item.group for item in requirements)]
         batch = random.hex(4)
         channels = [(group.name, channel) for group in groups for channel in range(len(group.webhooks))]
@@ -256,13 +261,22 @@ class Engine:
         while True:
             await asyncio.sleep(JOURNAL_RETRY_SECONDS)
             try:
-                written = {replace(fact, at=0) for fact in await self.journal.facts(life.record.call.id)}
-                if sent.facts[0] not in written:
-                    await self._reload(life)
+                await self._reload(life)
+                if not any(replace(fact, at=sent.facts[0].at) == sent.facts[0] for fact in life.facts):
                     await self._write_outcome(life, sent)
                 return
+            except CallVanished:
+                life.write_anew()
+                await self._write_all(life)
             except JournalUnavailable:
                 continue
+
+    async def _write_all(self, life: Life) -> None:
+        """One try to write a call that the journal has lost, from what is known of it here."""
+        try:
+            await self.flush(life)
+        except (Conflict, JournalUnavailable):
+            return
 
     async def _disown(self, call: str, token: str, error: str) -> None:
         """A claim whose append was not confirmed may be there all the same; nothing was sent under it."""
@@ -288,7 +302,10 @@ class Engine:
             life.written()
 
     async def _reload(self, life: Life) -> None:
-        life.start_again(await self.journal.facts(life.record.call.id))
+        facts = await self.journal.facts(life.record.call.id)
+        if not facts:
+            raise CallVanished(f"the journal has lost call {life.record.call.id}: was it restored from an older state?")
+        life.start_again(facts)
 
     async def _drop_answer(self, life: Life) -> None:
         """What is not recorded is not disclosed."""
@@ -309,9 +326,9 @@ class Engine:
         if taken.kind == "key" and other.record.call.match != wanted.match:
             raise errors.IdempotencyKeyReused(call=taken.call)
         other.attached, other.requester = True, life.requester
-        if not any(name == wanted.key for name, _ in other.record.keys):
-            other.add(Attached(key=wanted.key, keep=wanted.keep_ms, at=self.journal.now()))
-        elif other.record.answer is not None:
+        other.binding = Attached(key=wanted.key, keep=wanted.keep_ms, at=self.journal.now())
+        other.bind()
+        if other.record.answer is not None and len(other.facts) == other.durable:
             await self.journal.touch(taken.call, wanted.key, wanted.keep_ms)
         return other
 

@@ -7,7 +7,8 @@ connection at the other end, shared by every life that serves the same request.
 from dataclasses import dataclass, field
 
 from gateway.core.admit import Admission
-from gateway.core.facts import Abandoned, Admitted, Answered, Claimed, Delivered, Ended, Fact, Judged
+from gateway.core.call import Call
+from gateway.core.facts import Abandoned, Admitted, Answered, Attached, Claimed, Delivered, Ended, Fact, Judged
 from gateway.core.lifecycle import Record, after, begin, recall
 from gateway.core.payload import Answer
 from gateway.core.pointers import upkeep
@@ -32,6 +33,8 @@ class Life:
     generation: Generation
     durable: int = 0
     """How many facts of `record` are in the journal."""
+    fresh: bool = False
+    """This drive admitted it: nobody else has seen it, and it never slept."""
     admission: Admission | None = None
     requester: Requester = field(default_factory=Requester)
     facts: list[Fact] = field(default_factory=list)
@@ -48,6 +51,8 @@ class Life:
     """The same while its body still streams. Whoever takes it must close it."""
     attached: bool = False
     """This request turned out to be a call that existed."""
+    binding: Attached | None = None
+    """The key that must lead to this call before anything is answered, if it does not yet."""
 
     @property
     def pending(self) -> list[Fact]:
@@ -58,10 +63,28 @@ class Life:
         self.facts.append(fact)
         self.record = after(self.record, fact)
 
+    def identify(self, call: Call) -> None:
+        """Before anything is written: the call with the pointers that a read has only if it is held."""
+        first = self.facts[0]
+        assert isinstance(first, Admitted) and not self.durable
+        known = Admitted(call=call, at=first.at)
+        self.facts[0] = known
+        self.record = self.record.evolve(call=call, keys=begin(known).keys)
+
     def start_again(self, facts: list[Fact]) -> None:
         """Forget what is not written; the journal has exactly these."""
-        self.record, self.facts = recall(facts), facts
+        self.record, self.facts, self.fresh = recall(facts), facts, False
         self.written()
+        self.bind()
+
+    def bind(self) -> None:
+        """Have the key of this request lead here; again after somebody else wrote first."""
+        if self.binding is not None and all(name != self.binding.key for name, _ in self.record.keys):
+            self.add(self.binding)
+
+    def write_anew(self) -> None:
+        """The journal knows nothing of this call any more: all that is known of it must be written."""
+        self.durable, self.fresh = 0, False
 
     def written(self) -> None:
         self.durable, self.payload, self.notices = len(self.facts), {}, []
@@ -84,7 +107,7 @@ class Life:
         return Append(
             call=record.call.id, agent=record.call.agent, expected=self.durable, token=random.hex(8),
             facts=tuple(pending),
-            upkeep=upkeep(record, now=now, today=self.generation.digest, fresh=self.durable == 0),
+            upkeep=upkeep(record, now=now, today=self.generation.digest, fresh=self.fresh and not self.durable),
             guarded=claims or discloses, replicated=claims and not record.call.repeatable,
             payload=self.payload, notices=tuple(self.notices),
         )  # fmt: skip

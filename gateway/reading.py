@@ -1,9 +1,15 @@
-"""Calls as text for a terminal, read straight from the journal: for whoever may read it on the gateway's host."""
+"""Calls as text for a terminal, read straight from the journal: for whoever may read it on the gateway's host.
+
+It shows what the control plane shows, and needs no token because whoever may read the journal may know all of it
+anyway. It must never write, and never need the payload.
+"""
+
+from dataclasses import dataclass
 
 from gateway.adapters.redis.journal import RedisJournal
 from gateway.adapters.redis.ledger import RedisLedger
 from gateway.core.facts import Fact, Judged
-from gateway.core.lifecycle import recall
+from gateway.core.lifecycle import Record, recall
 from gateway.core.timeline import line, state
 from gateway.core.times import iso, span
 from gateway.ports import JournalUnavailable
@@ -13,49 +19,92 @@ class NothingToShow(Exception):
     """A sentence about why there is nothing."""
 
 
-async def recent(url: str, limit: int) -> list[str]:
-    """One line per call, newest first."""
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One call in a list."""
+
+    call: str
+    begun: str
+    state: str
+    agent: str
+    tool: str
+    about: str
+    """The resource, and who has to say yes while the call is held."""
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        return self.call, self.begun, self.state, self.agent, self.tool, self.about
+
+
+HEADINGS = Listed("CALL", "BEGUN", "STATE", "AGENT", "TOOL", "ABOUT")
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """One call, whole."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, str, str, str], ...]
+    """When, how long after the beginning, which fact, and what it says."""
+    foot: tuple[str, ...]
+
+
+async def recent(url: str, limit: int) -> list[Listed]:
+    """The calls that something happened to last, newest first. Raises NothingToShow."""
     journal = RedisJournal.open(url)
+    found = []
     try:
-        rows = ["CALL                      BEGUN                 STATE        AGENT            TOOL"]
         for call in await RedisLedger(journal).recent(limit):
             facts = await journal.facts(call)
             if facts:
-                record = recall(facts)
-                rows.append(
-                    f"{call}  {iso(facts[0].at)}  {state(record):<11}  {record.call.agent:<15}  {record.call.tool}"
-                )
+                found.append(_listed(recall(facts), facts[0].at))
     except JournalUnavailable as error:
-        raise NothingToShow(f"The journal cannot be read: {error}. Is the gateway running with this --data?") from error
+        raise _unreadable(error) from error
     finally:
         await journal.close()
-    return rows if len(rows) > 1 else ["No calls yet."]
+    return found
 
 
-async def story(url: str, call: str) -> list[str]:
-    """The timeline of one call."""
+async def story(url: str, call: str) -> Story:
+    """The timeline of one call. Raises NothingToShow."""
     journal = RedisJournal.open(url)
     try:
         facts = await journal.facts(call)
     except JournalUnavailable as error:
-        raise NothingToShow(f"The journal cannot be read: {error}. Is the gateway running with this --data?") from error
+        raise _unreadable(error) from error
     finally:
         await journal.close()
     if not facts:
         raise NothingToShow(f"There is no call {call!r} in this journal; `gateway calls` lists the last ones.")
     record = recall(facts)
-    head = [
+    head = (
         f"Call {call}: {state(record)}",
         f"  {record.call.agent} -> {record.call.tool} {record.call.resource}".rstrip(),
         f"  fingerprint {record.call.fingerprint}",
-    ]
-    return [*head, "", *(_row(fact, facts[0].at) for fact in facts), *_generations(facts)]
+    )
+    rows = tuple(_row(fact, facts[0].at) for fact in facts)
+    generations = dict.fromkeys(fact.generation for fact in facts if isinstance(fact, Judged))
+    return Story(head, rows, tuple(f"  judged under generation {name}" for name in generations))
 
 
-def _row(fact: Fact, begun: int) -> str:
-    return f"  {iso(fact.at)}  +{span(fact.at - begun):<7} {type(fact).__name__:<10} {line(fact)}"
+def aligned(rows: list[tuple[str, ...]]) -> list[str]:
+    """Rows as lines whose columns stand under each other; the last column is as long as it is."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def _generations(facts: list[Fact]) -> list[str]:
-    names = dict.fromkeys(fact.generation for fact in facts if isinstance(fact, Judged))
-    return ["", *(f"  judged under generation {name}" for name in names)]
+def _unreadable(error: JournalUnavailable) -> NothingToShow:
+    return NothingToShow(
+        f"The journal cannot be read: {error}. Is the gateway running, and with this --data (or GATEWAY_REDIS_URL)?"
+    )
+
+
+def _listed(record: Record, begun: int) -> Listed:
+    call, now = record.call, state(record)
+    waits = sorted({item.group for item in record.judged.verdict.requirements}) if record.judged else []
+    about = [call.resource, f"waits for {', '.join(waits)}" if now == "held" else ""]
+    return Listed(call.id, iso(begun), now, call.agent, call.tool, ", ".join(filter(None, about)))
+
+
+def _row(fact: Fact, begun: int) -> tuple[str, str, str, str]:
+    return iso(fact.at), f"+{span(fact.at - begun)}", type(fact).__name__, line(fact)

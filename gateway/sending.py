@@ -14,7 +14,7 @@ from gateway.core.admit import LEASE_MARGIN_MS, Admission
 from gateway.core.facts import Answered, Ended, Fact, Lost, Unsent
 from gateway.core.lifecycle import proves_nothing
 from gateway.core.payload import Answer
-from gateway.core.segments import outgoing_traceparent
+from gateway.core.segments import outgoing_traceparent, traceparent_in
 from gateway.life import Life
 from gateway.ports import BodyBroken, CredentialEchoed, NeverSent, Reply, SendLost, Upstream
 
@@ -130,8 +130,14 @@ def _header(reply: Reply, name: bytes) -> str:
     return next((value.decode("latin-1") for found, value in reply.headers if found == name), "")
 
 
+def _traceparent(life: Life, token: str) -> str:
+    if life.fresh:
+        return traceparent_in(life.record.call, 1, token)
+    return outgoing_traceparent(life.facts, token)
+
+
 def _extra(admission: Admission, life: Life, token: str, limits: Limits) -> tuple[tuple[str, str], ...]:
-    extra = [("via", f"1.1 {limits.via}"), ("traceparent", outgoing_traceparent(life.facts, token))]
+    extra = [("via", f"1.1 {limits.via}"), ("traceparent", _traceparent(life, token))]
     if admission.tool.send_key:
         extra.append((admission.tool.send_key.lower(), f"gw-{admission.call.id}"))
     return tuple(extra)

@@ -54,6 +54,15 @@ def examine(routes_path: Path, policies_path: Path, environ: Mapping[str, str]) 
     return found + [str(mistake) for mistake in sorted(_beside(routes, routes_path, control_url, environ))]
 
 
+def inventory(routes_path: Path, policies_path: Path, environ: Mapping[str, str]) -> str:
+    """What is in files without a mistake, in a line: counts, and the digest that verdicts and /readyz will name."""
+    loaded = load(routes_path, policies_path, environ)
+    routes, tools = loaded.routes, sum(len(system.tools) for system in loaded.routes.systems.values())
+    counted = ((len(routes.systems), "system"), (tools, "tool"), (len(routes.agents), "agent"))
+    told = ", ".join(f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counted)
+    return f"{told}; generation {loaded.digest[:12]}."
+
+
 def _beside(routes: Routes, path: Path, control_url: str, environ: Mapping[str, str]) -> list[Mistake]:
     """What is wrong with the world that routes.yaml speaks of."""
     url = control_url or f"http://{routes.listen.control}"

@@ -47,7 +47,6 @@ CALL = Call(
     key="key-1",
     key_given=True,
     repeatable=False,
-    lease_ms=LEASE,
     keeps_ms=0,
     keep_ms=24 * HOUR,
     not_acted=(401, 429),

@@ -37,14 +37,14 @@ class ScriptedUpstream(HostileServer):
 
     def __init__(self) -> None:
         super().__init__(self._serve_connection)
-        self._scripts: dict[str, list[Reaction]] = {}
+        self._plans: dict[str, list[Reaction]] = {}
         self._lock = threading.Lock()
         self._numbers = count(1)
 
     def will(self, marker: str, *reactions: Reaction) -> None:
         """The first request with the marker meets the first reaction, and so on; the last one repeats."""
         with self._lock:
-            self._scripts[marker] = list(reactions)
+            self._plans[marker] = list(reactions)
 
     def seen(self, marker: str) -> list[Recorded]:
         """Every request, in order, that contains the marker anywhere."""
@@ -62,7 +62,7 @@ class ScriptedUpstream(HostileServer):
 
     def _reaction(self, request: Recorded) -> Reaction:
         with self._lock:
-            for marker, reactions in self._scripts.items():
+            for marker, reactions in self._plans.items():
                 if marker.encode() in request.raw:
                     return reactions.pop(0) if len(reactions) > 1 else reactions[0]
         return answer(200, {"number": next(self._numbers)})

@@ -124,7 +124,7 @@ def test_a_hopeless_start_is_told_once_and_not_repeated():
     async def main():
         child = Child("worker", simple(("/bin/sh", "-c", "exit 78")), hopeless=lambda code: code == 78)
         with pytest.raises(Hopeless, match="worker ended with exit code 78"):
-            await child.start()
+            await asyncio.wait_for(child.start(), 20)
         assert child.starts == 1
 
     asyncio.run(main())

@@ -1,6 +1,5 @@
 """Every error: one shape, a stable slug, a sentence that says what was done, and a line in docs/errors.md."""
 
-import inspect
 import re
 from pathlib import Path
 
@@ -123,7 +122,7 @@ def test_an_error_before_sending_says_that_nothing_was_executed(error):
 
 
 def test_the_tree_in_the_docstring_is_the_tree():
-    drawn = dict(re.findall(r"[├└]── (\w+) +(\d{3})", inspect.getdoc(errors)))
+    drawn = dict(re.findall(r"[├└]── (\w+) +(\d{3})", errors.__doc__ or ""))
     assert drawn == {cls.__name__: str(cls.status) for cls in CONCRETE}
 
 
@@ -135,8 +134,14 @@ def test_the_documentation_lists_every_error_with_its_status():
 
 def test_a_pending_approval_says_everything_that_a_model_needs():
     detail = errors.ApprovalPending("01aa", ["finance"], "2026-11-20T10:00:00Z").detail
-    for part in ("approval by finance", "nothing has been executed", "Do not change", "GET /calls/01aa", "30 seconds",
-                 "expires at 2026-11-20T10:00:00Z"):  # fmt: skip
+    for part in (
+        "approval by finance",
+        "nothing has been executed",
+        "Do not change",
+        "GET /calls/01aa",
+        "30 seconds",
+        "expires at 2026-11-20T10:00:00Z",
+    ):
         assert part in detail
 
 

@@ -129,15 +129,11 @@ def test_a_killed_child_is_started_again_and_its_port_never_refuses(tmp_path, wh
     async def main():
         async with serving(plan(tmp_path, workers=1)) as supervisor:
             address = supervisor.addresses[position]
-            first = int((await ask(address))[2])
             for _ in range(3):
+                first = int((await ask(address))[2])
                 os.kill(first, signal.SIGKILL)
-                second = int((await ask(address))[2])  # waits in the queue instead of being refused
-                if second == first:  # the kernel was faster with the connection than with the signal
-                    await until(lambda pid=first: gone(pid))
-                    second = int((await ask(address))[2])
-                assert second != first
-                first = second
+                await until(lambda pid=first: gone(pid))  # or it could still have taken the connection with it
+                assert int((await ask(address))[2]) != first  # it waits in the queue instead of being refused
 
     asyncio.run(main())
 
@@ -170,7 +166,7 @@ def test_sigterm_ends_the_children_in_order_and_valkey_last(tmp_path):
     async def main():
         said = Said()
         supervisor = Supervisor(
-            plan(tmp_path, redis_url="", document={"notes": str(tmp_path / "notes"), "slow": 0.3}), said
+            plan(tmp_path, redis_url="", document={"notes": str(tmp_path / "notes"), "slow": 0.5}), said
         )
         task = asyncio.ensure_future(supervisor.serve())
         await until(lambda: any("is ready" in sentence for sentence in said))
@@ -180,11 +176,14 @@ def test_sigterm_ends_the_children_in_order_and_valkey_last(tmp_path):
         assert (await ask(supervisor.addresses[0]))[3] == embedded_url(tmp_path / "data")
         os.kill(os.getpid(), signal.SIGTERM)
         await until(lambda: len(notes(tmp_path)) == 3)
-        assert refuses(supervisor.addresses[0]) or not all(map(gone, pids))
-        alive_while_children_end = []
-        while not all(map(gone, pids)):
-            alive_while_children_end.append(await answers(valkey.socket))
-        assert alive_while_children_end[:5].count(False) == 0
+        looked = 0
+        while True:
+            answered = await answers(valkey.socket)
+            if all(map(gone, pids)):
+                break
+            assert answered  # somebody may still have something to record
+            looked += 1
+        assert looked
         assert await asyncio.wait_for(task, 20) == 0
         assert not await answers(valkey.socket)
         assert valkey.pid is None
@@ -238,7 +237,12 @@ def test_a_data_directory_in_use_is_one_sentence(tmp_path):
 def test_a_child_that_refuses_its_configuration_ends_the_start(tmp_path, role):
     said = Said()
     refusing = (sys.executable, "-c", f"import sys; sys.exit({CONFIGURATION_MISTAKE})")
-    assert Supervisor(plan(tmp_path, redis_url="", **{role: refusing}), said).run() == 1
+
+    async def main():
+        supervisor = Supervisor(plan(tmp_path, redis_url="", **{role: refusing}), said)
+        return await asyncio.wait_for(supervisor.serve(), 30)
+
+    assert asyncio.run(main()) == 1
     assert "The gateway cannot start: " in said[-1]
     assert f"{role}" in said[-1]
     assert f"exit code {CONFIGURATION_MISTAKE}" in said[-1]

@@ -27,6 +27,9 @@ from gateway.core.verdict import Question, Requirement, Verdict
 log = logging.getLogger(__name__)
 
 ERRED = re.compile(r"error while evaluating policy `policy(\d+)`")
+ANSWERS_KEPT = 4096
+LONGEST_REMEMBERED = 512
+"""Characters of context. With ANSWERS_KEPT it bounds what a tool's answers can occupy to a few megabytes."""
 ENTITIES_KEPT = 2048
 """Agents' entities kept, over all slices: 5 KB each, so 10 MB; making one anew costs 20 us."""
 POLICY_ERROR = "The policies could not be evaluated for this call, so it is denied. Tell the operator of the gateway."
@@ -99,6 +102,10 @@ class Frame:
         self.known = frozenset({*(attribute.argument for attribute in given), *unseen(tool)})
         self.required = frozenset(attribute.argument for attribute in given if not attribute.optional)
         self.climbs = bool(tool.resource_type) and any(policy.about.climbs for policy in policies)
+        self.weighs_resource = any(policy.about.weighs_resource for policy in policies)
+        self.answers: dict[tuple[object, ...], Answer] = {}
+        """What these policies answered before. Cedar is a function, policies and entities are those of one generation,
+        and the key is the whole request as Cedar gets it, so an answer found here is the answer."""
         self.schema_text = slice_schema(tool, self.input, self.call)
         self.schema = Schema.from_str(self.schema_text)
 
@@ -116,9 +123,21 @@ class Frame:
             entities = entities.with_added_json_str(added.decode())
 
         def ask(rules: Rules | None) -> Answer:
-            return rules.answer(request, entities, self.schema) if rules else Answer(allowed=False, matched=[])
+            if rules is None:
+                return Answer(allowed=False, matched=[])
+            key = (rules, agent.name, question.resource_id if self.weighs_resource else "", request["context"])
+            known = self.answers.get(key)
+            return known if known is not None else self._remember(key, rules.answer(request, entities, self.schema))
 
         return ask
+
+    def _remember(self, key: tuple[object, ...], answer: Answer) -> Answer:
+        context = key[-1]
+        if isinstance(context, str) and len(context) <= LONGEST_REMEMBERED:
+            if len(self.answers) >= ANSWERS_KEPT:
+                self.answers.clear()
+            self.answers[key] = answer
+        return answer
 
     def request(self, question: Question) -> dict[str, object]:
         """The question as Cedar takes it. Raises NotCedar, or Undecided if it was not meant for this tool."""
@@ -133,7 +152,7 @@ class Frame:
         return {
             "principal": {"type": "Agent", "id": question.agent},
             "action": self.action,
-            "resource": _resource(question),
+            "resource": _resource(question, weighed=self.weighs_resource),
             "context": orjson.dumps(context).decode(),
         }
 
@@ -169,9 +188,10 @@ def _values(attributes: Sequence[Attribute], given: Mapping[str, object]) -> dic
     return values
 
 
-def _resource(question: Question) -> dict[str, str]:
+def _resource(question: Question, *, weighed: bool) -> dict[str, str]:
+    """A resource that no policy looks at goes without its id, so that questions about others are the same question."""
     if question.resource_type:
-        return {"type": question.resource_type, "id": question.resource_id}
+        return {"type": question.resource_type, "id": question.resource_id if weighed else ""}
     return {"type": "System", "id": question.system}
 
 

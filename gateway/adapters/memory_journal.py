@@ -22,10 +22,12 @@ class MemoryJournal:
     notices: dict[tuple[str, str], int] = field(default_factory=dict)
     suspended: set[str] = field(default_factory=set)
     ledger: list[tuple[str, list[bytes]]] = field(default_factory=list)
+    ends: dict[str, int] = field(default_factory=dict)
+    """When facts and payload of an ended call leave."""
 
     async def append(self, append: Append) -> Appended:
         await asyncio.sleep(0)  # let other writers in, as a network would
-        have = self.calls.get(append.call, [])
+        have = self._have(append.call)
         if len(have) != append.expected:
             if len(have) > append.expected and f'"by":"{append.token}"'.encode() in have[append.expected][:80]:
                 return Appended(decode(have[append.expected]).at, "")
@@ -45,6 +47,9 @@ class MemoryJournal:
 
     def _keep_up(self, append: Append, now: int) -> None:
         self.payloads.setdefault(append.call, {}).update(append.payload or {})
+        self.ends.pop(append.call, None)
+        if append.upkeep.expire_in is not None:
+            self.ends[append.call] = now + append.upkeep.expire_in
         self.due_times.pop(append.call, None)
         if append.upkeep.due_in is not None:
             self.due_times[append.call] = now + append.upkeep.due_in
@@ -60,6 +65,11 @@ class MemoryJournal:
                 end = None if pointer.ttl is None else now + pointer.ttl
                 self.pointers[self._name(pointer)] = append.call, end
 
+    def _have(self, call: str) -> list[bytes]:
+        if call in self.ends and self.clock() >= self.ends[call]:
+            del self.calls[call], self.payloads[call], self.ends[call]
+        return self.calls.get(call, [])
+
     def _name(self, pointer: Pointer) -> str:
         return f"{pointer.kind}:{pointer.name}"
 
@@ -68,17 +78,17 @@ class MemoryJournal:
         return None if end is not None and self.clock() >= end else call
 
     async def facts(self, call: str) -> list[Fact]:
-        return [decode(data) for data in self.calls.get(call, [])]
+        return [decode(data) for data in self._have(call)]
 
     async def length(self, call: str) -> int:
-        return len(self.calls.get(call, []))
+        return len(self._have(call))
 
     async def payload(self, call: str) -> Mapping[str, bytes]:
-        return dict(self.payloads.get(call, {}))
+        return dict(self.payloads.get(call, {})) if self._have(call) else {}
 
     async def touch(self, call: str, pointer: str, milliseconds: int) -> None:
-        holder, _ = self.pointers.get(f"key:{pointer}", (None, None))
-        if holder == call:
+        holder, end = self.pointers.get(f"key:{pointer}", (None, None))
+        if holder == call and end is not None and self.clock() < end:
             self.pointers[f"key:{pointer}"] = call, self.clock() + milliseconds
 
     def now(self) -> int:
@@ -98,4 +108,5 @@ class MemoryJournal:
 
     async def outbox(self, limit: int) -> list[tuple[str, str]]:
         now = self.clock()
-        return sorted(key for key, time in self.notices.items() if time <= now)[:limit]
+        ready = sorted((time, key) for key, time in self.notices.items() if time <= now)
+        return [key for _, key in ready[:limit]]

@@ -40,6 +40,8 @@ class About:
     """Attributes of the context that it looks at; None: it looks at the context as a whole."""
     weighs_action: bool
     """A condition names an action, beyond the scope."""
+    weighs_resource: bool
+    """The scope or a condition looks at the resource; otherwise its id cannot make a difference."""
 
     @property
     def climbs(self) -> bool:
@@ -59,6 +61,8 @@ def about(tree: Tree) -> About:
         names=frozenset(beside | conditions),
         reads=reads(tree["conditions"]),
         weighs_action=any(name.type == "Action" for name in conditions),
+        weighs_resource=tree["resource"]["op"] != "All"
+        or any(node.get("Var") == "resource" for node in _nodes(tree["conditions"])),
     )
 
 

@@ -5,8 +5,9 @@ and match digest). The same function serves a fresh request and, through `readmi
 while routes.yaml changed; so nothing that is sent can differ from what was judged.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Protocol
 
 from gateway.core.call import Call, Request, fingerprint, key_pointer, match_digest
@@ -67,6 +68,15 @@ class Admission:
     extra: Mapping[str, object]
     """Undeclared arguments of an open tool: for approvers, never for policies."""
     salt: bytes
+    pointers: Callable[[], tuple[str, str]] | None = None
+    """Of a new call: match digest and key pointer. An effect has them already; a read needs them only if it is held."""
+
+    def identified(self) -> Call:
+        """The call with its pointers, now that it is held."""
+        if self.call.match or self.pointers is None or not self.tool.dedupe:
+            return self.call
+        match, key = self.pointers()
+        return replace(self.call, match=match, key=key)
 
 
 def admit(
@@ -75,46 +85,60 @@ def admit(
 ) -> Admission:  # fmt: skip
     """A new call. `call_id` and `salt` are fresh and random; `deployment_key` is secret."""
     agent, user = asker.agent.name, asker.user
-    match = key = ""
     given = asker.key if asker.key is not None else _key_among(arguments.input, tool)
-    if tool.dedupe:
+
+    def pointers() -> tuple[str, str]:
+        """Match digest and name of the key pointer."""
         match = match_digest(
             key=deployment_key, agent=agent, user=user, run=asker.run, tool=tool.name, request=request,
             declared_headers=arguments.declared_headers, comparable_body=arguments.comparable_body,
         )  # fmt: skip
-        key = key_pointer(agent=agent, user=user, tool=tool.name, key=f"={given}" if given is not None else match)
-    keep = tool.keep_seconds if given is not None else tool.window_seconds
+        return match, key_pointer(agent=agent, user=user, tool=tool.name, key=match if given is None else f"={given}")
+
+    match, key = pointers() if tool.acts and tool.dedupe else ("", "")
     call = Call(
         id=call_id, agent=agent, user=user, run=asker.run, system=system.name, tool=tool.name, effect=tool.effect,
-        method=request.method, resource=_resource(tool, arguments), match=match, key=key,
-        fingerprint=_fingerprint(agent, user, system, tool, request, arguments, salt),
-        key_given=given is not None, repeatable=tool.repeatable,
-        lease_ms=round(system.timeout_seconds * 1000) + LEASE_MARGIN_MS,
-        keeps_ms=round(tool.system_keeps_seconds * 1000), keep_ms=round(keep * 1000),
-        not_acted=tuple(sorted(tool.not_acted)), doubtful=tuple(sorted(tool.doubtful)),
+        method=request.method, resource=_resource(tool, arguments), match=match, key=key, key_given=given is not None,
+        fingerprint=_fingerprint(agent, user, system, tool, request, arguments, salt), repeatable=tool.repeatable,
+        keeps_ms=round(tool.system_keeps_seconds * 1000),
+        keep_ms=round((tool.window_seconds if given is None else tool.keep_seconds) * 1000),
+        not_acted=_listed(tool.not_acted), doubtful=_listed(tool.doubtful),
         source_ip=asker.source_ip, traceparent=asker.traceparent, reason=asker.reason,
     )  # fmt: skip
-    return _admission(call, system, tool, request, arguments, salt)
+    return _admission(call, system, tool, request, arguments, salt, pointers)
+
+
+@lru_cache(maxsize=256)  # every call of a tool has the same few
+def _listed(statuses: frozenset[int]) -> tuple[int, ...]:
+    return tuple(sorted(statuses))
 
 
 def readmit(
     call: Call, system: System, tool: Tool, request: Request, arguments: Arguments, *, salt: bytes
 ) -> Admission:
-    """A call that exists, as it would be admitted today: same identity, today's fingerprint and arguments."""
+    """A call that exists, as it would be admitted today: same identity, today's fingerprint and arguments.
+
+    Raises Inadmissible if the tool is another kind of tool now: a read that became an effect would be sent without a
+    claim, and one whose system no longer takes our key would be sent again without it.
+    """
+    if tool.acts != call.acts or (call.repeatable and not tool.repeatable):
+        raise Inadmissible("tool-changed", f"{tool.name!r} has changed since this call was made; make the call anew")
     digest = _fingerprint(call.agent, call.user, system, tool, request, arguments, salt)
     return _admission(replace(call, fingerprint=digest), system, tool, request, arguments, salt)
 
 
 def _admission(
-    call: Call, system: System, tool: Tool, request: Request, arguments: Arguments, salt: bytes
-) -> Admission:
+    call: Call, system: System, tool: Tool, request: Request, arguments: Arguments, salt: bytes,
+    pointers: Callable[[], tuple[str, str]] | None = None,
+) -> Admission:  # fmt: skip
     question = Question(
         agent=call.agent, action=tool.name, resource_type=tool.resource_type, resource_id=arguments.resource_id,
         system=system.name, input=arguments.input, call={},
     )  # fmt: skip
     return Admission(
-        call=call, system=system, tool=tool, request=request, question=question, extra=arguments.extra, salt=salt
-    )
+        call=call, system=system, tool=tool, request=request, question=question, extra=arguments.extra, salt=salt,
+        pointers=pointers,
+    )  # fmt: skip
 
 
 def _fingerprint(
@@ -123,7 +147,7 @@ def _fingerprint(
     return fingerprint(
         salt=salt, agent=agent, user=user, origin=system.origin + system.base_path,
         credential=str(system.credential) if system.credential else "", tool=tool.name, request=request,
-        declared_headers=arguments.declared_headers,
+        key_header=tool.send_key, declared_headers=arguments.declared_headers,
     )  # fmt: skip
 
 

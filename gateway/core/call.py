@@ -54,19 +54,17 @@ class Call:
     resource: str
     """`Charge/ch_1`, for people; empty if the system itself."""
     fingerprint: str
-    match: str
-    key: str
+    match: str = ""
+    key: str = ""
     """Name of the key pointer: a digest over agent, user, tool and key. Empty if the tool does not dedupe."""
-    key_given: bool
+    key_given: bool = False
     """The agent sent a key; otherwise the pointer is derived from the match digest."""
-    repeatable: bool
-    lease_ms: int
-    """How long a claim lasts: longer than the system's timeout."""
-    keeps_ms: int
+    repeatable: bool = False
+    keeps_ms: int = 0
     """How long the system keeps keys, if repeatable."""
-    keep_ms: int
+    keep_ms: int = 24 * 3_600_000
     """How long the key pointer lasts after the call ended."""
-    not_acted: tuple[int, ...] = ()
+    not_acted: tuple[int, ...] = (401, 429)
     doubtful: tuple[int, ...] = ()
     source_ip: str = ""
     traceparent: str = ""
@@ -108,14 +106,15 @@ def fingerprint(
     credential: str,
     tool: str,
     request: Request,
+    key_header: str = "",
     declared_headers: Iterable[tuple[str, str]],
 ) -> str:
-    """SHA-256, hex, over everything an approver's yes is bound to."""
+    """SHA-256, hex, over everything an approver's yes is bound to, and a re-send must share."""
     headers = joined(f"{name}: {value}".encode("utf-8", "surrogateescape") for name, value in declared_headers)
     parts = (
         FORMAT, salt, agent.encode(), (user or "").encode(), request.system.encode(), origin.encode(),
         credential.encode(), tool.encode(), request.method.encode(), request.target.encode(), headers,
-        request.header("content-type").encode(), request.body,
+        request.header("content-type").encode(), key_header.encode(), request.body,
     )  # fmt: skip
     return hashlib.sha256(joined(parts)).hexdigest()
 

@@ -7,7 +7,9 @@ field's type comes from this program, never from the data. The journal wraps eac
 
 import dataclasses
 import functools
+import operator
 import types
+from collections.abc import Callable
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import orjson
@@ -47,8 +49,12 @@ def envelope(fact: bytes, at: int, token: str) -> bytes:
 
 
 @functools.cache
-def _fields(cls: Any) -> tuple[tuple[str, Any], ...]:
-    return tuple((field.name, field.default) for field in dataclasses.fields(cls))
+def _fields(cls: Any) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]], tuple[Any, ...]]:
+    fields = dataclasses.fields(cls)
+    names = tuple(field.name for field in fields)
+    first, *others = names
+    get = operator.attrgetter(*names) if others else lambda value: (getattr(value, first),)
+    return names, get, tuple(field.default for field in fields)
 
 
 @functools.cache
@@ -56,21 +62,23 @@ def _hints(cls: type) -> dict[str, Any]:
     return get_type_hints(cls)
 
 
-_PRIMITIVES = (str, int, bool, type(None))
+_PRIMITIVES = frozenset((str, int, bool, type(None)))
 
 
 def _plain(value: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    cls: type = type(value)
-    for name, default in _fields(cls):
-        item = getattr(value, name)
+    cls: Any = type(value)
+    names, get, defaults = _fields(cls)
+    for name, item, default in zip(names, get(value), defaults, strict=True):
         if item == default:
             continue
-        if type(item) is tuple:
-            item = [element if type(element) in _PRIMITIVES else _plain(element) for element in item]
-        elif type(item) not in _PRIMITIVES:
-            item = _plain(item)
-        found[name] = item
+        kind = type(item)
+        if kind in _PRIMITIVES:
+            found[name] = item
+        elif kind is tuple:
+            found[name] = [element if type(element) in _PRIMITIVES else _plain(element) for element in item]
+        else:
+            found[name] = _plain(item)
     return found
 
 

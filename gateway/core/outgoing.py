@@ -22,6 +22,7 @@ CONNECTION = frozenset(
     }
 )  # fmt: skip
 """Fields about one connection, which an agent could use to break the framing of ours. The door removes them."""
+SPECIAL = REPLACED | CONNECTION | {"accept-encoding"}
 WITH_CONTENT = frozenset({"POST", "PUT", "PATCH"})
 """Methods of which servers expect a Content-Length even if there is no body (else 411)."""
 
@@ -60,16 +61,17 @@ def outgoing(
         else:
             header = credential_header(credential, secret)
     place = header[0] if header else None
-    headers = [
-        (name, value if value.isascii() else _as_sent(name, value))
-        for name, value in ((name.lower(), value) for name, value in request.headers + extra)
-        if name not in REPLACED and name != place
-    ]
-    for position, (name, value) in enumerate(headers):
-        if name in CONNECTION:
-            raise Unsendable(f"the request carries the connection header field {name!r}")
-        if name == "accept-encoding" and searched:
-            headers[position] = (name, readable_codings(value))
+    headers: list[tuple[str, str]] = []
+    for given, value in request.headers + extra:
+        name = given.lower()
+        if name in SPECIAL:
+            if name in CONNECTION:
+                raise Unsendable(f"the request carries the connection header field {name!r}")
+            if name in REPLACED:
+                continue
+            headers.append((name, readable_codings(value) if searched else value))
+        elif name != place:
+            headers.append((name, value if value.isascii() else _as_sent(name, value)))
     if not request.body and request.method in WITH_CONTENT:
         headers.append(("content-length", "0"))
     return Outgoing(url, headers, header, request.body)

@@ -117,8 +117,12 @@ def outgoing_traceparent(facts: Iterable[Fact], token: str) -> str:
     if life is None:
         raise ValueError("the first fact of a call is its admission")
     sending = life.sending(token)
-    segment = sending.segment if sending else life.segment
-    return f"00-{trace_of(life.call, segment)}-{derived(8, life.call.id, 'send', token)}-01"
+    return traceparent_in(life.call, sending.segment if sending else life.segment, token)
+
+
+def traceparent_in(call: Call, segment: int, token: str) -> str:
+    """The same where the segment is known: a call that never slept is in its first."""
+    return f"00-{trace_of(call, segment)}-{derived(8, call.id, 'send', token)}-01"
 
 
 def parse_traceparent(text: str) -> SpanContext | None:

@@ -20,6 +20,9 @@ from opentelemetry.proto.trace.v1 import trace_pb2
 from rich.text import Text
 from rich.tree import Tree
 
+OF_THE_CALL = ("gateway.decision", "gateway.approval.groups", "gateway.policy.ids", "gateway.outcome")
+OF_THE_EXCHANGE = ("server.address", "server.port", "http.response.status_code")
+"""What is shown of a root and of a client span; docs/traces.md has all attributes."""
 QUIET = 1.0
 """Seconds without a new span of a call after which its trace is taken to be complete."""
 
@@ -34,6 +37,8 @@ class Span:
     end: int
     """Both in nanoseconds since the epoch."""
     failed: bool
+    client: bool
+    """An exchange with another system."""
     attributes: Mapping[str, str]
     events: tuple[str, ...]
     links: tuple[str, ...]
@@ -81,6 +86,7 @@ def _span(raw: trace_pb2.Span) -> Span:
         start=raw.start_time_unix_nano,
         end=raw.end_time_unix_nano,
         failed=raw.status.code == trace_pb2.Status.STATUS_CODE_ERROR,
+        client=raw.kind == trace_pb2.Span.SPAN_KIND_CLIENT,
         attributes={pair.key: _value(pair.value) for pair in raw.attributes},
         events=tuple(event.name for event in raw.events),
         links=tuple(link.trace_id.hex() for link in raw.links),
@@ -95,22 +101,26 @@ def _value(value: AnyValue) -> str:
 
 
 def draw(spans: list[Span]) -> list[Tree]:
-    """One tree per trace, oldest first. A span whose parent is not ours (the agent's) is a root."""
+    """One tree per trace, oldest first, a line per span. A span whose parent is not ours (the agent's) is a root."""
     ours = {span.id for span in spans}
     trees: list[Tree] = []
     for root in (span for span in spans if span.parent not in ours):
         tree = Tree(Text(f"trace {root.trace}", style="dim"), guide_style="dim")
-        _branch(tree, root, spans)
+        _branch(tree, root, spans, OF_THE_CALL)
         trees.append(tree)
     return trees
 
 
-def _branch(tree: Tree, span: Span, spans: list[Span]) -> None:
+def _branch(tree: Tree, span: Span, spans: list[Span], told: tuple[str, ...]) -> None:
     branch = tree.add(_label(span))
-    for name, value in sorted(span.attributes.items()):
-        branch.add(Text(f"{name} = {value if len(value) <= 64 else value[:61] + '...'}", style="dim"))
+    known = [f"{name} = {span.attributes[name]}" for name in told if name in span.attributes]
+    if span.client:
+        branch.label = Text.assemble(_label(span), ("  " + "  ".join(known), "not bold dim"))
+    else:
+        for line in known:
+            branch.add(Text(line, style="dim"))
     for child in (other for other in spans if other.parent == span.id and other.trace == span.trace):
-        _branch(branch, child, spans)
+        _branch(branch, child, spans, OF_THE_EXCHANGE if child.client else ())
 
 
 def _label(span: Span) -> Text:

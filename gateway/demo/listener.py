@@ -3,6 +3,7 @@
 Standard library only: they stand for other people's software, which would not have our dependencies.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,7 +16,7 @@ Receive = Callable[[Mapping[str, str], bytes], tuple[int, str, bytes]]
 @contextmanager
 def listening(receive: Receive) -> Iterator[str]:
     """The URL at which `receive` is called, on a free port of 127.0.0.1, until the block ends."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(receive))
+    server = _Server(("127.0.0.1", 0), _handler(receive))
     server.daemon_threads = True  # an idle keep-alive connection must not keep the demo from ending
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
@@ -25,6 +26,13 @@ def listening(receive: Receive) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Only what is our fault: a sender may close its connection as it likes."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]  # typeshed's private type
 
 
 def _handler(receive: Receive) -> type[BaseHTTPRequestHandler]:

@@ -179,10 +179,12 @@ def exported_trace(scene: Scene, transcript: Transcript, held: Refused) -> None:
     expect(len(spans) > 0, f"No span of call {held.call} was exported within {PATIENCE:g} s.")
     for tree in draw(spans):
         transcript.tree(tree)
+    expect(any(span.links for span in spans), "The trace after the approval is not linked to the one before.")
     values = [value for span in spans for value in span.attributes.values()]
     leaked = any(scene.record.key in value or scene.agent_key in value for value in values)
     expect(not leaked, "A span contains a secret.")
-    transcript.good(f"{len(spans)} spans, exported over OTLP; none of them contains a credential.")
+    transcript.good(f"{len(spans)} spans, exported over OTLP; none of their {len(values)} attributes is a credential.")
+    transcript.note("Two traces, linked, because a person thought in between. docs/traces.md explains every attribute.")
 
 
 # --- What chapters are made of ----------------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ from gateway.tasks import spawn
 from gateway.wire import http
 from gateway.wire.answer import answer_headers, rewrite_body
 from gateway.wire.base import Base
+from gateway.wire.index import Index
 from gateway.wire.problem import problem
 
 Scope = MutableMapping[str, Any]
@@ -151,7 +152,7 @@ class AgentsDoor:
 
     async def _stream(self, life: Life, reply: Reply, head: http.Head, send: Send) -> None:
         """Pass a body on as it comes, and write down what it was."""
-        call, index = life.record.call.id, self.serving().index
+        call, index = life.record.call.id, _index(life)
         headers = answer_headers(reply.headers, head.system, index, head.base, call)
         digest, length, whole = hashlib.sha256(), 0, False
         try:
@@ -260,6 +261,12 @@ def _accepted(error: errors.GatewayError) -> tuple[list[tuple[bytes, bytes]], by
     return [*kept, *fresh, (b"preference-applied", b"respond-async")], body
 
 
+def _index(life: Life) -> Index:
+    """Of the generation that this drive used from beginning to end."""
+    assert isinstance(life.generation, LoadedGeneration), "the door's engine serves nothing else"
+    return life.generation.index
+
+
 async def _send_answer(answer: Answer, head: http.Head, life: Life, send: Send, *, replayed: bool) -> None:
     raw = tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers)
     body, length = answer.body, None
@@ -267,8 +274,7 @@ async def _send_answer(answer: Answer, head: http.Head, life: Life, send: Send, 
     if system.rewrite_urls:
         body = rewrite_body(body, raw, system, base)
         length = len(body) if body != answer.body else None
-    index = life.generation.index  # type: ignore[attr-defined]  # the door made this life from a LoadedGeneration
-    headers = answer_headers(raw, system, index, base, life.record.call.id, length=length)
+    headers = answer_headers(raw, system, _index(life), base, life.record.call.id, length=length)
     if replayed:
         headers.append((b"idempotent-replayed", b"true"))
     await _respond(send, answer.status, headers, body)

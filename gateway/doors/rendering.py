@@ -25,7 +25,7 @@ def refusal(life: Life, step: Wait | Finish) -> errors.GatewayError | Rendered:
         case Answered(withheld=True):
             return errors.CredentialEchoed(system, call=call)
         case Answered():
-            return outcome.status, outcome.sha256, outcome.length
+            return _answered(record, outcome)
         case Judged():
             return _denied(record, outcome)
         case Rejected():
@@ -42,6 +42,16 @@ def refusal(life: Life, step: Wait | Finish) -> errors.GatewayError | Rendered:
             return (outcome.status, "", -1) if outcome.acted else errors.FoundNotDone(call)
         case _:
             assert_never(outcome)
+
+
+def _answered(record: Record, answered: Answered) -> errors.GatewayError | Rendered:
+    """What is known of the answer. Of a body that streamed past, its end told the rest."""
+    ended = record.ended
+    if ended is not None and not ended.whole and not record.call.acts and not record.asked:
+        return errors.ReadFailed(record.call.system, call=record.call.id)
+    if ended is not None and ended.whole and answered.length < 0:
+        return answered.status, ended.sha256, ended.length
+    return answered.status, answered.sha256, answered.length
 
 
 def _not_yet(record: Record) -> errors.GatewayError:

@@ -1,7 +1,7 @@
 """What every error has in common, and the families of the tree. See `gateway.errors`."""
 
 from collections.abc import Iterable, Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 URN = "urn:gateway:"
 """Before the slug it makes the `type` member of RFC 9457. Slugs are promises: never rename one."""
@@ -36,14 +36,14 @@ class GatewayError(Exception):
         *,
         call: str | None = None,
         headers: Mapping[str, str] | None = None,
-        members: Mapping[str, object] | None = None,
+        members: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.call = call
         self.headers = dict(headers or {})
         """Further response fields, lower-case names."""
-        self.members = dict(members or {})
+        self.members: dict[str, Any] = dict(members or {})
         """Further members of the JSON object; they cannot replace the standard ones."""
 
     @property

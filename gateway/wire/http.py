@@ -87,7 +87,7 @@ def receive(scope: Scope, body: bytes, index: Index) -> Received:
 def whole(head: Head, body: bytes, index: Index) -> Received:
     """Join the body to its head. Raises AmbiguousRequest if a gateway key stands in it."""
     key = head.credential_key
-    if index.agents.contains_key(body) or (not key.startswith(KEY_PREFIX) and key in body):
+    if body and (index.agents.contains_key(body) or (not key.startswith(KEY_PREFIX) and key in body)):
         raise AmbiguousRequest("the gateway key stands in the body")
     request = Request(
         system=head.system.name, method=head.method, target=head.target, headers=head.headers, body=body
@@ -105,12 +105,7 @@ def head(scope: Scope, index: Index) -> Head:
     if entrance is None:
         raise _nowhere(fields, method, path, index)
     system = entrance.system
-    candidates = presented(fields, entrance.key_places, entrance.credential)
-    if entrance.key_parameter:
-        query, values = without_parameter(query, entrance.key_parameter)
-        candidates += [value.encode() for value in values]
-    agent, key = index.agents.authenticate(candidates)
-    _refuse_stray_key(fields, entrance.key_places, path, query, key, index)
+    agent, key, query = _authenticated(fields, entrance, path, query, index)
     encoding = fields.get(b"content-encoding", b"identity").lower()
     if encoding not in {b"identity", b""}:
         raise UnsupportedEncoding(encoding.decode("latin-1"))
@@ -251,6 +246,19 @@ def _nowhere(fields: Mapping[bytes, bytes], method: str, path: str, index: Index
     names = ", ".join(sorted(index.entrances)[:20])
     name = path.split("/")[1][:60]
     return UnknownTool(method, path, (), f"no system is named {name!r} (there are: {names})")
+
+
+def _authenticated(
+    fields: Mapping[bytes, bytes], entrance: Entrance, path: str, query: str, index: Index
+) -> tuple[Agent, bytes, str]:
+    """The agent, its key, and the query without the parameter in which the system takes a credential."""
+    candidates = presented(fields, entrance.key_places, entrance.credential)
+    if entrance.key_parameter:
+        query, values = without_parameter(query, entrance.key_parameter)
+        candidates += [value.encode() for value in values if value]
+    agent, key = index.agents.authenticate(candidates)
+    _refuse_stray_key(fields, entrance.key_places, path, query, key, index)
+    return agent, key, query
 
 
 def _authenticated_anywhere(fields: Mapping[bytes, bytes], index: Index) -> tuple[Agent, bytes]:

@@ -21,7 +21,7 @@ KEY_LENGTH = 43
 """Characters after the prefix: 32 random bytes in url-safe base64 without padding."""
 _KEY = re.compile(rb"(?=(%b[A-Za-z0-9_-]{%d}))" % (KEY_PREFIX, KEY_LENGTH))  # a lookahead, since matches may overlap
 MOST_CANDIDATES = 64
-"""Key-shaped strings hashed per request. More of them is not data, it is an attempt to keep us busy."""
+"""Key-shaped strings looked at per request. More of them is not data, it is an attempt to keep us busy."""
 AUTHORIZATION = b"authorization"
 
 
@@ -65,9 +65,9 @@ class Agents:
         if KEY_PREFIX not in data:
             return False
         candidates: set[bytes] = set()
-        for found in _KEY.finditer(data):
+        for count, found in enumerate(_KEY.finditer(data)):
             candidates.add(found[1])
-            if len(candidates) > MOST_CANDIDATES:
+            if count == MOST_CANDIDATES:
                 raise AmbiguousRequest(f"it has more than {MOST_CANDIDATES} strings that look like gateway keys")
         return any(self.owner(candidate) is not None for candidate in candidates)
 

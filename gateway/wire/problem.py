@@ -5,6 +5,8 @@ openai). Anything else and the model reads "Unknown error" (measured). It must n
 not a GatewayError: unknown exceptions may carry arguments or credentials in their text.
 """
 
+from typing import Any
+
 import orjson
 
 from gateway.errors import GatewayError
@@ -28,7 +30,7 @@ def names_problem_json(accept: str) -> bool:
     return False
 
 
-def document(error: GatewayError) -> dict[str, object]:
+def document(error: GatewayError) -> dict[str, Any]:
     """The JSON object of an error."""
     return error.members | {
         "type": error.type,

@@ -288,7 +288,7 @@ def test_a_forbid_that_cannot_be_named_is_not_lost(monkeypatch):
     answers = iter([
         {"decision": "Deny", "diagnostics": {"reason": ["policy1", "policy2"],
                                              "id_annotations_by_reason": {"policy1": "over-50"}}},
-        {"decision": "Allow", "diagnostics": {"reason": ["policy0"], "id_annotations_by_reason": {"policy0": "permit"}}},
+        {"decision": "Allow", "diagnostics": {"reason": ["policy0"], "id_annotations_by_reason": {"p": "permit"}}},
     ])  # fmt: skip
     everything = policies(PERMIT + HOLD + LIMIT)
     monkeypatch.setattr(cedar, "is_authorized", lambda *_: cedarpy.AuthzResult(next(answers)))

@@ -1,6 +1,7 @@
 """A folder of policies is loaded as a whole or not at all, and then every mistake is told with its place."""
 
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from gateway.config.mistakes import Mistake
 from gateway.config.policies import load_policies
+from gateway.config.routes_file import load_routes
 from tests.config.cedar_routes import BALANCE, load, mistakes_in, routes
 
 PERMIT = '@id("{}") permit (principal, action, resource);'
@@ -194,3 +196,13 @@ def test_a_policy_that_would_end_the_process_is_a_mistake(tmp_path: Path, condit
 def test_what_is_just_not_too_long_can_be_read(tmp_path: Path):
     condition = " && ".join(["context.call.attempt < 5"] * 249)
     load(tmp_path, f'@id("a") permit (principal, action, resource) when {{ {condition} }};')
+
+
+def test_every_policy_in_the_guide_loads_with_the_routes_that_are_shipped(tmp_path: Path):
+    root = Path(__file__).parents[2]
+    environ = dict.fromkeys(("STRIPE_URL", "APPROVALS_URL"), "https://here.example")
+    shipped, mistakes = load_routes(root / "routes.yaml", environ)
+    assert shipped is not None, mistakes
+    guide = (root / "docs" / "policies.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```cedar\n(.*?)^```", guide, re.DOTALL | re.MULTILINE)
+    assert len(load(tmp_path, "".join(blocks), shipped).policies) == 9

@@ -25,16 +25,31 @@ def address(value, system=GITHUB, base=SHARED, name=b"location"):
 
 
 def test_an_answer_passes_in_order_with_the_id_of_its_call():
-    given_headers = [(b"content-type", b"application/json"), (b"content-length", b"12"), (b"etag", b'W/"x"'), (b"vary", b"a"),
-                     (b"vary", b"b"), (b"x-ratelimit-remaining", b"7"), (b"www-authenticate", b"Basic")]  # fmt: skip
+    given_headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"12"),
+        (b"etag", b'W/"x"'),
+        (b"vary", b"a"),
+        (b"vary", b"b"),
+        (b"x-ratelimit-remaining", b"7"),
+        (b"www-authenticate", b"Basic"),
+    ]
     assert answered(given_headers) == [*given_headers, (b"gateway-call", b"01aa")]
 
 
 def test_hop_by_hop_and_connection_named_fields_end_here():
     found = answered(
-        [(b"connection", b"close, X-Hop"), (b"x-hop", b"1"), (b"transfer-encoding", b"chunked"), (b"keep-alive", b"t=5"),
-         (b"trailer", b"x"), (b"upgrade", b"h2c"), (b"proxy-authenticate", b"Basic"), (b"x-end", b"1")]
-    )  # fmt: skip
+        [
+            (b"connection", b"close, X-Hop"),
+            (b"x-hop", b"1"),
+            (b"transfer-encoding", b"chunked"),
+            (b"keep-alive", b"t=5"),
+            (b"trailer", b"x"),
+            (b"upgrade", b"h2c"),
+            (b"proxy-authenticate", b"Basic"),
+            (b"x-end", b"1"),
+        ]
+    )
     assert found == [(b"x-end", b"1"), (b"gateway-call", b"01aa")]
 
 
@@ -62,9 +77,9 @@ def test_spaces_and_control_characters_in_values_never_become_an_error():
 
 def test_page_two_goes_through_the_gateway():
     """An SDK follows Link: with the vendor's address it would carry the gateway key there (measured with octokit)."""
-    link = '<https://api.github.com/repositories/1/issues?page=2>; rel="next", <https://api.github.com/x?page=9>; rel="last"'
+    link = '<https://api.github.com/repos/1/issues?page=2>; rel="next", <https://api.github.com/x?page=9>; rel="last"'
     assert address(link, name=b"link") == (
-        '<http://gw:8080/github/repositories/1/issues?page=2>; rel="next", <http://gw:8080/github/x?page=9>; rel="last"'
+        '<http://gw:8080/github/repos/1/issues?page=2>; rel="next", <http://gw:8080/github/x?page=9>; rel="last"'
     )
 
 
@@ -179,9 +194,12 @@ def test_the_length_of_a_rewritten_body_replaces_the_systems():
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from([b"location", b"link", b"refresh", b"connection", b"x"]), st.binary(max_size=40)), max_size=4),
+    st.lists(
+        st.tuples(st.sampled_from([b"location", b"link", b"refresh", b"connection", b"x"]), st.binary(max_size=40)),
+        max_size=4,
+    ),
     st.binary(max_size=60),
-)  # fmt: skip
+)
 def test_whatever_a_system_answers_is_no_error(headers, body):
     answered(headers)
     rewrite_body(body, [*headers, *JSON], GITHUB, SHARED)

@@ -55,8 +55,13 @@ def test_a_form_is_typed_by_the_schema():
 def test_json_is_typed_by_itself():
     found = issue(b'{"title": "t", "weight": 0.50, "points": 3.0, "labels": ["a"]}')
     assert found.input == {
-        "owner": "acme", "repo": "site", "title": "t", "weight": Decimal("0.50"), "points": 3, "labels": ["a"],
-    }  # fmt: skip
+        "owner": "acme",
+        "repo": "site",
+        "title": "t",
+        "weight": Decimal("0.50"),
+        "points": 3,
+        "labels": ["a"],
+    }
     assert type(found.input["points"]) is int
     assert found.resource_id == "acme/site"
 
@@ -106,9 +111,16 @@ def test_a_misspelt_argument_gets_a_suggestion():
 
 
 @pytest.mark.parametrize(
-    "body", [b"charge=a&charge=b&amount=5", b"charge=a&amount=5&amount=6", b"charge=a&charge[x]=b&amount=5",
-             b"charge=a&amount=5&_method=DELETE", b"charge=%ff&amount=5", b"charge=a;amount=5"],
-)  # fmt: skip
+    "body",
+    [
+        b"charge=a&charge=b&amount=5",
+        b"charge=a&amount=5&amount=6",
+        b"charge=a&charge[x]=b&amount=5",
+        b"charge=a&amount=5&_method=DELETE",
+        b"charge=%ff&amount=5",
+        b"charge=a;amount=5",
+    ],
+)
 def test_an_ambiguous_form_is_refused(body):
     with pytest.raises(AmbiguousRequest):
         refund(body)
@@ -171,10 +183,13 @@ def test_a_tool_without_body_takes_none():
 @pytest.mark.parametrize(
     ("kind", "content_type"),
     [
-        ("json", "application/json"), ("json", "Application/JSON; charset=UTF-8"), ("json", 'application/json;charset="utf-8"'),
-        ("json", "application/vnd.github+json"), ("form", "application/x-www-form-urlencoded; charset=utf-8"),
+        ("json", "application/json"),
+        ("json", "Application/JSON; charset=UTF-8"),
+        ("json", 'application/json;charset="utf-8"'),
+        ("json", "application/vnd.github+json"),
+        ("form", "application/x-www-form-urlencoded; charset=utf-8"),
     ],
-)  # fmt: skip
+)
 def test_content_types_that_fit(kind, content_type):
     check_media_type(content_type, kind, "s.t")
 
@@ -182,11 +197,18 @@ def test_content_types_that_fit(kind, content_type):
 @pytest.mark.parametrize(
     ("kind", "content_type"),
     [
-        ("json", ""), ("json", "text/plain"), ("json", FORM), ("json", "application/json; charset=utf-16"),
-        ("json", "application/jsonx"), ("json", "application/x+json+xml"), ("form", "multipart/form-data"), ("form", JSON),
-        ("form", FORM + "; charset=iso-8859-1"), ("json", "application/json, text/plain"),
+        ("json", ""),
+        ("json", "text/plain"),
+        ("json", FORM),
+        ("json", "application/json; charset=utf-16"),
+        ("json", "application/jsonx"),
+        ("json", "application/x+json+xml"),
+        ("form", "multipart/form-data"),
+        ("form", JSON),
+        ("form", FORM + "; charset=iso-8859-1"),
+        ("json", "application/json, text/plain"),
     ],
-)  # fmt: skip
+)
 def test_content_types_under_which_the_system_would_parse_otherwise(kind, content_type):
     with pytest.raises(UnsupportedMediaType):
         check_media_type(content_type, kind, "s.t")
@@ -264,9 +286,36 @@ def test_a_path_variable_is_typed_too():
 
 
 fragments = st.sampled_from(
-    ["charge", "amount", "=", "&", "5", "[", "]", "0", "[]", "metadata", "x", "%", "%41", "+", "_method", "{", "}", '"',
-     ":", ",", "title", "1e5", "-", ".5", "null", "\u00e9", ";"]
-)  # fmt: skip
+    [
+        "charge",
+        "amount",
+        "=",
+        "&",
+        "5",
+        "[",
+        "]",
+        "0",
+        "[]",
+        "metadata",
+        "x",
+        "%",
+        "%41",
+        "+",
+        "_method",
+        "{",
+        "}",
+        '"',
+        ":",
+        ",",
+        "title",
+        "1e5",
+        "-",
+        ".5",
+        "null",
+        "\u00e9",
+        ";",
+    ]
+)
 
 
 @given(st.lists(fragments, max_size=14).map("".join), st.sampled_from([FORM, JSON]))

@@ -1,5 +1,7 @@
 """Fields that speak to the gateway."""
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,8 +27,24 @@ def test_keys_are_quoted_or_bare(value, key):
     assert idempotency_key(value) == key
 
 
-@pytest.mark.parametrize("value", [b"", b'""', b'"a', b'a"b c', b"a b", b'"a"; p=1', b'"a", "b"', b"a" * 256, b"\xc3\xa9", b'"\x7f"',
-                                   rb'"a\x"', b'"a" "b"', b'"'])  # fmt: skip
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b'""',
+        b'"a',
+        b'a"b c',
+        b"a b",
+        b'"a"; p=1',
+        b'"a", "b"',
+        b"a" * 256,
+        b"\xc3\xa9",
+        b'"\x7f"',
+        rb'"a\x"',
+        b'"a" "b"',
+        b'"',
+    ],
+)
 def test_other_keys_are_refused(value):
     with pytest.raises(GatewayError):
         idempotency_key(value)
@@ -83,7 +101,5 @@ def test_preferences(value, found):
 @given(st.binary())
 def test_whatever_comes_is_read_or_refused(value):
     for read in (idempotency_key, run, reason, traceparent, prefer):
-        try:
+        with contextlib.suppress(GatewayError):
             read(value)
-        except GatewayError:
-            pass

@@ -11,9 +11,23 @@ STRIPE, GITLAB = keeping(ROUTES.systems["stripe"]), keeping(ROUTES.systems["gitl
 
 @pytest.mark.parametrize(
     "name",
-    ["accept", "accept-language", "content-type", "range", "if-match", "if-none-match", "user-agent", "stripe-version",
-     "x-github-api-version", "anthropic-version", "tracestate", "baggage", "x-request-id", "cache-control"],
-)  # fmt: skip
+    [
+        "accept",
+        "accept-language",
+        "content-type",
+        "range",
+        "if-match",
+        "if-none-match",
+        "user-agent",
+        "stripe-version",
+        "x-github-api-version",
+        "anthropic-version",
+        "tracestate",
+        "baggage",
+        "x-request-id",
+        "cache-control",
+    ],
+)
 def test_inert_fields_pass_undeclared(name):
     assert STRIPE(name.encode()) == name
     assert inert(name)
@@ -21,12 +35,47 @@ def test_inert_fields_pass_undeclared(name):
 
 @pytest.mark.parametrize(
     "name",
-    ["cookie", "host", "connection", "transfer-encoding", "te", "upgrade", "keep-alive", "proxy-authorization", "expect",
-     "authorization", "x-api-key", "gateway-key", "gateway-run", "gateway-reason", "idempotency-key", "traceparent",
-     "content-length", "forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "x-client-cert", "x-user",
-     "x-user-id", "x-agent-name", "x-remote-user", "cf-connecting-ip", "dpop", "via", "max-forwards", "http2-settings",
-     "x-stainless-lang", "x-stripe-client-user-agent", "sec-fetch-mode", "origin", "referer", "x-noise-level", "x-one"],
-)  # fmt: skip
+    [
+        "cookie",
+        "host",
+        "connection",
+        "transfer-encoding",
+        "te",
+        "upgrade",
+        "keep-alive",
+        "proxy-authorization",
+        "expect",
+        "authorization",
+        "x-api-key",
+        "gateway-key",
+        "gateway-run",
+        "gateway-reason",
+        "idempotency-key",
+        "traceparent",
+        "content-length",
+        "forwarded",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-real-ip",
+        "x-client-cert",
+        "x-user",
+        "x-user-id",
+        "x-agent-name",
+        "x-remote-user",
+        "cf-connecting-ip",
+        "dpop",
+        "via",
+        "max-forwards",
+        "http2-settings",
+        "x-stainless-lang",
+        "x-stripe-client-user-agent",
+        "sec-fetch-mode",
+        "origin",
+        "referer",
+        "x-noise-level",
+        "x-one",
+    ],
+)
 def test_credentials_claims_noise_and_hop_by_hop_fields_never_pass(name):
     assert STRIPE(name.encode()) == ""
 
@@ -54,8 +103,21 @@ def test_fields_that_name_another_request_are_refused(name):
         STRIPE(name)
 
 
-@pytest.mark.parametrize("value", [b"authorization", b"close, Stripe-Account", b"x-custom", b"host", b"content-length",
-                                   b"cookie", b"idempotency-key", b"gateway-run", b"mcp-session-id", b"traceparent"])  # fmt: skip
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"authorization",
+        b"close, Stripe-Account",
+        b"x-custom",
+        b"host",
+        b"content-length",
+        b"cookie",
+        b"idempotency-key",
+        b"gateway-run",
+        b"mcp-session-id",
+        b"traceparent",
+    ],
+)
 def test_connection_cannot_take_a_field_away(value):
     with pytest.raises(AmbiguousRequest):
         check_connection({b"connection": value, b"stripe-account": b"a", b"x-custom": b"b"})

@@ -1,5 +1,7 @@
 """From scope and body to a cleaned request."""
 
+import contextlib
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -61,7 +63,7 @@ def test_a_stranger_does_not_learn_which_systems_there_are():
 
 
 def test_a_known_systems_host_that_is_not_listed_is_misdirected():
-    with pytest.raises(errors.Misdirected, match="api.stripe.com"):
+    with pytest.raises(errors.Misdirected, match=r"api\.stripe\.com"):
         head(target="/v1/charges", host=b"api.stripe.com")
 
 
@@ -144,11 +146,13 @@ def test_without_a_key_it_is_401(headers):
 
 
 PLACES = [
-    ("/stripe/v1/charges", BEARER), ("/stripe/v1/charges", (b"x-api-key", KEY_BYTES)),
-    ("/stripe/v1/charges", (b"gateway-key", KEY_BYTES)), ("/gitlab/users/1", (b"private-token", KEY_BYTES)),
+    ("/stripe/v1/charges", BEARER),
+    ("/stripe/v1/charges", (b"x-api-key", KEY_BYTES)),
+    ("/stripe/v1/charges", (b"gateway-key", KEY_BYTES)),
+    ("/gitlab/users/1", (b"private-token", KEY_BYTES)),
     ("/github/repos/a/b", (b"authorization", b"token " + KEY_BYTES)),
     ("/maps/find?q=x&key=" + KEY, (b"accept", b"*/*")),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("target", "header"), PLACES)
@@ -220,15 +224,30 @@ def test_the_gateways_own_paths_take_the_key_from_any_place_of_any_system():
 def test_what_is_sent_is_clean():
     found = head(
         headers=[
-            BEARER, (b"accept", b"a/b"), (b"user-agent", b"ua"), (b"cookie", b"s=1"), (b"connection", b"close"),
-            (b"x-forwarded-for", b"1.2.3.4"), (b"x-stainless-lang", b"python"), (b"x-noise-level", b"9"),
-            (b"stripe-account", b"acct_1"), (b"idempotency-key", b"k"), (b"gateway-run", b"r"), (b"gateway-reason", b"why"),
-            (b"content-length", b"0"), (b"via", b"1.1 x"), (b"te", b"trailers"), (b"prefer", b"wait=2, return=minimal"),
+            BEARER,
+            (b"accept", b"a/b"),
+            (b"user-agent", b"ua"),
+            (b"cookie", b"s=1"),
+            (b"connection", b"close"),
+            (b"x-forwarded-for", b"1.2.3.4"),
+            (b"x-stainless-lang", b"python"),
+            (b"x-noise-level", b"9"),
+            (b"stripe-account", b"acct_1"),
+            (b"idempotency-key", b"k"),
+            (b"gateway-run", b"r"),
+            (b"gateway-reason", b"why"),
+            (b"content-length", b"0"),
+            (b"via", b"1.1 x"),
+            (b"te", b"trailers"),
+            (b"prefer", b"wait=2, return=minimal"),
         ]
-    )  # fmt: skip
+    )
     assert found.headers == (
-        ("accept", "a/b"), ("user-agent", "ua"), ("stripe-account", "acct_1"), ("prefer", "return=minimal"),
-    )  # fmt: skip
+        ("accept", "a/b"),
+        ("user-agent", "ua"),
+        ("stripe-account", "acct_1"),
+        ("prefer", "return=minimal"),
+    )
     assert (found.key, found.run, found.reason, found.prefer_wait, found.prefer_async) == ("k", "r", "why", 2.0, False)
 
 
@@ -281,10 +300,28 @@ def test_the_accept_field_can_be_read_of_any_scope():
 
 
 names_of_fields = st.sampled_from(
-    [b"host", b"authorization", b"connection", b"content-length", b"transfer-encoding", b"idempotency-key", b"prefer",
-     b"traceparent", b"gateway-run", b"gateway-reason", b"accept", b"x-api-key", b"cookie", b"expect", b"te", b"x-a",
-     b"stripe-account", b"content-encoding", b"private-token"]
-)  # fmt: skip
+    [
+        b"host",
+        b"authorization",
+        b"connection",
+        b"content-length",
+        b"transfer-encoding",
+        b"idempotency-key",
+        b"prefer",
+        b"traceparent",
+        b"gateway-run",
+        b"gateway-reason",
+        b"accept",
+        b"x-api-key",
+        b"cookie",
+        b"expect",
+        b"te",
+        b"x-a",
+        b"stripe-account",
+        b"content-encoding",
+        b"private-token",
+    ]
+)
 values = st.binary(max_size=12) | st.sampled_from(
     [b"chunked", b"5", b"close", BEARER[1], KEY_BYTES, b"Basic Og==", b"a,b", b"a"]
 )
@@ -298,17 +335,19 @@ targets = st.lists(
 
 @settings(max_examples=400)
 @given(
-    st.sampled_from(["GET", "POST", "HEAD", "TRACE"]), targets, st.lists(st.tuples(names_of_fields, values), max_size=5),
-    st.binary(max_size=20), st.sampled_from([b"gw", b"stripe.internal", b"api.github.com", None]), st.booleans(),
-)  # fmt: skip
+    st.sampled_from(["GET", "POST", "HEAD", "TRACE"]),
+    targets,
+    st.lists(st.tuples(names_of_fields, values), max_size=5),
+    st.binary(max_size=20),
+    st.sampled_from([b"gw", b"stripe.internal", b"api.github.com", None]),
+    st.booleans(),
+)
 def test_garbage_is_never_anything_but_a_gateway_error(method, target, headers, body, host, with_key):
     fields = [*([BEARER] if with_key else []), *headers]
     asked = scope(method, "/" + "".join(target), fields, host)
     http.framing_error(asked)
-    try:
+    with contextlib.suppress(errors.GatewayError):
         http.visit(asked, INDEX)
-    except errors.GatewayError:
-        pass
     try:
         received = http.receive(asked, body, INDEX)
         found, variables = INDEX.match(received.system.name, received.head.method, received.head.path)

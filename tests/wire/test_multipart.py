@@ -40,6 +40,12 @@ def test_what_is_not_well_formed_is_compared_as_it_is(body, content_type):
     assert comparable(body, content_type) == body
 
 
+def test_where_one_part_ends_matters():
+    one = comparable(b"--q\r\nab\r\n--q--", "multipart/x; boundary=q")
+    assert one != comparable(b"--q\r\na\r\n--q\r\nb\r\n--q--", "multipart/x; boundary=q")
+    assert one not in (b"ab", b"--q\r\nab\r\n--q--")
+
+
 @given(st.lists(st.binary(max_size=10), max_size=3), st.lists(st.binary(max_size=10), max_size=3))
 def test_different_parts_never_compare_equal(first, second):
     a, b = comparable(*encode(first, b"qqqq")), comparable(*encode(second, b"wwww"))

@@ -3,6 +3,7 @@
 import http.server
 import json
 import threading
+from typing import Any
 
 import github
 import openai
@@ -29,7 +30,7 @@ CASES = [
 @pytest.fixture
 def answering():
     """A real server that answers everything with one error, and counts the requests."""
-    state = {"error": PENDING, "requests": 0}
+    state: dict[str, Any] = {"error": PENDING, "requests": 0}
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
@@ -42,7 +43,7 @@ def answering():
             self.end_headers()
             self.wfile.write(body)
 
-        do_POST = do_GET
+        do_POST = do_GET  # noqa: N815 - http.server's name
 
         def log_message(self, *arguments):
             pass
@@ -67,16 +68,16 @@ def test_stripe_shows_the_sentence_and_does_not_repeat_on_its_own(answering, err
     with pytest.raises(stripe.StripeError) as caught:
         client.v1.refunds.create({"charge": "ch_1"})
     assert error.detail in str(caught.value)
-    assert caught.value.error.code == error.slug
+    assert caught.value.error is not None and caught.value.error.code == error.slug
     assert answering["requests"] == 1
 
 
 @pytest.mark.parametrize("error", CASES, ids=lambda error: error.slug)
 def test_openai_shows_the_sentence_and_does_not_repeat_on_its_own(answering, error):
     answering["error"] = error
-    with openai.OpenAI(api_key="gk_x", base_url=answering["url"], max_retries=2) as client:
-        with pytest.raises(openai.APIStatusError) as caught:
-            client.models.list()
+    client = openai.OpenAI(api_key="gk_x", base_url=answering["url"], max_retries=2)
+    with client, pytest.raises(openai.APIStatusError) as caught:
+        client.models.list()
     assert error.detail in str(caught.value)
     assert (caught.value.code, caught.value.type) == (error.slug, "gateway_error")
     assert answering["requests"] == 1
@@ -85,16 +86,16 @@ def test_openai_shows_the_sentence_and_does_not_repeat_on_its_own(answering, err
 @pytest.mark.parametrize("error", CASES, ids=lambda error: error.slug)
 def test_pygithub_shows_the_sentence(answering, error):
     answering["error"] = error
-    with github.Github(auth=github.Auth.Token("gk_x"), base_url=answering["url"], retry=None) as client:
-        with pytest.raises(github.GithubException) as caught:
-            client.get_user("octocat")
+    client = github.Github(auth=github.Auth.Token("gk_x"), base_url=answering["url"], retry=None)
+    with client, pytest.raises(github.GithubException) as caught:
+        client.get_user("octocat")
     assert error.detail in str(caught.value)
 
 
 def test_octokit_would_show_the_sentence():
     """octokit's toErrorMessage (request.js 10) reads `message` of an application/json body, then `errors`."""
     error = errors.InvalidArguments("github.create_issue", [("body.title", "it is required")])
-    status, headers, body = problem(error, "application/vnd.github.v3+json")
+    _status, headers, body = problem(error, "application/vnd.github.v3+json")
     data = json.loads(body)
     assert dict(headers)[b"content-type"] == b"application/json"
     assert "message" in data and data["message"] == error.detail

@@ -1,5 +1,7 @@
 """Paths and queries: what two servers could read differently is refused (standards snippet S1)."""
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,19 +12,63 @@ from gateway.wire.target import checked_path, checked_query, decoded_field, deco
 
 @pytest.mark.parametrize(
     "raw",
-    [b"/", b"/v1/charges", b"/v1/charges/", b"/a-b_c~d.e", b"/.well-known/x", b"/a...b", b"/%41%20%C3%A9", b"/a%2Fb",
-     b"/@me:act!$&'()*+,=", b"/a%25b"],
-)  # fmt: skip
+    [
+        b"/",
+        b"/v1/charges",
+        b"/v1/charges/",
+        b"/a-b_c~d.e",
+        b"/.well-known/x",
+        b"/a...b",
+        b"/%41%20%C3%A9",
+        b"/a%2Fb",
+        b"/@me:act!$&'()*+,=",
+        b"/a%25b",
+    ],
+)
 def test_plain_paths_pass_byte_for_byte(raw):
     assert checked_path(raw).encode() == raw
 
 
 @pytest.mark.parametrize(
     "raw",
-    [b"", b"v1", b"*", b"http://evil/x", b"//", b"/a//b", b"/.", b"/..", b"/a/./b", b"/a/../b", b"/a/..", b"/a;x=1/b",
-     b"/a\\b", b"/a%5Cb", b"/a%5cb", b"/a%00", b"/a%0a", b"/a%1F", b"/a%7f", b"/a%", b"/a%4", b"/a%zz", b"/\xc3\xa9",
-     b"/a b", b"/a\tb", b"/a\n", b"/a#b", b"/a?b", b'/a"b', b"/a<b", b"/a|b", b"/a{b}", b"/a^b", b"/a`b", b"/a[b]"],
-)  # fmt: skip
+    [
+        b"",
+        b"v1",
+        b"*",
+        b"http://evil/x",
+        b"//",
+        b"/a//b",
+        b"/.",
+        b"/..",
+        b"/a/./b",
+        b"/a/../b",
+        b"/a/..",
+        b"/a;x=1/b",
+        b"/a\\b",
+        b"/a%5Cb",
+        b"/a%5cb",
+        b"/a%00",
+        b"/a%0a",
+        b"/a%1F",
+        b"/a%7f",
+        b"/a%",
+        b"/a%4",
+        b"/a%zz",
+        b"/\xc3\xa9",
+        b"/a b",
+        b"/a\tb",
+        b"/a\n",
+        b"/a#b",
+        b"/a?b",
+        b'/a"b',
+        b"/a<b",
+        b"/a|b",
+        b"/a{b}",
+        b"/a^b",
+        b"/a`b",
+        b"/a[b]",
+    ],
+)
 def test_ambiguous_paths_are_refused(raw):
     with pytest.raises(AmbiguousRequest):
         checked_path(raw)
@@ -91,10 +137,8 @@ def test_a_parameter_is_taken_out_without_touching_another_byte(query, left, val
 @given(st.binary())
 def test_whatever_comes_is_passed_or_refused(raw):
     for check in (checked_path, checked_query):
-        try:
+        with contextlib.suppress(AmbiguousRequest):
             assert check(raw).replace("%27", "'").encode() == raw.replace(b"%27", b"'")
-        except AmbiguousRequest:
-            pass
 
 
 @given(st.from_regex(rb"/(?:[a-z.%2fF]{0,3}/?){0,4}", fullmatch=True))

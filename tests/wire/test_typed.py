@@ -19,13 +19,26 @@ def read(schema, text):
 @pytest.mark.parametrize(
     ("schema", "text", "value"),
     [
-        (INTEGER, "5000", 5000), (INTEGER, "-5", -5), (INTEGER, "0", 0), (INTEGER, "9007199254740991", 2**53 - 1),
-        (NUMBER, "5", 5), (NUMBER, "5.5", Decimal("5.5")), (NUMBER, "1e3", 1000), (NUMBER, "-0.25", Decimal("-0.25")),
-        (BOOLEAN, "true", True), (BOOLEAN, "false", False), (STRING, "5", "5"), (STRING, "true", "true"),
-        ({"enum": [1, 2]}, "1", 1), ({"const": True}, "true", True), ({"type": ["integer", "string"]}, "x", "x"),
-        ({"type": ["integer", "string"]}, "7", 7), ({"anyOf": [INTEGER, STRING]}, "7", 7), ({}, "7", "7"),
+        (INTEGER, "5000", 5000),
+        (INTEGER, "-5", -5),
+        (INTEGER, "0", 0),
+        (INTEGER, "9007199254740991", 2**53 - 1),
+        (NUMBER, "5", 5),
+        (NUMBER, "5.5", Decimal("5.5")),
+        (NUMBER, "1e3", 1000),
+        (NUMBER, "-0.25", Decimal("-0.25")),
+        (BOOLEAN, "true", True),
+        (BOOLEAN, "false", False),
+        (STRING, "5", "5"),
+        (STRING, "true", "true"),
+        ({"enum": [1, 2]}, "1", 1),
+        ({"const": True}, "true", True),
+        ({"type": ["integer", "string"]}, "x", "x"),
+        ({"type": ["integer", "string"]}, "7", 7),
+        ({"anyOf": [INTEGER, STRING]}, "7", 7),
+        ({}, "7", "7"),
     ],
-)  # fmt: skip
+)
 def test_one_spelling_is_read_as_its_type(schema, text, value):
     found = read(schema, f"a={text}")
     assert found == value and type(found) is type(value)
@@ -34,13 +47,31 @@ def test_one_spelling_is_read_as_its_type(schema, text, value):
 @pytest.mark.parametrize(
     ("schema", "text"),
     [
-        (INTEGER, "05"), (INTEGER, "%2B5"), (INTEGER, "+5"), (INTEGER, "5+"), (INTEGER, "5.0"), (INTEGER, "5e3"), (INTEGER, ""),
-        (INTEGER, "-0"), (INTEGER, "0x5"), (INTEGER, "5_000"), (INTEGER, "9007199254740992"), (INTEGER, "1" * 17),
+        (INTEGER, "05"),
+        (INTEGER, "%2B5"),
+        (INTEGER, "+5"),
+        (INTEGER, "5+"),
+        (INTEGER, "5.0"),
+        (INTEGER, "5e3"),
+        (INTEGER, ""),
+        (INTEGER, "-0"),
+        (INTEGER, "0x5"),
+        (INTEGER, "5_000"),
+        (INTEGER, "9007199254740992"),
+        (INTEGER, "1" * 17),
         (INTEGER, "%D9%A5"),  # an Arabic five, which int() would take
-        (NUMBER, "NaN"), (NUMBER, "Infinity"), (NUMBER, ".5"), (NUMBER, "5."), (NUMBER, "01.5"), (NUMBER, "1,5"),
-        (BOOLEAN, "True"), (BOOLEAN, "1"), (BOOLEAN, "yes"), (BOOLEAN, ""),
+        (NUMBER, "NaN"),
+        (NUMBER, "Infinity"),
+        (NUMBER, ".5"),
+        (NUMBER, "5."),
+        (NUMBER, "01.5"),
+        (NUMBER, "1,5"),
+        (BOOLEAN, "True"),
+        (BOOLEAN, "1"),
+        (BOOLEAN, "yes"),
+        (BOOLEAN, ""),
     ],
-)  # fmt: skip
+)
 def test_any_other_spelling_stays_a_string_for_the_validator_to_refuse(schema, text):
     assert isinstance(read(schema, f"a={text}"), str)
 

@@ -18,14 +18,14 @@ def secret(name="X"):
     return SecretReference("env", name)
 
 
-def parameter(name, place, optional=False, **schema):
+def parameter(name, place, optional=False, **schema):  # noqa: FBT002 - as short as routes.yaml
     return Parameter(name=name, place=place, schema=schema or {"type": "string"}, optional=optional)
 
 
 def tool(name, line, *parameters, **more):
     """A tool from its request line as routes.yaml has it."""
     method, _, path = line.partition(" ")
-    template = []
+    template: list[str | Variable] = []
     for segment in path.split("/")[1:]:
         if segment.startswith("{"):
             inner = segment[1:-1]

@@ -14,7 +14,8 @@
 -- ARGV: call, expected, token, guarded, due_in, expire_in,
 --       #facts, fact..., #payload, (field, bytes)..., #notices, (notice, milliseconds | '')..., (mode, ttl) per pointer
 --
--- Returns {'ok', at, entry} (also for a token seen before), {'conflict'}, {'suspended'}, {'taken', call, position}.
+-- Returns {'ok', at, entry, last entry of the ledger} (also for a token seen before, then with an empty entry),
+-- {'conflict'}, {'suspended'}, {'taken', call, position}.
 
 local call, token = ARGV[1], ARGV[3]
 local expected = tonumber(ARGV[2])
@@ -24,7 +25,8 @@ local have = redis.call('LLEN', KEYS[1])
 if have ~= expected then
   local seen = have > expected and redis.call('LINDEX', KEYS[1], expected)
   if seen and string.find(string.sub(seen, 1, 80), by, 1, true) then
-    return {'ok', tonumber(string.match(seen, '^{"at":(%d+)')), ''}
+    local last = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]
+    return {'ok', tonumber(string.match(seen, '^{"at":(%d+)')), '', last and last[1] or '0-0'}
   end
   return {'conflict'}
 end
@@ -101,4 +103,4 @@ for i = 7, #KEYS do
     end
   end
 end
-return {'ok', now, entry}
+return {'ok', now, entry, entry}

@@ -8,13 +8,14 @@ all appends until a person says that the loss is known.
 
 import asyncio
 import hashlib
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gateway.adapters.redis.line import ClusterLine, Line, LineBroken, LineRefused, Reply, maker
+from gateway.adapters.redis.line import ClusterLine, Line, LineBroken, LineRefused, Reply, ScriptMissing, maker, refusal
 from gateway.core.call import PARTITIONS, partition_of
 from gateway.core.codec import decode, encode
 from gateway.core.facts import Fact
@@ -25,6 +26,12 @@ APPEND_SHA = hashlib.sha1(APPEND.encode(), usedforsecurity=False).hexdigest()
 PATIENCE_SECONDS = 3.0
 """How long an append is retried before its caller hears `unavailable`: a server restarts in less."""
 RETRY_SECONDS = 0.05
+TOUCH = """
+if redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('PTTL', KEYS[1]) > 0 then
+  redis.call('PEXPIRE', KEYS[1], ARGV[2])
+end
+"""
+"""Never for a pointer that meanwhile leads to another call, which may be open: open calls' pointers do not expire."""
 REPLICA_MS = 1000
 """How long a claim waits for replicas to have it on disk."""
 ACKNOWLEDGED = "gateway:loss-acknowledged"
@@ -52,7 +59,7 @@ class RedisJournal:
     _offset: float = 0.0
     """The server's clock minus our monotonic one, seconds."""
     _last_now: int = 0
-    _looked: float = 0.0
+    _looked: float = -math.inf
 
     @classmethod
     def open(cls, url: str, *, replicas: int = 0) -> "RedisJournal":
@@ -78,34 +85,38 @@ class RedisJournal:
                     "lacked it. Effects are stopped. If the loss is known, POST /journal/acknowledge-loss as an operator"
                 )
                 self._lost_at = self.now()
+                # What is queued was meant for the server that had everything: nobody gets through this time.
+                raise LineBroken(self.loss)
 
     # --- Journal ---------------------------------------------------------------------------------------------
 
     async def append(self, append: Append) -> Appended:
-        if self.loss:
-            await self._ask_whether_acknowledged()
         command = _command(append)
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
+            if self.loss:
+                await self._ask_whether_acknowledged()
             try:
                 return self._understand(append, await self._once(append, command))
             except LineBroken as error:
-                if time.monotonic() >= deadline or self.loss:
-                    raise JournalUnavailable(self.loss or str(error)) from error
-                await asyncio.sleep(RETRY_SECONDS)
-            except LineRefused as error:
-                if not str(error).startswith("NOSCRIPT"):
+                if time.monotonic() >= deadline:
                     raise JournalUnavailable(str(error)) from error
+                await asyncio.sleep(RETRY_SECONDS)
+            except ScriptMissing:
                 await self.ask("SCRIPT", "LOAD", APPEND)
+            except LineRefused as error:
+                raise JournalUnavailable(str(error)) from error
 
     async def _once(self, append: Append, command: tuple[Any, ...]) -> Reply:
         if not (append.replicated and self.replicas):
             return await self.line.call(*command)
-        reply, synced = await self.line.calls(command, ("WAITAOF", "1", str(self.replicas), str(REPLICA_MS)))
-        if isinstance(reply, LineRefused):
-            raise reply
+        waitaof = ("WAITAOF", "1", str(self.replicas), str(REPLICA_MS))
+        reply, synced = await self.line.calls(command, waitaof)
         if isinstance(reply, Exception):
-            raise LineRefused(str(reply))
+            raise refusal(reply)
+        if reply[:1] == [b"ok"] and not reply[2]:
+            # Written before its reply was lost. WAITAOF waits only for what this connection wrote, so write something.
+            _, synced = await self.line.calls(("SET", "{" + append.call[:2] + "}:synced", "1"), waitaof)
         if reply[0] == b"ok" and (isinstance(synced, Exception) or synced[0] < 1 or synced[1] < self.replicas):
             have = str(synced) if isinstance(synced, Exception) else f"{synced[1]} of {self.replicas} replicas"
             raise TooFewReplicas(f"the claim is on disk on too few replicas ({have}), so nothing was sent")
@@ -113,9 +124,8 @@ class RedisJournal:
 
     def _understand(self, append: Append, reply: list[Reply]) -> Appended:
         match reply:
-            case [b"ok", int(at), bytes(entry)]:
-                if entry:
-                    self._remember(append.call[:2], entry)
+            case [b"ok", int(at), bytes(entry), bytes(last)]:
+                self._remember(append.call[:2], last)
                 self._offset = max(self._offset, at / 1000 - time.monotonic())
                 return Appended(at, entry.decode())
             case [b"conflict"]:
@@ -145,7 +155,7 @@ class RedisJournal:
         return {name.decode(): value for name, value in items}
 
     async def touch(self, call: str, pointer: str, milliseconds: int) -> None:
-        await self.ask("PEXPIRE", pointer_key(call[:2], "key", pointer), str(milliseconds))
+        await self.ask("EVAL", TOUCH, "1", pointer_key(call[:2], "key", pointer), call, str(milliseconds))
 
     def now(self) -> int:
         estimate = round((time.monotonic() + self._offset) * 1000)
@@ -168,13 +178,15 @@ class RedisJournal:
         return [(call, notice) for call, _, notice in found]
 
     async def _ready(self, name: str, limit: int) -> list[bytes]:
+        """Oldest first over all partitions, so that a busy one cannot starve the others."""
         now = str(self.now())
         commands = [
-            ("ZRANGEBYSCORE", "{%02d}:%s" % (p, name), "-inf", now, "LIMIT", "0", str(limit))
+            ("ZRANGEBYSCORE", "{%02d}:%s" % (p, name), "-inf", now, "WITHSCORES", "LIMIT", "0", str(limit))
             for p in range(PARTITIONS)
         ]
         replies = await self.ask_all(*commands)
-        return [member for reply in replies for member in reply][:limit]
+        ready = sorted((score, member) for reply in replies for member, score in reply)
+        return [member for _, member in ready[:limit]]
 
     # --- Agents ----------------------------------------------------------------------------------------------
 
@@ -202,6 +214,7 @@ class RedisJournal:
     async def acknowledge_loss(self) -> None:
         """An operator knows that acknowledged records are missing; every process may go on."""
         await self.ask("SET", ACKNOWLEDGED, str(self.now()))
+        self._looked = -math.inf
         await self._ask_whether_acknowledged()
 
     async def _ask_whether_acknowledged(self) -> None:

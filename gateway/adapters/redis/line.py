@@ -17,7 +17,7 @@ import hiredis
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.sentinel import Sentinel
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError, ResponseError
 
 from gateway.tasks import spawn
 
@@ -34,8 +34,19 @@ class LineRefused(Exception):
     """The server answered with an error: the command did nothing. Carries its text."""
 
 
+class ScriptMissing(LineRefused):
+    """The server does not know the script: it was flushed, or this is another node."""
+
+
+def refusal(error: Exception) -> LineRefused:
+    """An error reply as an exception. redis-py cuts codes such as NOSCRIPT off the text, so the class has to tell."""
+    return ScriptMissing(str(error)) if isinstance(error, NoScriptError | ScriptMissing) else LineRefused(str(error))
+
+
 Reply = Any
 Made = Callable[[], Awaitable[AbstractConnection]]
+Waiting = tuple[bytes, asyncio.Future[Reply], int]
+"""Packed commands, who waits, and how many replies they get."""
 OnConnect = Callable[[Callable[..., Awaitable[Reply]]], Awaitable[None]]
 
 
@@ -46,7 +57,7 @@ class Line:
     make: Made
     on_connect: OnConnect
     """Run on every fresh connection before any command, such as loading scripts. If it raises, nobody gets through."""
-    _queue: list[tuple[bytes, asyncio.Future[Reply], int]] = field(default_factory=list)
+    _queue: list[Waiting] = field(default_factory=list)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _connection: AbstractConnection | None = None
     _pump: asyncio.Task[None] | None = None
@@ -76,20 +87,27 @@ class Line:
             await self._connection.disconnect()
 
     async def _run(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            batch, self._queue = self._queue, []
-            try:
-                await self._exchange(batch)
-            except (RedisError, OSError, EOFError, TimeoutError, LineBroken, LineRefused) as error:
-                await self._break(batch, error)
-            except asyncio.CancelledError:
-                await self._break([*batch, *self._queue], LineBroken("closing"))
-                raise
+        batch: list[Waiting] = []
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                batch, self._queue = self._queue, []
+                try:
+                    if batch:
+                        await self._exchange(batch)
+                except Exception as error:  # noqa: BLE001 - whatever it was, nobody may wait for ever
+                    await self._break(batch, error)
+        except asyncio.CancelledError:
+            await self._break([*batch, *self._queue], LineBroken("closing"))
+            raise
 
-    async def _exchange(self, batch: list[tuple[bytes, asyncio.Future[Reply], int]]) -> None:
+    async def _exchange(self, batch: list[Waiting]) -> None:
         connection = self._connection or await self._connect()
+        async with asyncio.timeout(REPLY_SECONDS):
+            await self._converse(connection, batch)
+
+    async def _converse(self, connection: AbstractConnection, batch: list[tuple[bytes, asyncio.Future[Reply], int]]) -> None:
         await connection.send_packed_command([packed for packed, _, _ in batch], check_health=False)
         for _, future, replies in batch:
             if replies == 1:
@@ -103,13 +121,17 @@ class Line:
 
     async def _connect(self) -> AbstractConnection:
         connection = await self.make()
+        async with asyncio.timeout(CONNECT_SECONDS + REPLY_SECONDS):
+            return await self._introduce(connection)
+
+    async def _introduce(self, connection: AbstractConnection) -> AbstractConnection:
         await connection.connect()  # type: ignore[no-untyped-call]
 
         async def ask(*command: Any) -> Reply:
             await connection.send_packed_command([hiredis.pack_command(command)], check_health=False)
             reply = await _read(connection)
             if isinstance(reply, Exception):
-                raise LineRefused(str(reply))
+                raise refusal(reply)
             return reply
 
         try:
@@ -120,8 +142,11 @@ class Line:
         self._connection = connection
         return connection
 
-    async def _break(self, batch: list[tuple[bytes, asyncio.Future[Reply], int]], error: Exception) -> None:
+    async def _break(self, batch: list[Waiting], error: Exception) -> None:
         connection, self._connection = self._connection, None
+        if connection is None:
+            # Whoever queued up while we were connecting did not know what the connecting would find.
+            batch, self._queue = [*batch, *self._queue], []
         for _, future, _ in batch:
             if not future.done():
                 future.set_exception(LineBroken(f"{type(error).__name__}: {error}"))
@@ -130,8 +155,10 @@ class Line:
 
 
 async def _read(connection: AbstractConnection) -> Reply:
+    """The next reply. Silence raises: with a `timeout` of its own, redis-py would return None and the reply that comes
+    later would be taken for that of the next command."""
     try:
-        return await connection.read_response(timeout=REPLY_SECONDS, disconnect_on_error=False)
+        return await connection.read_response(disconnect_on_error=False)
     except RedisError as error:
         if _is_reply(error):
             return error
@@ -140,16 +167,12 @@ async def _read(connection: AbstractConnection) -> Reply:
 
 def _is_reply(error: RedisError) -> bool:
     """redis-py raises error replies and broken connections alike; only the former leave the connection usable."""
-    from redis.exceptions import ConnectionError as Broken
-    from redis.exceptions import ResponseError
-    from redis.exceptions import TimeoutError as TooSlow
-
-    return isinstance(error, ResponseError) or not isinstance(error, Broken | TooSlow)
+    return isinstance(error, ResponseError)
 
 
 def _settle(future: asyncio.Future[Reply], reply: Reply) -> None:
     if isinstance(reply, Exception):
-        future.set_exception(LineRefused(str(reply)))
+        future.set_exception(refusal(reply))
     else:
         future.set_result(reply)
 
@@ -158,7 +181,7 @@ def maker(url: str) -> Made:
     """How to make connections to `url`: redis://, rediss://, unix://, or redis+sentinel://host:port,.../service."""
     options: dict[str, Any] = {
         "protocol": 3,
-        "socket_timeout": REPLY_SECONDS,
+        "socket_timeout": None,  # one timeout per batch, in `_exchange`, is cheaper than one per reply
         "socket_connect_timeout": CONNECT_SECONDS,
         "decode_responses": False,
     }
@@ -211,9 +234,9 @@ class ClusterLine:
             return await self._client.execute_command(*command)
         except RedisError as error:
             if _is_reply(error):
-                raise LineRefused(str(error)) from error
+                raise refusal(error) from error
             raise LineBroken(f"{type(error).__name__}: {error}") from error
-        except (OSError, EOFError, TimeoutError) as error:
+        except (RedisClusterException, OSError, EOFError, TimeoutError) as error:
             raise LineBroken(f"{type(error).__name__}: {error}") from error
 
     async def calls(self, *commands: tuple[Any, ...]) -> list[Reply]:

@@ -33,13 +33,14 @@ class PyreqwestReply:
     ) -> None:
         """`searched`: the credential's forms. `free` is given back. `at_once`: the first bytes came with the head."""
         self.status: int = response.status
-        self.headers, self.unreadable = _headers(response)
+        fields, self.unreadable = _fields(response)
+        self.headers = _pairs(fields)
         self._request, self._reader = request, response.body_reader
         self._searched, self._deadline, self._at_once = searched, deadline, at_once
         self._free: asyncio.Semaphore | None = free
         self._seen: list[bytes] = []
         self._size = 0
-        self._length, self._coding = _framing(self.headers)
+        self._length, self._coding = _framing(fields)
         self._echoed = bool(searched) and contains(searched, b"\n".join(value for _, value in self.headers))
         if self._echoed:
             self.headers = ()
@@ -149,31 +150,42 @@ def _withheld(problem: Unreadable) -> BodyBroken:
     return BodyBroken(f"the system's answer cannot be searched for the credential: {problem}")
 
 
-def _framing(headers: tuple[tuple[bytes, bytes], ...]) -> tuple[int, str]:
-    """The body's declared length (-1: it ends when it ends) and its codings. hyper has checked that they make sense."""
-    length, chunked, codings = -1, False, []
-    for name, value in headers:
-        if name == b"content-length":
-            length = int(value) if value.isdigit() else -1  # `5, 5` is legal
-        elif name == b"transfer-encoding":
-            chunked = True
-        elif name == b"content-encoding":
-            codings.append(value.decode())
-    return -1 if chunked else length, ", ".join(codings)
+Fields = dict[str, str | list[str]]
+"""Headers by lower-case name, in their order; a list where there are several."""
 
 
-def _headers(response: Response) -> tuple[tuple[tuple[bytes, bytes], ...], tuple[str, ...]]:
+def _fields(response: Response) -> tuple[Fields, tuple[str, ...]]:
     """As received; and the names of those with bytes that pyreqwest cannot give out."""
     found = response.headers
     try:
-        return tuple((name.encode(), value.encode()) for name, value in found.items()), ()
+        return found.dict_multi_value(), ()
     except ValueError:
         pass
-    readable: list[tuple[bytes, bytes]] = []
+    readable: dict[str, str | list[str]] = {}
     unreadable: list[str] = []
     for name in list(found.keys()):  # each value once, in order: pop removes a value even if it cannot convert it
         try:
-            readable.append((name.encode(), found.pop(name).encode()))
+            value = found.pop(name)
         except ValueError:
             unreadable.append(name)
-    return tuple(readable), tuple(unreadable)
+        else:
+            readable[name] = [*values, value] if isinstance(values := readable.get(name, []), list) else [values, value]
+    return readable, tuple(unreadable)
+
+
+def _pairs(fields: Fields) -> tuple[tuple[bytes, bytes], ...]:
+    pairs: list[tuple[bytes, bytes]] = []
+    for name, value in fields.items():
+        if isinstance(value, str):
+            pairs.append((name.encode(), value.encode()))
+        else:
+            pairs += [(name.encode(), one.encode()) for one in value]
+    return tuple(pairs)
+
+
+def _framing(fields: Fields) -> tuple[int, str]:
+    """The body's declared length (-1: it ends when it ends) and its codings. hyper has checked that they make sense."""
+    length, codings = fields.get("content-length", ""), fields.get("content-encoding", "")
+    if not isinstance(length, str) or not length.isdigit() or "transfer-encoding" in fields:
+        length = "-1"  # `5, 5` is legal; then the body ends where hyper says
+    return int(length), codings if isinstance(codings, str) else ", ".join(codings)

@@ -28,6 +28,8 @@ short timeout, so that a connection that cannot be made is noticed as such and n
 CONNECT_SHARE = 0.8
 IDLE_SECONDS = 4.0
 """Unused connections are closed before the systems' own timeouts (5 s and more) do it: that race loses requests."""
+PROMPT_SECONDS = 0.05
+"""A request that was handed over this soon needs no timer of ours beside the client's own."""
 CONNECTIONS = 256
 """At one time, per system and worker, so that one stalled system cannot take every file descriptor."""
 CLIENTS = 64
@@ -86,7 +88,9 @@ class PyreqwestUpstream:
         self, system: System, tool: Tool, request: Request, extra: tuple[tuple[str, str], ...]
     ) -> "PyreqwestReply":
         """See ports.Upstream. If an answer's headers hold the credential, it has none, and reading its body raises."""
-        deadline = asyncio.get_running_loop().time() + system.timeout_seconds
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        deadline = started + system.timeout_seconds
         secret, searched = self._secret(system)
         ready, url = _prepared(system, request, extra, secret, searched)
         place = self._place(system.origin)
@@ -101,13 +105,14 @@ class PyreqwestUpstream:
         try:
             for address in addresses:
                 client = self._client(place, address, system.timeout_seconds, connecting)
-                failure, answer = await _exchange(client, ready, url, request.method, at_once=at_once, until=deadline)
+                until = deadline if clock() - started > PROMPT_SECONDS else None
+                failure, answer = await _exchange(client, ready, url, request.method, at_once=at_once, until=until)
                 if answer is not None:
                     return PyreqwestReply(request.method, *answer, searched, deadline, free, at_once=at_once)
                 if not isinstance(failure, NeverSent):
                     break
                 self._addresses.avoid(place.host, address)
-                if asyncio.get_running_loop().time() > deadline - connecting:
+                if clock() > deadline - connecting:
                     break  # no time to try another address
             raise failure or NeverSent("there was no address to send to")
         finally:
@@ -210,9 +215,9 @@ def _prepared(
 
 
 async def _exchange(
-    client: Client, ready: Outgoing, url: Url, method: str, *, at_once: bool, until: float
+    client: Client, ready: Outgoing, url: Url, method: str, *, at_once: bool, until: float | None
 ) -> tuple[NeverSent | SendLost | None, tuple[StreamRequest, Response] | None]:
-    """One request, one answer's head; or what its absence proves."""
+    """One request, one answer's head; or what its absence proves. `until` if the client's own timeout is too long."""
     try:
         builder = client.request(method, url).headers(ready.headers)
         if ready.credential is not None:
@@ -223,8 +228,11 @@ async def _exchange(
     except (ValueError, PyreqwestError):  # its text quotes the value
         return NeverSent("a header field or the method has characters that cannot be sent"), None
     try:
-        async with asyncio.timeout_at(until):
+        if until is None:
             response = await sending.__aenter__()
+        else:
+            async with asyncio.timeout_at(until):
+                response = await sending.__aenter__()
     except PyreqwestError as error:
         return proven(error), None
     except TimeoutError:

@@ -1,0 +1,228 @@
+"""Which keys lead to a call and for how long, and when somebody looks at it again."""
+
+from dataclasses import replace
+
+import pytest
+
+from gateway.core.facts import Abandoned, Attached, Delivered, Expired, Resolved, Withdrawn
+from gateway.core.lifecycle import BACKOFF_MS
+from gateway.core.pointers import (
+    HANDOVER_MS,
+    OWED_MS,
+    RECALL_MS,
+    REFUSED_MS,
+    REMINDER_MS,
+    Pointer,
+    Upkeep,
+    upkeep,
+)
+from tests.playbook import (
+    ALLOW,
+    CALL,
+    DENY,
+    EXPIRE,
+    FINANCE,
+    HOLD,
+    LEASE,
+    READ,
+    REPEATABLE,
+    TODAY,
+    TOMORROW,
+    Playbook,
+    answered,
+    asked,
+    claimed,
+    lost,
+    no,
+    unsent,
+    yes,
+)
+
+KEY, MATCH, KEEP = CALL.key, CALL.match, CALL.keep_ms
+
+
+def around(story: Playbook, *, fresh: bool = False) -> Upkeep:
+    return upkeep(story.record, now=story.now, today=story.today, fresh=fresh)
+
+
+def modes(found: Upkeep) -> dict[str, tuple[str, int | None]]:
+    return {pointer.kind: (pointer.mode, pointer.ttl) for pointer in found.pointers}
+
+
+HELD = {"key": ("hold", None), "open": ("hold", None)}
+FREE = {"key": ("free", 0), "open": ("free", 0)}
+
+
+def test_a_new_effect_takes_its_key_and_looks_whether_an_identical_call_is_open():
+    found = around(Playbook() >> ALLOW >> claimed(), fresh=True)
+    assert found.pointers == (Pointer(KEY, "key", "take"), Pointer(MATCH, "open", "test"))
+    assert found.due_in == LEASE
+    assert found.expire_in is None
+
+
+@pytest.mark.parametrize("call", [CALL, replace(READ, key=KEY, match=MATCH)], ids=["effect", "read"])
+def test_a_new_hold_takes_both_so_that_identical_requests_attach(call):
+    found = around(Playbook(call) >> HOLD >> asked(FINANCE), fresh=True)
+    assert found.pointers == (Pointer(KEY, "key", "take"), Pointer(MATCH, "open", "take"))
+    assert found.due_in == EXPIRE
+    assert found.expire_in is None
+
+
+@pytest.mark.parametrize(
+    "story",
+    [Playbook() >> DENY, Playbook(replace(READ, key=KEY, match=MATCH)) >> ALLOW >> answered("")],
+    ids=["denied", "read"],
+)
+def test_a_call_that_ends_in_its_first_append_leaves_nothing_to_meet(story):
+    assert around(story, fresh=True) == Upkeep((), None, RECALL_MS)
+
+
+def test_without_dedupe_there_are_no_pointers():
+    off = replace(CALL, key="", match="")
+    for fresh in (True, False):
+        assert around(Playbook(off) >> ALLOW >> claimed(), fresh=fresh).pointers == ()
+        assert around(Playbook(off) >> HOLD >> asked(FINANCE), fresh=fresh).pointers == ()
+        assert around(Playbook(off) >> ALLOW >> claimed() >> lost(), fresh=fresh).pointers == ()
+
+
+# --- Open calls -----------------------------------------------------------------------------------------------------
+
+
+def test_an_effect_that_is_merely_executing_does_not_attract_other_keys():
+    assert modes(around(Playbook() >> ALLOW >> claimed())) == {"key": ("hold", None)}
+
+
+OPEN = {
+    "held": Playbook() >> HOLD >> asked(FINANCE),
+    "approved": Playbook() >> HOLD >> asked(FINANCE) >> yes(),
+    "a held effect being sent": Playbook() >> HOLD >> asked(FINANCE) >> yes() >> ALLOW >> claimed(),
+    "abandoned while executing": Playbook() >> ALLOW >> claimed() >> Abandoned(),
+    "waiting to be sent again": Playbook(REPEATABLE) >> ALLOW >> claimed() >> lost(),
+    "being sent again": Playbook(REPEATABLE) >> ALLOW >> claimed("1") >> lost("1") >> ALLOW >> claimed("2"),
+    "a held read": Playbook(replace(READ, key=KEY, match=MATCH)) >> HOLD >> asked(FINANCE),
+}
+
+
+@pytest.mark.parametrize("story", OPEN.values(), ids=OPEN.keys())
+def test_an_open_call_attracts_every_identical_request_and_its_pointers_never_expire(story):
+    assert modes(around(story)) == HELD
+    assert around(story).expire_in is None
+
+
+IN_DOUBT = {
+    "just lost": Playbook() >> ALLOW >> claimed() >> lost(),
+    "a gateway timeout": Playbook() >> ALLOW >> claimed() >> lost(status=504),
+    "delivered as lost": Playbook() >> ALLOW >> claimed() >> lost() >> Delivered(),
+    "rejected afterwards": Playbook() >> HOLD >> asked(FINANCE) >> yes() >> ALLOW >> claimed() >> lost() >> no("bob"),
+    "given up re-sending": (Playbook(REPEATABLE) >> ALLOW >> claimed() >> lost()).at(REPEATABLE.keeps_ms),
+}
+
+
+@pytest.mark.parametrize("story", IN_DOUBT.values(), ids=IN_DOUBT.keys())
+def test_a_call_in_doubt_stays_where_everybody_finds_it_until_it_is_settled(story):
+    assert modes(around(story)) == HELD
+    assert around(story).due_in == REMINDER_MS
+    assert around(story).expire_in is None
+
+
+def test_every_attached_key_leads_here():
+    story = Playbook() >> HOLD >> asked(FINANCE) >> Attached(key="key-2", keep=5)
+    assert [(p.name, p.mode, p.ttl) for p in around(story).pointers] == [
+        (KEY, "hold", None), ("key-2", "hold", None), (MATCH, "open", None)
+    ] or [(p.name, p.mode, p.ttl) for p in around(story).pointers] == [
+        (KEY, "hold", None), ("key-2", "hold", None), (MATCH, "hold", None)
+    ]  # fmt: skip
+    story = story >> yes() >> ALLOW >> claimed() >> answered()
+    assert [(p.name, p.ttl) for p in around(story).pointers] == [(KEY, KEEP), ("key-2", 5), (MATCH, OWED_MS)]
+
+
+# --- When somebody looks again --------------------------------------------------------------------------------------
+
+
+def test_a_held_call_is_looked_at_when_it_expires():
+    assert around((Playbook() >> HOLD >> asked(FINANCE)).at(1000)).due_in == EXPIRE - 1000
+
+
+def test_an_approved_call_is_looked_at_at_once():
+    assert around(Playbook() >> HOLD >> asked(FINANCE) >> yes()).due_in == HANDOVER_MS
+
+
+def test_a_call_held_by_another_generation_is_looked_at_at_once():
+    story = (Playbook() >> HOLD >> asked(FINANCE)).deployed(TOMORROW)
+    assert around(story).due_in == HANDOVER_MS
+
+
+def test_a_claim_is_looked_at_when_it_is_over_also_by_its_own_drive():
+    story = (Playbook() >> ALLOW >> claimed()).at(LEASE - 1)
+    assert around(story).due_in == 1
+    assert around(story.at(LEASE + 5)).due_in == HANDOVER_MS
+
+
+def test_a_resend_is_due_after_its_pause():
+    assert around(Playbook(REPEATABLE) >> ALLOW >> claimed() >> lost()).due_in == BACKOFF_MS[1]
+
+
+# --- The end --------------------------------------------------------------------------------------------------------
+
+DOUBT = Playbook() >> ALLOW >> claimed() >> lost()
+ENDED = {
+    "answered and never asked about": (Playbook() >> ALLOW >> claimed() >> answered(), KEEP, 0),
+    "answered with an error of the system": (Playbook() >> ALLOW >> claimed() >> answered(status=402), KEEP, 0),
+    "answered after a hold": (Playbook() >> HOLD >> asked(FINANCE) >> yes() >> ALLOW >> claimed() >> answered(), KEEP, OWED_MS),
+    "answered to nobody": (Playbook() >> ALLOW >> claimed() >> answered() >> Abandoned(), KEEP, OWED_MS),
+    "answered late": (Playbook() >> ALLOW >> claimed() >> lost() >> answered(), KEEP, OWED_MS),
+    "delivered": (Playbook() >> ALLOW >> claimed() >> Abandoned() >> answered() >> Delivered(), KEEP, 0),
+    "delivered, then asked for and left again": (
+        Playbook() >> ALLOW >> claimed() >> Abandoned() >> answered() >> Delivered() >> Abandoned(), KEEP, OWED_MS,
+    ),
+    "rejected": (Playbook() >> HOLD >> asked(FINANCE) >> no(), KEEP, REFUSED_MS),
+    "expired": (Playbook() >> HOLD >> asked(FINANCE) >> Expired(), KEEP, REFUSED_MS),
+    "settled as acted": (
+        Playbook() >> ALLOW >> claimed() >> lost() >> Resolved(by="olga", acted=True), KEEP, OWED_MS,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("story", "key", "open_"), ENDED.values(), ids=ENDED.keys())
+def test_how_long_the_pointers_of_an_ended_call_last(story, key, open_):
+    found = modes(around(story))
+    assert found["key"] == ("hold", key)
+    assert found["open"] == (("hold", open_) if open_ else ("free", 0))
+    assert (around(story).due_in, around(story).expire_in) == (None, RECALL_MS)
+
+
+NOTHING_HAPPENED = {
+    "denied after a hold": Playbook() >> HOLD >> asked(FINANCE) >> yes() >> DENY,
+    "withdrawn": Playbook() >> HOLD >> asked(FINANCE) >> Withdrawn(),
+    "unreachable": Playbook() >> ALLOW >> claimed() >> unsent(),
+    "answered 401": Playbook() >> ALLOW >> claimed() >> answered(status=401),
+    "answered 429": Playbook() >> ALLOW >> claimed() >> answered(status=429),
+    "settled as never happened": Playbook() >> ALLOW >> claimed() >> lost() >> Resolved(by="olga", acted=False),
+}
+
+
+@pytest.mark.parametrize("story", NOTHING_HAPPENED.values(), ids=NOTHING_HAPPENED.keys())
+def test_a_call_that_provably_did_nothing_lets_go(story):
+    assert modes(around(story)) == FREE
+    assert (around(story).due_in, around(story).expire_in) == (None, RECALL_MS)
+
+
+def test_a_status_that_means_not_acted_is_the_tools_to_say():
+    story = Playbook(replace(CALL, not_acted=(402,))) >> ALLOW >> claimed()
+    assert modes(around(story >> answered(status=402))) == FREE
+    story = Playbook(replace(CALL, not_acted=(402,))) >> ALLOW >> claimed()
+    assert modes(around(story >> answered(status=401)))["key"] == ("hold", KEEP)
+
+
+def test_a_read_that_was_lost_lets_go():
+    held_read = replace(READ, key=KEY, match=MATCH)
+    story = Playbook(held_read) >> HOLD >> asked(FINANCE) >> yes() >> ALLOW >> lost("")
+    assert modes(around(story)) == FREE
+    assert around(story).due_in is None
+
+
+def test_whoever_writes_arrives_at_the_same_upkeep():
+    """The record alone decides, so a crashed writer's successor need not know what it was about to do."""
+    story = Playbook() >> HOLD >> asked(FINANCE) >> yes() >> ALLOW >> claimed()
+    mine = upkeep(story.record, now=0, today=TODAY, fresh=False)
+    assert upkeep(story.recalled().record, now=0, today=TODAY, fresh=False) == mine

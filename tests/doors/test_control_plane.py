@@ -1,0 +1,469 @@
+"""The control plane of design section 9, over real sockets: who may ask and say what, and what a signature proves."""
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from tests.gateway_process import bearer, eventually, key_of, token_of
+from tests.gateway_world import BOTH, HELD, PAIR, POLICIES, slug, world
+from tests.scripted_upstream import answer, fresh, resets, stalls
+
+EVERYTHING = [
+    ("GET", "/approvals"), ("GET", "/approvals/{call}"), ("POST", "/approvals/{call}/decision"), ("GET", "/calls"),
+    ("GET", "/calls/{call}"), ("POST", "/calls/{call}/resolve"), ("POST", "/agents/bot/suspend"),
+    ("DELETE", "/agents/bot/suspend"), ("GET", "/metrics"), ("POST", "/journal/acknowledge-loss"),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def scene():
+    with world() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def editable():
+    """A gateway whose configuration these tests break and mend."""
+    with world(workers=2) as made:
+        yield made
+
+
+def refused(found: httpx.Response, status: int, kind: str) -> str:
+    assert (found.status_code, slug(found)) == (status, kind), found.text
+    detail: str = found.json()["detail"]
+    return detail
+
+
+# --- who ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("method", "path"), EVERYTHING)
+def test_everything_needs_a_persons_token_and_refuses_an_agents_key(scene, method, path):
+    call = scene.hold(fresh("pay"))
+    url = scene.gateway.control + path.format(call=call)
+    body = json.dumps({"call": call, "approval": "finance", "decision": "approve", "fingerprint": "f"})
+    before = scene.timeline(call)
+    for headers, status, kind in (
+        ({}, 401, "person-token"),
+        (bearer("gp_nobodys"), 401, "person-token"),
+        ({"cookie": f"token={token_of('boss')}"}, 401, "person-token"),
+        (bearer(key_of("bot")), 403, "agent-at-control-plane"),
+    ):
+        found = httpx.request(method, url, headers=headers, content=body, trust_env=False)
+        refused(found, status, kind)
+        if status == 401:
+            assert "Bearer" in found.headers["www-authenticate"]
+    assert [fact for fact in scene.timeline(call) if fact != "Notified"] == [f for f in before if f != "Notified"]
+
+
+@pytest.mark.parametrize(
+    ("person", "method", "path"),
+    [
+        ("auditor", "POST", "/approvals/{call}/decision"),
+        ("operator", "POST", "/approvals/{call}/decision"),
+        ("auditor", "POST", "/calls/{call}/resolve"),
+        ("lead", "POST", "/calls/{call}/resolve"),
+        ("auditor", "POST", "/agents/bot/suspend"),
+        ("lead", "POST", "/agents/bot/suspend"),
+        ("lead", "DELETE", "/agents/bot/suspend"),
+        ("auditor", "POST", "/journal/acknowledge-loss"),
+    ],
+)
+def test_each_role_does_only_its_own(scene, person, method, path):
+    call = scene.hold(fresh("pay"))
+    body = {"call": call, "approval": "finance", "decision": "approve", "fingerprint": "f", "outcome": "acted"}
+    refused(scene.person(person).request(method, path.format(call=call), json=body), 403, "role-missing")
+    assert scene.state(call) == "held" and scene.pay(fresh("pay")).status_code == 200
+
+
+def test_livez_and_readyz_are_for_everybody(scene):
+    assert httpx.get(f"{scene.gateway.control}/livez", trust_env=False).status_code == 200
+    told = scene.gateway.readyz()
+    assert told.status_code == 200 and told.json()["ready"] is True and told.json()["problems"] == []
+    assert len(told.json()["generation"]) == 64
+
+
+# --- reading ------------------------------------------------------------------------------------------------------
+
+
+def test_a_pending_approval_is_listed_and_shown_whole(scene):
+    to = fresh("pay")
+    call = scene.hold(to, gateway_reason="the cup was broken", gateway_run="run-7")
+    listed = scene.person("lead").get("/approvals").json()["approvals"]
+    (mine,) = [item for item in listed if item["call"] == call]
+    assert mine["agent"] == "bot" and mine["tool"] == "bank.pay" and mine["resource"] == f"Account/{to}"
+    assert mine["why"] == "the cup was broken" and mine["expires_at"]
+    told = scene.person("auditor").get(f"/approvals/{call}").json()
+    assert told["state"] == "held" and told["input"] == {"to": to, "amount": HELD} and to in told["summary"]
+    (question,) = told["questions"]
+    assert question == {"approval": "finance", "fingerprint": scene.approvers.notice(call).data["fingerprint"]}
+
+
+def test_the_notice_is_what_design_says(scene):
+    to = fresh("pay")
+    call = scene.hold(to, gateway_run="run-7")
+    notice = scene.approvers.notice(call)
+    data = notice.data
+    assert json.loads(notice.raw)["type"] == "approval.requested"
+    assert set(data) >= {
+        "call", "fingerprint", "callback", "approval", "summary", "agent", "owner", "user", "run", "tool", "resource",
+        "input", "policies", "expires_at",
+    }  # fmt: skip
+    assert data["callback"] == f"{scene.gateway.control}/approvals/{call}/decision"
+    assert (data["agent"], data["owner"], data["user"], data["run"]) == ("bot", "boss", None, "run-7")
+    assert data["policies"] == [{"id": "large-needs-finance", "reason": "Payments above 10.00 need a yes from finance."}]
+    assert data["input"] == {"to": to, "amount": HELD} and scene.approvers.forged == 0
+
+
+def test_calls_are_listed_and_one_shows_its_whole_timeline(scene):
+    to = fresh("pay")
+    call = scene.pay(to, gateway_reason="why not").headers["gateway-call"]
+    listed = scene.person("auditor").get("/calls").json()["calls"]
+    assert listed[0]["call"] == call and listed[0]["state"] == "answered" and listed[0]["status"] == 200
+    told = scene.person("auditor").get(f"/calls/{call}").json()
+    facts = [item["fact"] for item in told["timeline"]]
+    assert facts == ["Admitted", "Judged", "Claimed", "Answered"]
+    assert "ops-may" in told["timeline"][1]["text"] and "why not" in told["timeline"][0]["text"]
+    assert scene.person("auditor").get("/calls/" + "00" + "a" * 22).status_code == 404
+
+
+def test_metrics_are_text_with_numbers(scene):
+    scene.hold(fresh("pay"))
+    found = scene.person("auditor").get("/metrics")
+    values = dict(line.split() for line in found.text.splitlines())
+    assert found.headers["content-type"].startswith("text/plain") and int(values["gateway_calls_unsettled"]) >= 1
+
+
+def test_get_never_decides_anything(scene):
+    call = scene.hold(fresh("pay"))
+    scene.approvers.notice(call)
+    eventually(lambda: "Notified" in scene.timeline(call))
+    before = scene.timeline(call)
+    for path in (
+        f"/approvals/{call}/decision?decision=approve&approval=finance", f"/calls/{call}/resolve?outcome=acted",
+        "/agents/bot/suspend", "/journal/acknowledge-loss",
+    ):  # fmt: skip
+        for method in ("GET", "HEAD"):
+            assert scene.person("boss").request(method, path).status_code in (404, 405)
+    for path in (f"/approvals/{call}", f"/calls/{call}", "/approvals", "/calls"):
+        assert scene.person("boss").get(path).status_code == 200
+    assert scene.timeline(call) == before
+
+
+def test_what_is_not_there_is_404_with_a_sentence(scene):
+    assert "/approvals" in refused(scene.person("boss").get("/nothing"), 404, "nothing-here")
+    for path in ("/approvals/x", "/calls/x", "/calls/" + "07" + "a" * 22):
+        assert scene.person("boss").get(path).status_code == 404
+    refused(scene.person("operator").post("/agents/nobody/suspend"), 404, "unknown-agent")
+
+
+# --- the signed callback ------------------------------------------------------------------------------------------
+
+
+def test_a_signed_yes_lets_the_call_go_on_without_its_agent(scene):
+    to = fresh("pay")
+    call = scene.hold(to)
+    found = scene.approvers.approve(call)
+    assert found.status_code == 200 and found.json()["call"] == call
+    eventually(lambda: scene.state(call) == "answered")  # nobody is waiting for it
+    assert len(scene.upstream.seen(to)) == 1
+    told = scene.person("auditor").get(f"/calls/{call}").json()["timeline"]
+    (vote,) = [item["text"] for item in told if item["fact"] == "Approved"]
+    assert "lead approved for finance" in vote and "asserted by webhook of finance" in vote
+
+
+def test_a_signed_no_ends_it(scene):
+    to = fresh("pay")
+    call = scene.hold(to)
+    assert scene.approvers.reject(call).status_code == 200
+    assert scene.state(call) == "denied" and scene.upstream.seen(to) == []
+
+
+def unchanged(scene, call):
+    assert scene.state(call) == "held" and "Approved" not in scene.timeline(call)
+
+
+def test_a_callback_needs_a_good_signature(scene):
+    call = scene.hold(fresh("pay"))
+    notice = scene.approvers.notice(call)
+    body = scene.approvers.decision(notice)
+    for headers in (
+        {"webhook-signature": "v1,AAAA"}, {"webhook-signature": "garbage"}, {"webhook-signature": "v1," + "é" * 10},
+        {"webhook-id": "another"}, {"webhook-id": ""}, {"webhook-timestamp": "soon"}, {"webhook-timestamp": ""},
+        {"webhook-signature": "v2,AAAA v1a,BBBB"},
+    ):  # fmt: skip
+        named = {name: value.encode("utf-8") for name, value in headers.items()}
+        found = httpx.post(
+            notice.data["callback"], content=body, trust_env=False,
+            headers=dict(_signed(scene, notice, body)) | named,
+        )  # fmt: skip
+        refused(found, 401, "bad-signature")
+    refused(scene.approvers.post(notice, body, headers={"webhook-signature": ""}), 401, "bad-signature")
+    unchanged(scene, call)
+
+
+def _signed(scene, notice, body):
+    from gateway.demo.approver import signature
+
+    stamp = int(time.time())
+    made = signature(scene.approvers.callback_secrets["finance"], "msg_1", stamp, body)
+    return {"webhook-id": "msg_1", "webhook-timestamp": str(stamp), "webhook-signature": made}
+
+
+def test_a_body_that_was_changed_after_signing_is_refused(scene):
+    call = scene.hold(fresh("pay"))
+    notice = scene.approvers.notice(call)
+    reject = scene.approvers.decision(notice, "reject")
+    headers = _signed(scene, notice, reject)
+    approve = scene.approvers.decision(notice, "approve")
+    found = httpx.post(notice.data["callback"], content=approve, headers=headers, trust_env=False)
+    refused(found, 401, "bad-signature")
+    unchanged(scene, call)
+
+
+def test_another_groups_secret_is_refused(scene):
+    call = scene.hold(fresh("pay"))
+    notice = scene.approvers.notice(call)
+    refused(scene.approvers.post(notice, scene.approvers.decision(notice), group="legal"), 401, "bad-signature")
+    as_legal = scene.approvers.decision(notice, approval="legal")
+    found = scene.approvers.post(notice, as_legal, group="legal")  # legal may sign for legal, which was not asked
+    refused(found, 409, "approval-stale")
+    nobodys = scene.approvers.decision(notice, approval="nobody")
+    refused(scene.approvers.post(notice, nobodys), 401, "bad-signature")
+    unchanged(scene, call)
+
+
+def test_the_secret_that_signs_notices_does_not_sign_decisions(scene):
+    call = scene.hold(fresh("pay"))
+    notice = scene.approvers.notice(call)
+    body = scene.approvers.decision(notice)
+    scene.approvers.callback_secrets["stolen"] = scene.approvers.secret
+    refused(scene.approvers.post(notice, body, group="stolen"), 401, "bad-signature")
+    unchanged(scene, call)
+
+
+def test_a_callback_replayed_on_another_call_is_refused(scene):
+    one, two = scene.hold(fresh("pay")), scene.hold(fresh("pay"))
+    first, second = scene.approvers.notice(one), scene.approvers.notice(two)
+    body = scene.approvers.decision(first)
+    found = scene.approvers.post(first, body, url=second.data["callback"])
+    refused(found, 401, "bad-signature")  # the signature is good, but it does not cover the URL
+    relabelled = scene.approvers.decision(first, call=two)
+    refused(scene.approvers.post(second, relabelled), 409, "approval-stale")  # the fingerprint is the other call's
+    unchanged(scene, one)
+    unchanged(scene, two)
+
+
+def test_a_stale_fingerprint_is_refused(scene):
+    call = scene.hold(fresh("pay"))
+    notice = scene.approvers.notice(call)
+    for fingerprint in ("0" * 64, "", notice.data["fingerprint"].upper() + "x"):
+        body = scene.approvers.decision(notice, fingerprint=fingerprint)
+        refused(scene.approvers.post(notice, body), 409, "approval-stale")
+    unchanged(scene, call)
+
+
+@pytest.mark.parametrize("who", ["outsider", "operator", "nobody-at-all", "", "bot"])
+def test_only_a_member_may_decide(scene, who):
+    call = scene.hold(fresh("pay"))
+    notice = scene.approvers.notice(call)
+    refused(scene.approvers.post(notice, scene.approvers.decision(notice, by=who)), 403, "not-eligible")
+    unchanged(scene, call)
+
+
+def test_nobody_approves_what_they_requested(scene):
+    call = scene.hold(fresh("pay"))
+    notice = scene.approvers.notice(call)  # boss is a member of finance, and owns the agent
+    detail = refused(scene.approvers.post(notice, scene.approvers.decision(notice, by="boss")), 403, "not-eligible")
+    assert "somebody else" in detail
+    vote = {name: notice.data[name] for name in ("call", "approval", "fingerprint")} | {"decision": "approve"}
+    refused(scene.person("boss").post(f"/approvals/{call}/decision", json=vote), 403, "not-eligible")
+    unchanged(scene, call)
+
+
+def test_a_repeat_of_the_same_webhook_changes_nothing(scene):
+    to = fresh("pay")
+    call = scene.hold(to, PAIR)
+    notice = scene.approvers.notice(call, "pair")
+    body = scene.approvers.decision(notice)
+    for _ in range(3):
+        assert scene.approvers.post(notice, body, message="msg_same" + to).status_code == 200
+    assert scene.timeline(call).count("Approved") == 1
+    assert scene.approvers.post(notice, scene.approvers.decision(notice, by="second")).status_code == 200
+    eventually(lambda: scene.state(call) == "answered")
+    assert scene.approvers.post(notice, body, message="msg_same" + to).status_code == 200  # also when it is over
+    assert len(scene.upstream.seen(to)) == 1
+
+
+def test_one_person_counts_once(scene):
+    to = fresh("pay")
+    call = scene.hold(to, PAIR)
+    notice = scene.approvers.notice(call, "pair")
+    assert scene.approvers.post(notice, scene.approvers.decision(notice)).status_code == 200
+    refused(scene.approvers.post(notice, scene.approvers.decision(notice)), 403, "not-eligible")
+    assert scene.state(call) == "held" and scene.upstream.seen(to) == []
+
+
+def test_one_person_in_two_groups_counts_for_one(scene):
+    to = fresh("pay")
+    call = scene.hold(to, BOTH)
+    assert scene.approvers.approve(call, "finance", "lead").status_code == 200
+    notice = scene.approvers.notice(call, "legal")
+    refused(scene.approvers.post(notice, scene.approvers.decision(notice, by="lead")), 403, "not-eligible")
+    assert scene.state(call) == "held" and scene.upstream.seen(to) == []
+
+
+@pytest.mark.parametrize("off", [-3600, 3600], ids=["old", "of-the-future"])
+def test_an_expired_timestamp_is_refused(scene, off):
+    call = scene.hold(fresh("pay"))
+    notice = scene.approvers.notice(call)
+    refused(scene.approvers.post(notice, scene.approvers.decision(notice), at=time.time() + off), 401, "bad-signature")
+    unchanged(scene, call)
+
+
+def test_an_edit_is_refused_as_long_as_it_is_not_performed(scene):
+    call = scene.hold(fresh("pay"))
+    notice = scene.approvers.notice(call)
+    found = scene.approvers.post(notice, scene.approvers.decision(notice, edit={"amount": 1}))
+    assert found.status_code == 400 and "edit" in found.text
+    unchanged(scene, call)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"[]", b"{", b'{"call": 7}', b'{"decision": "maybe"}', b"\xff", b"9" * 5000, b"{" * 50_000, b"x" * 100_000],
+    ids=["empty", "list", "half", "number", "maybe", "no-utf8", "digits", "deep", "long"],
+)
+def test_a_strange_body_is_a_4xx_and_changes_nothing(scene, body):
+    call = scene.hold(fresh("pay"))
+    notice = scene.approvers.notice(call)
+    assert 400 <= scene.approvers.post(notice, body).status_code < 500
+    unchanged(scene, call)
+
+
+def test_a_decision_about_a_call_that_is_over_is_stale(scene):
+    call = scene.hold(fresh("pay"))
+    notice = scene.approvers.notice(call)
+    assert scene.approvers.approve(call).status_code == 200
+    late = scene.approvers.decision(notice, "reject", "second")
+    refused(scene.approvers.post(notice, late), 409, "approval-stale")
+    eventually(lambda: scene.state(call) == "answered")
+
+
+def test_a_person_votes_with_a_token_as_nobody_else(scene):
+    to = fresh("pay")
+    call = scene.hold(to)
+    data = scene.approvers.notice(call).data
+    vote = {name: data[name] for name in ("call", "approval", "fingerprint")} | {"decision": "approve"}
+    url = f"/approvals/{call}/decision"
+    refused(scene.person("lead").post(url, json=vote | {"approver": "second"}), 403, "not-eligible")
+    refused(scene.person("outsider").post(url, json=vote), 403, "not-eligible")
+    unchanged(scene, call)
+    assert scene.person("lead").post(url, json=vote).status_code == 200
+    eventually(lambda: scene.state(call) == "answered")
+    told = scene.person("auditor").get(f"/calls/{call}").text
+    assert "by token" in told and len(scene.upstream.seen(to)) == 1
+
+
+# --- doubts -------------------------------------------------------------------------------------------------------
+
+
+def test_a_doubt_is_settled_by_an_operator_both_ways_and_not_too_early(scene):
+    acted, idle, still = fresh("pay"), fresh("pay"), fresh("pay")
+    for to in (acted, idle):
+        scene.upstream.will(to, resets())
+    scene.upstream.will(still, stalls())
+    with ThreadPoolExecutor() as pool:  # the `slow` system has a timeout of 1 s, so a claim lasts 6 s
+        begun = [pool.submit(scene.pay, to, system="slow", key="k" + to) for to in (acted, idle, still)]
+        calls = [made.result().json()["call"] for made in begun]
+    operator = scene.person("operator")
+    for call in calls:
+        detail = refused(operator.post(f"/calls/{call}/resolve", json={"outcome": "acted"}), 409, "not-in-doubt")
+        assert "under way" in detail and scene.state(call) == "in doubt"
+    refused(operator.post(f"/calls/{scene.hold(fresh('pay'))}/resolve", json={"outcome": "acted"}), 409, "not-in-doubt")
+    assert operator.post(f"/calls/{calls[0]}/resolve", json={"outcome": "perhaps"}).status_code == 400
+
+    told = {"outcome": "acted", "note": "seen in the ledger", "answer": {"status": 201, "body": {"id": "pay_7"}}}
+    eventually(lambda: operator.post(f"/calls/{calls[0]}/resolve", json=told).status_code == 200)
+    found = scene.pay(acted, system="slow", key="k" + acted)
+    assert found.status_code == 201 and found.json() == {"id": "pay_7"}
+    assert found.headers["idempotent-replayed"] == "true" and len(scene.upstream.seen(acted)) == 1
+
+    told = {"outcome": "did-not-act", "note": "not in the ledger"}
+    eventually(lambda: operator.post(f"/calls/{calls[1]}/resolve", json=told).status_code == 200)
+    assert scene.state(calls[1]) == "settled" and len(scene.upstream.seen(idle)) == 1  # it never re-sends
+    scene.upstream.will(idle, answer(200, {"id": 8}))
+    assert scene.pay(idle, system="slow", key="k" + idle).json() == {"id": 8}  # but its pointers are free
+
+    eventually(lambda: operator.post(f"/calls/{calls[2]}/resolve", json={"outcome": "acted"}).status_code == 200)
+    found = scene.pay(still, system="slow", key="k" + still)  # acted, but nobody has its answer
+    assert (found.status_code, slug(found)) == (410, "answer-not-kept") and len(scene.upstream.seen(still)) == 1
+    refused(operator.post(f"/calls/{calls[2]}/resolve", json={"outcome": "did-not-act"}), 409, "not-in-doubt")
+
+
+# --- suspension ---------------------------------------------------------------------------------------------------
+
+
+def test_a_suspended_agent_stops_at_once_and_its_held_calls_do_not_act(scene):
+    to = fresh("pay")
+    call = scene.hold(to, agent="third")
+    operator = scene.person("operator")
+    assert operator.post("/agents/third/suspend").json()["suspended"] is True
+    try:
+        refused(scene.pay(fresh("pay"), agent="third"), 403, "agent-suspended")
+        assert scene.pay(fresh("pay")).status_code == 200  # nobody else is
+        scene.approvers.approve(call)
+        eventually(lambda: scene.state(call) == "denied")
+        assert scene.upstream.seen(to) == []
+    finally:
+        assert operator.delete("/agents/third/suspend").json()["suspended"] is False
+    assert scene.pay(fresh("pay"), agent="third").status_code == 200
+
+
+# --- readiness and reload -----------------------------------------------------------------------------------------
+
+
+def broken_and_back(scene, path, broken):
+    """While a file is broken the old generation serves and /readyz says why; mended, all is well again."""
+    good, before = path.read_text(), scene.gateway.readyz().json()["generation"]
+    path.write_text(broken)
+    told = eventually(lambda: (found := scene.gateway.readyz()).status_code == 503 and found.json())
+    assert told["ready"] is False and told["generation"] == before
+    to = fresh("pay")
+    assert scene.pay(to).status_code == 200 and slug(scene.pay(fresh("pay"), HELD)) == "approval-pending"
+    path.write_text(good)
+    eventually(lambda: scene.gateway.readyz().status_code == 200)
+    assert scene.gateway.readyz().json()["generation"] == before
+    return told["problems"]
+
+
+def test_a_broken_edit_of_routes_is_not_used_and_readyz_says_where(editable):
+    path = editable.gateway.folder / "routes.yaml"
+    problems = broken_and_back(editable, path, path.read_text().replace("effect: write", "effect: wrte", 1))
+    assert any("routes.yaml:" in problem and "effect" in problem for problem in problems), problems
+
+
+def test_a_routes_file_that_is_no_yaml_is_not_used(editable):
+    assert broken_and_back(editable, editable.gateway.folder / "routes.yaml", "systems: [\n")
+
+
+def test_a_broken_edit_of_a_policy_is_not_used_and_readyz_says_where(editable):
+    path = editable.gateway.folder / "policies" / "all.cedar"
+    problems = broken_and_back(editable, path, POLICIES.replace("context.input.amount == 777", "context.input.amuont == 777"))
+    assert any("all.cedar:" in problem for problem in problems)
+    assert broken_and_back(editable, path, POLICIES.replace('@approval("legal")', '@approval("nobody")'))
+
+
+def test_a_good_edit_serves_in_every_process(editable):
+    before = editable.gateway.readyz().json()["generation"]
+    editable.gateway.edit_policies(POLICIES.replace("100000", "200"))
+    assert editable.gateway.readyz().json()["generation"] != before
+    for _ in range(8):  # both workers
+        with httpx.Client(base_url=editable.gateway.agents, headers=bearer(key_of("bot")), trust_env=False) as client:
+            found = client.post("/bank/payments", json={"to": fresh("pay"), "amount": 300})
+        assert slug(found) == "policy-denied"
+    editable.gateway.edit_policies(POLICIES)
+    assert editable.pay(fresh("pay"), 300).status_code == 200
