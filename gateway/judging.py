@@ -12,7 +12,6 @@ from gateway.core.verdict import Requirement, Verdict
 from gateway.life import Life
 from gateway.ports import Generation, Journal
 
-
 NOTHING: frozenset[Requirement] = frozenset()
 
 

@@ -13,8 +13,8 @@ from gateway.core.lifecycle import Record, after, begin, recall
 from gateway.core.payload import Answer
 from gateway.core.pointers import upkeep
 from gateway.core.verdict import Verdict
-from gateway.randomness import random
 from gateway.ports import Append, Generation, Reply
+from gateway.randomness import random
 
 
 @dataclass(slots=True)

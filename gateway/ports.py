@@ -5,7 +5,6 @@ world: read what it proves before catching it.
 """
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.core.admit import Admission
@@ -13,6 +12,7 @@ from gateway.core.call import Call, Request
 from gateway.core.facts import Fact
 from gateway.core.pointers import Upkeep
 from gateway.core.routes import Routes, System, Tool
+from gateway.core.value import positional, value
 from gateway.core.verdict import Question, Requirement, Verdict
 
 # --- The journal ------------------------------------------------------------------------------------------------
@@ -44,7 +44,7 @@ class TooFewReplicas(JournalUnavailable):
     """The append is durable here, but too few replicas have it, so an unrepeatable effect must not follow."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Append:
     """Facts for one call, all or nothing."""
 
@@ -67,7 +67,7 @@ class Append:
     """Outbox entries: notice id and milliseconds from now until it is (next) due; None removes it."""
 
 
-@dataclass(frozen=True, slots=True)
+@positional
 class Appended:
     at: int
     """The journal's time, milliseconds since the epoch; all facts of the append carry it."""

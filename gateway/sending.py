@@ -8,13 +8,13 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from gateway.core.admit import LEASE_MARGIN_MS, Admission
 from gateway.core.facts import Answered, Ended, Fact, Lost, Unsent
 from gateway.core.lifecycle import proves_nothing
 from gateway.core.payload import Answer
 from gateway.core.segments import outgoing_traceparent, traceparent_in
+from gateway.core.value import positional, value
 from gateway.life import Life
 from gateway.ports import BodyBroken, CredentialEchoed, NeverSent, Reply, SendLost, Upstream
 
@@ -24,7 +24,7 @@ STREAMED = ("text/event-stream", "application/x-ndjson", "application/stream+jso
 """Content types whose parts matter as they come; never gathered first."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Limits:
     """Sizes in bytes; see docs/operations.md."""
 
@@ -37,7 +37,7 @@ class Limits:
         return round(admission.system.timeout_seconds * 1000) + LEASE_MARGIN_MS
 
 
-@dataclass(frozen=True, slots=True)
+@positional
 class Sent:
     """What came of one send."""
 

@@ -16,7 +16,6 @@ from gateway.generations import load
 from gateway.settings import Settings, SettingsMistake, read_settings
 from gateway.supervisor import Plan, default_workers
 
-
 VARIABLE = re.compile(r"""\benv["']?\s*:\s*["']?([A-Za-z_][A-Za-z0-9_]*)""")
 
 

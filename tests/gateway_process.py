@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -72,10 +72,46 @@ def eventually(truth: Callable[[], Any], otherwise: str = "it never happened", s
 @dataclass
 class Gateway:
     folder: Path
-    process: subprocess.Popen[bytes]
+    workers: int
+    environment: Mapping[str, str] = field(repr=False)
+    process: subprocess.Popen[bytes] = field(init=False, repr=False)
     agents: str = ""
     """The agents' URL."""
     control: str = ""
+
+    def start(self) -> None:
+        """Returns when it is ready. Its ports, data and configuration are those of an earlier start."""
+        arguments = [sys.executable, "-c", DIE_WITH_PARENT, *command(self.folder, self.workers)]
+        already = self.log.count("is ready")
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                arguments, env=dict(self.environment), cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log,
+                stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+        try:
+            self.agents, self.control = _addresses(self, already)
+            eventually(lambda: self.readyz().status_code == 200, "not ready", READY_SECONDS)
+        except BaseException:
+            self.end()
+            raise
+
+    def restart(self, between: Callable[[], object] = lambda: None) -> None:
+        """As a deployment does: stop it, change something, start it."""
+        self.process.terminate()
+        assert self.process.wait(END_SECONDS) == 0
+        between()
+        self.start()
+
+    def end(self) -> None:
+        """Twice SIGTERM ends running calls too; whatever is left in its session is killed."""
+        for patience in (1.0, END_SECONDS):
+            self.process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(patience)
+                break
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
 
     @property
     def log(self) -> str:
@@ -119,10 +155,6 @@ class Gateway:
         draft.write_text(text)
         draft.replace(path)
         eventually(lambda: len(re.findall(sign, self.log)) >= wanted, f"not every process noticed the edit of {path}")
-
-    def stop(self) -> int:
-        self.process.terminate()
-        return self.process.wait(END_SECONDS)
 
 
 def _children(pid: int) -> list[int]:
@@ -181,22 +213,17 @@ def serving(
             (folder / path).write_text(text)
         listen = {"agents": f"127.0.0.1:{free_port()}", "control": f"127.0.0.1:{free_port()}"}
         write_configuration(folder, {**_placed(document, name), "listen": listen}, policies)
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-c", DIE_WITH_PARENT, *command(folder, workers)],
-                env=environment(**(settings or {})), cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log,
-                stderr=subprocess.STDOUT, start_new_session=True,
-            )  # fmt: skip
-        gateway = Gateway(folder, process)
+        (folder / "log").touch()
+        gateway = Gateway(folder, workers, environment(**(settings or {})))
         try:
-            gateway.agents, gateway.control = _addresses(gateway)
-            eventually(lambda: gateway.readyz().status_code == 200, "not ready", READY_SECONDS)
-            yield gateway
+            gateway.start()
+            try:
+                yield gateway
+            finally:
+                gateway.end()
         except BaseException:
             sys.stderr.write(f"--- the gateway said:\n{gateway.log[-8000:]}\n")
             raise
-        finally:
-            _end(process)
 
 
 def _placed(value: Any, folder: str) -> Any:
@@ -210,29 +237,11 @@ def _placed(value: Any, folder: str) -> Any:
     return value
 
 
-def _addresses(gateway: Gateway) -> tuple[str, str]:
+def _addresses(gateway: Gateway, already: int) -> tuple[str, str]:
     deadline = time.monotonic() + READY_SECONDS
     ready = r"The gateway is ready: agents at (\S+), control plane at ([^\s,]+),"
-    while not (found := re.search(ready, gateway.log)):
+    while len(found := re.findall(ready, gateway.log)) <= already:
         assert gateway.process.poll() is None, f"the gateway ended with {gateway.process.returncode}"
         assert time.monotonic() < deadline, "the gateway did not become ready"
         time.sleep(0.02)
-    return found[1], found[2]
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Twice SIGTERM ends running calls too; whatever is left in its session is killed."""
-    process.terminate()
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(1.0)
-        return _sweep(process)
-    process.terminate()
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(END_SECONDS)
-    _sweep(process)
-
-
-def _sweep(process: subprocess.Popen[bytes]) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    return found[-1]

@@ -55,7 +55,11 @@ when { context.input.amount > 100000 };
 
 def tools(**more: Mapping[str, Any]) -> dict[str, Any]:
     """The bank's tools."""
-    amount = {"to": {"type": "string"}, "amount": {"type": "integer", "minimum": 1}, "note": {"type": "string", "optional": True}}
+    amount = {
+        "to": {"type": "string"},
+        "amount": {"type": "integer", "minimum": 1},
+        "note": {"type": "string", "optional": True},
+    }
     return {
         "get_item": {"request": "GET /items/{item}", "effect": "read", "resource": "Item/{item}"},
         "head_item": {"request": "HEAD /items/{item}", "effect": "read", "resource": "Item/{item}"},
@@ -121,6 +125,9 @@ class World:
     gateway: Gateway
     upstream: ScriptedUpstream
     approvers: Approvers
+    routes: dict[str, Any] = field(repr=False)
+    secrets: dict[str, str] = field(repr=False)
+    """The environment that routes.yaml speaks of."""
     clients: ExitStack = field(default_factory=ExitStack)
     _made: dict[str, httpx.Client] = field(default_factory=dict)
 
@@ -196,4 +203,4 @@ def world(
         gateway = stack.enter_context(
             serving(routes, policies, workers=workers, settings=secrets | dict(settings or {}), files=files)
         )
-        yield World(gateway, upstream, service, stack.enter_context(ExitStack()))
+        yield World(gateway, upstream, service, routes, secrets, stack.enter_context(ExitStack()))

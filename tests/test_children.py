@@ -25,6 +25,7 @@ from gateway.children import (
     pause_after,
     tied,
 )
+from tests.processes import gone, until
 
 FOREVER = (sys.executable, "-I", "-S", "-c", "import time; time.sleep(600)")
 
@@ -38,21 +39,6 @@ def simple(argv):
         return Launch(argv=argv)
 
     return prepare
-
-
-async def until(condition):
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "it never happened"
-        await asyncio.sleep(0.005)
-
-
-def gone(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return "Z" in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def test_the_first_death_is_answered_at_once_and_a_crash_loop_with_growing_pauses():

@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import textwrap
-import time
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import pytest
 from gateway.adapters.embedded import answers, embedded_url
 from gateway.data_directory import socket_path
 from gateway.supervisor import CONFIGURATION_MISTAKE, Plan, Supervisor, default_workers, same_user_notice
+from tests.processes import gone, until
 
 # A stand-in: answers every connection with its role, number and process id, and writes down the signals it gets.
 STAND_IN = """
@@ -71,13 +71,6 @@ async def serving(the_plan):
         assert await asyncio.wait_for(task, 30) == 0
 
 
-async def until(condition):
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "it never happened"
-        await asyncio.sleep(0.01)
-
-
 async def ask(address):
     """Who answers there: role, number, pid, Redis URL."""
     host, _, port = address.rpartition(":")
@@ -85,13 +78,6 @@ async def ask(address):
     answer = (await reader.read()).decode().split()
     writer.close()
     return answer
-
-
-def gone(pid):
-    try:
-        return "Z" in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return True
 
 
 def notes(tmp_path):

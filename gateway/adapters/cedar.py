@@ -13,7 +13,7 @@ ten thousand policies cost what ten do, and an argument that no policy reads cos
 import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import orjson
 from cedarpy import Decision, Entities, PolicySet, Schema, is_authorized
@@ -21,6 +21,7 @@ from cedarpy import Decision, Entities, PolicySet, Schema, is_authorized
 from gateway.config.policies import LoadedPolicies, LoadedPolicy
 from gateway.config.schema import CALL, Attribute, NotCedar, input_attributes, slice_schema, unseen
 from gateway.core.routes import Agent, Routes, Tool
+from gateway.core.value import positional
 from gateway.core.verdict import Decision as Decided
 from gateway.core.verdict import Question, Requirement, Verdict
 
@@ -44,7 +45,7 @@ class Undecided(Exception):
         """`@id`s of the policies that erred, as far as they are known."""
 
 
-@dataclass(frozen=True, slots=True)
+@positional
 class Answer:
     """What Cedar said about some policies."""
 

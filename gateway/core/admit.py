@@ -6,12 +6,13 @@ while routes.yaml changed; so nothing that is sent can differ from what was judg
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Protocol
 
 from gateway.core.call import Call, Request, fingerprint, key_pointer, match_digest
 from gateway.core.routes import Agent, System, Tool
+from gateway.core.value import value
 from gateway.core.verdict import Question
 
 LEASE_MARGIN_MS = 5_000
@@ -42,7 +43,7 @@ class Arguments(Protocol):
     def resource_id(self) -> str: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Asker:
     """What a request says about itself, beside the request."""
 
@@ -56,7 +57,7 @@ class Asker:
     source_ip: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Admission:
     """A call with everything needed to judge and send it, all of one generation."""
 

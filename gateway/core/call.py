@@ -10,7 +10,8 @@ import hashlib
 import hmac
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from gateway.core.value import value
 
 FORMAT = b"gateway-1"
 """First part of every digest, so that a future format can never collide with this one."""
@@ -18,7 +19,7 @@ PARTITIONS = 64
 """For ever: the partition is part of every id and of every key in Redis (design section 10)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Request:
     """What would be sent to the system, exactly, before the credential is added.
 
@@ -38,7 +39,7 @@ class Request:
         return next((value for found, value in self.headers if found == name), "")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Call:
     """Everything that is decided about a call when it is admitted. Carries digests, never arguments."""
 

@@ -224,9 +224,13 @@ def _while_held(record: Record, judged: Judged, now: int, today: str) -> Step:
     return Wait(record.expires_at)
 
 
+BLANK = Record(call=Call(id="", agent="", system="", tool="", effect="", method="", resource="", fingerprint=""))
+
+
 def begin(fact: Admitted) -> Record:
     """The record of a call about which only its admission is known."""
-    return Record(call=fact.call, keys=((fact.call.key, fact.call.keep_ms),) if fact.call.key else ())
+    call = fact.call
+    return BLANK.evolve(call=call, keys=((call.key, call.keep_ms),) if call.key else ())
 
 
 def after(record: Record, fact: Fact) -> Record:

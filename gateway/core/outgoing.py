@@ -6,12 +6,13 @@ The agent's own value for the credential's place never goes out.
 """
 
 import base64
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import quote, unquote_plus
 
 from gateway.core.call import Request
 from gateway.core.echo import readable_codings
 from gateway.core.routes import Credential, System
+from gateway.core.value import positional
 
 REPLACED = frozenset({"host", "content-length"})
 """Said by the client library itself, from the system's origin and from the body."""
@@ -31,7 +32,7 @@ class Unsendable(Exception):
     """This request cannot leave exactly as it was judged. The text says why, without any value."""
 
 
-@dataclass(frozen=True, slots=True)
+@positional
 class Outgoing:
     """Ready for the wire. The URL or the last header may hold the credential: never print one."""
 

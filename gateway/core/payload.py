@@ -1,14 +1,14 @@
 """Requests and answers as bytes, for keeping beside the facts. `unpack(pack(x)) == x`."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from gateway.core.call import Request
+from gateway.core.value import value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Answer:
     """A system's answer, or what of it reached us, as the agent gets it: already stripped of what it must not see."""
 

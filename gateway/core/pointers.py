@@ -5,11 +5,11 @@ This file says, for any record, what they must be; adapters only make it so. It 
 transition just happened: the record alone decides, so a crashed writer's successor arrives at the same pointers.
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
 from gateway.core.facts import Answered, Expired, Judged, Lost, Rejected, Resolved, Unsent, Withdrawn
 from gateway.core.lifecycle import Finish, Outcome, Record, Wait, next_step
+from gateway.core.value import positional
 
 REFUSED_MS = 3_600_000
 """For an hour after a person or time said no, an identical request hears the same no instead of asking again."""
@@ -23,7 +23,7 @@ REMINDER_MS = 3_600_000
 """A call in doubt stays on the steward's list; it looks, and says so in the log, once an hour."""
 
 
-@dataclass(frozen=True, slots=True)
+@positional
 class Pointer:
     """The desired state of one pointer."""
 
@@ -36,7 +36,7 @@ class Pointer:
     """Milliseconds it lasts from now; None: until changed."""
 
 
-@dataclass(frozen=True, slots=True)
+@positional
 class Upkeep:
     """Everything beside the facts that an append must bring about."""
 

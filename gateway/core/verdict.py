@@ -5,13 +5,14 @@ them (design section 6). Nothing here knows Cedar; `gateway.adapters.cedar` comp
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+from gateway.core.value import positional, value
 
 Decision = Literal["allow", "hold", "deny"]
 
 
-@dataclass(frozen=True, slots=True)
+@positional
 class Requirement:
     """One forbid that a group's approval lifts. A changed policy text is another requirement."""
 
@@ -22,7 +23,7 @@ class Requirement:
     """SHA-256 of the forbid's text, hex."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Question:
     """One authorization request, in the words of the schema generated from routes.yaml."""
 
@@ -39,7 +40,7 @@ class Question:
     """What the gateway knows: method, key_given, run, user, source_ip, now, attempt."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Verdict:
     """The answer to one question."""
 

@@ -28,8 +28,8 @@ from gateway.engine import Driven, Engine
 from gateway.generations import LoadedGeneration
 from gateway.judging import judge
 from gateway.life import Life, Requester
-from gateway.randomness import random
 from gateway.ports import BodyBroken, CredentialEchoed, JournalUnavailable, Reply
+from gateway.randomness import random
 from gateway.tasks import spawn
 from gateway.wire import http
 from gateway.wire.answer import answer_headers, rewrite_body

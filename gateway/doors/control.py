@@ -31,8 +31,8 @@ from gateway.decisions import Decisions, NoSuchCall, NotEligible, Stale
 from gateway.doors.people import person, signed_by
 from gateway.judging import admission_of
 from gateway.ports import JournalUnavailable
-from gateway.wire.problem import problem
 from gateway.wire import strict_json
+from gateway.wire.problem import problem
 
 BODY_LIMIT = 64 * 1024
 """A decision is a few hundred bytes; an operator's answer to a doubt a few thousand."""

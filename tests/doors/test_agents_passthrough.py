@@ -150,9 +150,7 @@ def test_a_field_that_nobody_knows_is_refused_with_both_cures(scene):
     assert scene.upstream.seen(to) == []
 
 
-@pytest.mark.parametrize(
-    "line", ["X-HTTP-Method-Override: DELETE", "X-Original-URL: /admin", "X-Rewrite-Url: /admin"]
-)
+@pytest.mark.parametrize("line", ["X-HTTP-Method-Override: DELETE", "X-Original-URL: /admin", "X-Rewrite-Url: /admin"])
 def test_a_field_that_names_another_request_is_refused(scene, line):
     item = fresh("item")
     found = raw(scene, head("GET", f"/bank/items/{item}", line))

@@ -145,7 +145,9 @@ def test_prefer_wait_answers_as_soon_as_somebody_approves(scene):
     to = fresh("pay")
     with ThreadPoolExecutor() as pool:
         waiting = pool.submit(scene.pay, to, HELD, prefer="wait=20")
-        call = eventually(lambda: [notice for notice in scene.approvers.notices if notice.data["resource"].endswith(to)])
+        call = eventually(
+            lambda: [notice for notice in scene.approvers.notices if notice.data["resource"].endswith(to)]
+        )
         assert scene.approvers.approve(call[0].data["call"]).status_code == 200
         found = waiting.result()
     assert found.status_code == 200 and found.headers["gateway-call"] == call[0].data["call"]

@@ -114,7 +114,9 @@ def test_the_notice_is_what_design_says(scene):
     }  # fmt: skip
     assert data["callback"] == f"{scene.gateway.control}/approvals/{call}/decision"
     assert (data["agent"], data["owner"], data["user"], data["run"]) == ("bot", "boss", None, "run-7")
-    assert data["policies"] == [{"id": "large-needs-finance", "reason": "Payments above 10.00 need a yes from finance."}]
+    assert data["policies"] == [
+        {"id": "large-needs-finance", "reason": "Payments above 10.00 need a yes from finance."}
+    ]
     assert data["input"] == {"to": to, "amount": HELD} and scene.approvers.forged == 0
 
 
@@ -452,7 +454,9 @@ def test_a_routes_file_that_is_no_yaml_is_not_used(editable):
 
 def test_a_broken_edit_of_a_policy_is_not_used_and_readyz_says_where(editable):
     path = editable.gateway.folder / "policies" / "all.cedar"
-    problems = broken_and_back(editable, path, POLICIES.replace("context.input.amount == 777", "context.input.amuont == 777"))
+    problems = broken_and_back(
+        editable, path, POLICIES.replace("context.input.amount == 777", "context.input.amuont == 777")
+    )
     assert any("all.cedar:" in problem for problem in problems)
     assert broken_and_back(editable, path, POLICIES.replace('@approval("legal")', '@approval("nobody")'))
 

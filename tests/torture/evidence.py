@@ -1,0 +1,235 @@
+"""The journal, read directly, held against what the system did and what agents were told. Pure but for `read`.
+
+Every function yields sentences; none means that a promise was kept. The rules are written down here once more, in
+words of their own and not by calling the code that they judge, except for `recall` and `next_step`, whose own tests
+are elsewhere.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gateway.adapters.redis.journal import RedisJournal
+from gateway.adapters.redis.ledger import LedgerEntry, RedisLedger
+from gateway.core.call import PARTITIONS, key_pointer
+from gateway.core.facts import Admitted, Answered, Claimed, Expired, Fact, Judged, Lost, Rejected, Unsent, Withdrawn
+from gateway.core.lifecycle import Claim, Record, after, begin, next_step, recall
+from gateway.core.segments import derived
+from gateway.core.timeline import state
+from tests.torture.agents import Told
+from tests.torture.effects import Arrival
+
+MOST_SENDS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    entries: dict[str, list[LedgerEntry]]
+    """By call, in the order of the ledger."""
+    calls: dict[str, list[Fact]]
+    """As the call store has them."""
+    unsettled: list[str]
+
+    def record(self, call: str) -> Record:
+        return recall(self.calls[call])
+
+    def sends(self) -> dict[str, tuple[str, Claimed]]:
+        """By span id: the call and the claim that a request with this span was sent under."""
+        return {
+            derived(8, call, "send", fact.token): (call, fact)
+            for call, facts in self.calls.items()
+            for fact in facts
+            if isinstance(fact, Claimed)
+        }
+
+
+async def read(journal: RedisJournal) -> Evidence:
+    ledger = RedisLedger(journal)
+    entries: dict[str, list[LedgerEntry]] = defaultdict(list)
+    for partition in range(PARTITIONS):
+        place = ""
+        while page := await ledger.read(f"{partition:02d}", place, 500):
+            for entry in page:
+                entries[entry.call].append(entry)
+            place = page[-1].id
+    calls = {call: await journal.facts(call) for call in entries}
+    return Evidence(entries=dict(entries), calls=calls, unsettled=await ledger.unsettled())
+
+
+def ledger_and_calls_agree(evidence: Evidence) -> Iterator[str]:
+    for call, entries in evidence.entries.items():
+        told: list[Fact] = []
+        for entry in entries:
+            if entry.position != len(told):
+                yield f"{call}: ledger entry {entry.id} stands at {entry.position}, but {len(told)} facts came before"
+            told += entry.facts
+        if told != evidence.calls[call]:
+            yield f"{call}: the ledger says {told}, the call list {evidence.calls[call]}"
+
+
+def every_life_is_legal(evidence: Evidence) -> Iterator[str]:
+    for call, entries in evidence.entries.items():
+        for sentence in _illegal(entries):
+            yield f"{call}: {sentence} in {[type(fact).__name__ for fact in evidence.calls[call]]}"
+
+
+def _illegal(entries: list[LedgerEntry]) -> Iterator[str]:
+    record: Record | None = None
+    results: dict[str, list[type[Fact]]] = {}
+    for entry in entries:
+        if record is not None:
+            record = recall_again(record)
+        for index, fact in enumerate(entry.facts):
+            if record is None:
+                if not isinstance(fact, Admitted):
+                    yield f"it begins with {type(fact).__name__}"
+                    return
+                record = begin(fact)
+                continue
+            match fact:
+                case Admitted():
+                    yield "it is admitted twice"
+                case Claimed():
+                    yield from _illegal_claim(record, fact, entry.facts[:index], results)
+                    results[fact.token] = []
+                case Answered() | Lost() | Unsent() if record.call.acts:
+                    yield from _illegal_result(fact, results)
+                case Rejected() | Expired() | Withdrawn() if record.answer is not None:
+                    yield f"{type(fact).__name__} after it was answered"
+                case _:
+                    pass
+            record = after(record, fact)
+
+
+def recall_again(record: Record) -> Record:
+    """An allow that was not used in its own append is worth nothing in the next."""
+    judged = record.judged
+    unused = judged is not None and judged.verdict.decision == "allow" and record.claim is None and record.answer is None
+    return record.evolve(judged=None) if unused else record
+
+
+def _illegal_claim(
+    record: Record, fact: Claimed, before: tuple[Fact, ...], results: dict[str, list[type[Fact]]]
+) -> Iterator[str]:
+    judged = next((item for item in reversed(before) if isinstance(item, Judged)), None)
+    if judged is None or judged.verdict.decision != "allow" or judged.fingerprint != fact.fingerprint:
+        yield "a claim without an allow of the same fingerprint in its own append"
+    if fact.token in results:
+        yield "one token claims twice"
+    if any(not outcome for outcome in results.values()):
+        yield "a claim while another one is open"
+    if record.refusal is not None or record.answer is not None or record.resolved is not None:
+        yield "a claim after the end"
+    maybe_acted = sum(Lost in outcome or Answered in outcome for outcome in results.values())
+    if maybe_acted and not record.call.repeatable:
+        yield "an unrepeatable call is sent again after a send that may have acted"
+    if len(results) >= MOST_SENDS and maybe_acted:
+        yield "more sends than a repeatable call may have"
+    today = record.judged.generation if record.judged else ""
+    if not isinstance(step := next_step(record, now=fact.at, me="", today=today), Claim):
+        yield f"a claim where {step} was next"
+
+
+def _illegal_result(fact: Answered | Lost | Unsent, results: dict[str, list[type[Fact]]]) -> Iterator[str]:
+    if fact.token not in results:
+        yield f"{type(fact).__name__} for a token that never claimed"
+        return
+    so_far = results[fact.token]
+    if so_far and not (isinstance(fact, Answered) and so_far == [Lost]):
+        yield f"{type(fact).__name__} after {[kind.__name__ for kind in so_far]} of the same claim"
+    so_far.append(type(fact))
+
+
+def nothing_acted_twice(executions: dict[str, list[Arrival]]) -> Iterator[str]:
+    for order, done in executions.items():
+        if len(done) > 1:
+            yield f"{order} was performed {len(done)} times: {done}"
+
+
+def nothing_denied_was_sent(arrivals: list[Arrival]) -> Iterator[str]:
+    for arrival in arrivals:
+        if arrival.order.startswith("never"):
+            yield f"{arrival.order} is forbidden, and reached the system"
+
+
+def every_send_was_claimed(evidence: Evidence, arrivals: list[Arrival]) -> Iterator[str]:
+    sends, seen = evidence.sends(), set[str]()
+    for arrival in arrivals:
+        if arrival.span not in sends:
+            yield f"{arrival} reached the system under no claim of the journal"
+            continue
+        call, claim = sends[arrival.span]
+        if claim.at > arrival.at:
+            yield f"{call}: sent at {arrival.at}, but claimed only at {claim.at}"
+        if arrival.span in seen:
+            yield f"{call}: sent twice under the claim {claim.token}"
+        seen.add(arrival.span)
+        if any(isinstance(fact, Unsent) and fact.token == claim.token for fact in evidence.calls[call]):
+            yield f"{call}: recorded as never sent, but {arrival} reached the system"
+
+
+def every_effect_is_recorded(evidence: Evidence, executions: dict[str, list[Arrival]]) -> Iterator[str]:
+    sends = evidence.sends()
+    for done in executions.values():
+        for arrival in done:
+            if arrival.span not in sends:
+                continue  # said above
+            call, _ = sends[arrival.span]
+            if (found := state(evidence.record(call))) not in ("answered", "in doubt"):
+                yield f"{call} acted for {arrival.order}, but the journal says {found}"
+
+
+def every_acknowledgement_is_recorded(
+    evidence: Evidence, told: list[Told], executions: dict[str, list[Arrival]]
+) -> Iterator[str]:
+    for item in told:
+        if not item.acknowledged:
+            continue
+        facts = evidence.calls.get(item.call, [])
+        answered = [fact for fact in facts if isinstance(fact, Answered)]
+        if not answered or answered[0].status != item.status:
+            yield f"an agent got {item}, but the journal of that call says {facts}"
+        elif answered[0].at > item.at:
+            yield f"{item.call}: the agent had its answer at {item.at}, the journal only at {answered[0].at}"
+        if not executions.get(item.order):
+            yield f"an agent was told that {item.order} was done, but it never was"
+
+
+def every_key_is_bound(evidence: Evidence, told: list[Told]) -> Iterator[str]:
+    """Whoever was told a call's id under a key leads to that call for ever, unless the call provably did nothing."""
+    calls: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+    for item in told:
+        if not item.call or item.call not in evidence.calls:
+            if item.call:
+                yield f"an agent was told of call {item.call}, which the journal does not have: {item}"
+            continue
+        record = evidence.record(item.call)
+        if not _released(record):
+            calls[item.agent, item.tool, item.key or item.order].add(item.call)
+        pointer = key_pointer(agent=item.agent, user=None, tool=f"bank.{item.tool}", key=f"={item.key}")
+        if item.key and pointer not in {name for name, _ in record.keys}:
+            yield f"{item.call}: the key {item.key} of {item.agent} got {item.status} {item.slug}, but is not bound to it"
+    for (agent, tool, key), found in calls.items():
+        if len(found) > 1:
+            yield f"the key {key} of {agent} for {tool} led to several calls: {sorted(found)}"
+
+
+def _released(record: Record) -> bool:
+    """It provably did nothing, so its key is free for another attempt."""
+    found = state(record)
+    if found == "answered":
+        return record.answer is not None and record.answer.status in record.call.not_acted
+    return found == "unreachable" or (found == "denied" and not isinstance(record.refusal, Rejected | Expired))
+
+
+def everything_is_settled(evidence: Evidence) -> Iterator[str]:
+    for call, facts in evidence.calls.items():
+        found = state(recall(facts))
+        if found not in ("answered", "denied", "unreachable", "in doubt"):
+            yield f"{call} is still {found}" + ("" if call in evidence.unsettled else ", and nobody will ever look at it")
+        if found == "in doubt" and call not in evidence.unsettled:
+            yield f"{call} is in doubt, and on nobody's list"
+
+
+def doubts(evidence: Evidence) -> list[str]:
+    return [call for call in evidence.calls if state(evidence.record(call)) == "in doubt"]

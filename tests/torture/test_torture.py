@@ -1,0 +1,158 @@
+"""Promise 2 and 7 under fire: processes are killed at random while agents repeat themselves and the system misbehaves.
+
+    TORTURE_SECONDS=300 TORTURE_SEED=7 pytest tests/torture/test_torture.py -s
+
+The seed fixes who is killed when and what the system does to its n-th request; what the machine makes of it is not
+repeatable, so a failure prints the whole life of the calls concerned.
+"""
+
+import asyncio
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from gateway.adapters.embedded import embedded_url
+from gateway.adapters.redis.journal import RedisJournal
+from gateway.adapters.redis.ledger import RedisLedger
+from gateway.core.lifecycle import recall
+from gateway.core.timeline import state
+from gateway.ports import JournalUnavailable
+from tests.gateway_process import Gateway, serving
+from tests.torture import evidence as ev
+from tests.torture.agents import Crowd, Order, Told
+from tests.torture.effects import EffectSystem
+from tests.torture.killer import Killer
+from tests.torture.people import Approver
+from tests.torture.scene import HELD, POLICIES, SETTINGS, SMALL, TIMEOUT_SECONDS, document
+
+SECONDS = float(os.environ.get("TORTURE_SECONDS", "16"))
+SEED = int(os.environ.get("TORTURE_SEED") or random.SystemRandom().randrange(10**6))
+AGENTS = 24
+PAUSE = (0.4, 1.6)
+SETTLE_SECONDS = 40.0
+"""A claim of a process that was killed is over after the timeout and five seconds; a hold expires; pauses of restarts."""
+
+
+def test_nothing_acts_twice_and_nothing_is_forgotten_while_everything_is_killed() -> None:
+    asyncio.run(_torture())
+
+
+async def _torture() -> None:
+    system = EffectSystem(SEED, TIMEOUT_SECONDS)
+    crowd = Crowd("", SEED, 0.0)
+    approver = Approver(crowd.fate, crowd.bound)
+    upstream, hook = await system.start(), await approver.start()
+    secrets = {"APPROVALS_SECRET": approver.secret, "CALLBACK_SECRET": approver.callback_secret}
+    try:
+        with serving(document(upstream, hook), POLICIES, workers=2, settings=SETTINGS | secrets) as gateway:
+            await _act(gateway, system, crowd, approver)
+    finally:
+        await approver.stop()
+        await system.stop()
+
+
+async def _act(gateway: Gateway, system: EffectSystem, crowd: Crowd, approver: Approver) -> None:
+    began = time.monotonic()
+    crowd.url, crowd.until = gateway.agents, began + SECONDS
+    killer = Killer(gateway, SEED, PAUSE)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(killer.run(crowd.until))
+        for number in range(AGENTS):
+            group.create_task(crowd.run(number))
+    system.calm = True
+    journal = RedisJournal.open(embedded_url(gateway.data))
+    try:
+        await _settled(journal)
+        asked_again = await _ask_again(crowd)
+        found = await ev.read(journal)
+    finally:
+        await journal.close()
+    print(_summary(found, system, crowd, approver, killer, asked_again, time.monotonic() - began))
+    wrong = [*crowd.wrong, *_contradictions(found, system, crowd)]
+    assert not wrong, f"seed {SEED}, {len(wrong)} contradictions:\n" + "\n".join(wrong[:20])
+    assert not approver.forged
+    _everything_was_tried(found, system, crowd, killer)
+
+
+async def _settled(journal: RedisJournal) -> None:
+    """Wait until nothing is due any more but what only a person can settle."""
+    ledger, deadline = RedisLedger(journal), time.monotonic() + SETTLE_SECONDS
+    while True:
+        try:
+            states = {call: state(recall(await journal.facts(call))) for call in await ledger.unsettled()}
+            if all(found == "in doubt" for found in states.values()):
+                return
+        except JournalUnavailable:
+            states = {"": "the journal does not answer"}
+        assert time.monotonic() < deadline, f"seed {SEED}: it never settled: {states}"
+        await asyncio.sleep(0.2)
+
+
+async def _ask_again(crowd: Crowd) -> int:
+    """Long after: whoever was told yes is told the same again; whoever was told nobody knows, is told that again."""
+    last: dict[tuple[str, str, str], Told] = {}
+    for told in crowd.told:
+        if told.key and (told.acknowledged or told.slug == "outcome-unknown"):
+            last.setdefault((told.agent, told.order, told.key), told)
+    dice = random.Random(SEED)
+    chosen = dice.sample([*last.values()], min(len(last), 120))
+    for told in chosen:
+        order = Order(crowd, dice, told.agent, f"again {told.tool}", told.order, told.key)
+        amount = HELD if told.order.startswith("held") else SMALL
+        if told.acknowledged:
+            await order.again(told, amount)
+        else:
+            await _still_unknown(order, told, amount)
+    return len(chosen)
+
+
+async def _still_unknown(order: Order, first: Told, amount: int) -> None:
+    """A doubt stays one, unless the late truth came in; in no case is anything sent."""
+    told = await order._once(first.key, amount, patience=8.0)
+    answers = told is not None and (told.slug in ("outcome-unknown", "answer-not-kept") or (told.acknowledged and told.replayed))
+    if told is None or not answers or told.call != first.call:
+        order.crowd.wrong.append(f"a doubt was forgotten: first {first}, then {told}")
+
+
+def _contradictions(found: ev.Evidence, system: EffectSystem, crowd: Crowd) -> Iterator[str]:
+    yield from ev.nothing_acted_twice(system.executions)
+    yield from ev.nothing_denied_was_sent(system.arrivals)
+    yield from ev.every_send_was_claimed(found, system.arrivals)
+    yield from ev.every_effect_is_recorded(found, system.executions)
+    yield from ev.every_acknowledgement_is_recorded(found, crowd.told, system.executions)
+    yield from ev.every_key_is_bound(found, crowd.told)
+    yield from ev.ledger_and_calls_agree(found)
+    yield from ev.every_life_is_legal(found)
+    yield from ev.everything_is_settled(found)
+
+
+def _everything_was_tried(found: ev.Evidence, system: EffectSystem, crowd: Crowd, killer: Killer) -> None:
+    """A torture in which nothing happened proves nothing."""
+    states = Counter(state(found.record(call)) for call in found.calls)
+    assert states["answered"] > 50 and states["in doubt"] and states["denied"], states
+    assert {"kill worker", "kill steward", "kill valkey"} <= set(killer.blows) or SECONDS < 10, killer.blows
+    assert any(told.replayed for told in crowd.told)
+
+
+def _summary(
+    found: ev.Evidence, system: EffectSystem, crowd: Crowd, approver: Approver, killer: Killer, again: int, seconds: float
+) -> str:
+    def listed(counts: Counter[str]) -> str:
+        return ", ".join(f"{name} {count}" for name, count in counts.most_common())
+
+    states: Callable[[], Counter[str]] = lambda: Counter(state(found.record(call)) for call in found.calls)
+    told = Counter(item.slug or f"{item.status}{' replayed' if item.replayed else ''}" for item in crowd.told)
+    return "\n".join(
+        [
+            f"torture, seed {SEED}, {SECONDS:g} s of it, {seconds:.0f} s in all",
+            f"  blows    {listed(killer.blows)}",
+            f"  orders   {listed(crowd.orders)}",
+            f"  told     {listed(told)}",
+            f"  torn     {listed(crowd.torn)}",
+            f"  people   {sum(approver.heard.values())} notices, {listed(approver.said)}",
+            f"  system   {len(system.arrivals)} sends, {sum(map(len, system.executions.values()))} effects, {listed(system.moods)}",
+            f"  journal  {len(found.calls)} calls: {listed(states())}; {again} asked again at the end",
+        ]
+    )
