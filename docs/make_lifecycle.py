@@ -117,7 +117,7 @@ class Walk:
         step = next_step(record, now=moment.now, me="", today=moment.today)
         match step:
             case Judge():
-                for verdict in VERDICTS:
+                for verdict in VERDICTS if moment.today == TODAY else (*VERDICTS, HOLD_BY_AN_EDIT):
                     fact = Judged(verdict=verdict, generation=moment.today, fingerprint="f")
                     yield from self.drives(moment, after(record, fact), (*pending, fact))
             case Ask(requirements):
@@ -143,8 +143,9 @@ class Walk:
                 vote = Approved(by="ann", group="finance", fingerprint="f", requirements=(FINANCE,), via="token")
                 yield self.append(moment, PEOPLE, vote)
             yield self.append(moment, PEOPLE, Rejected(by="ann", group="finance", fingerprint="f", via="token"))
-            yield self.append(moment, AGENT, Withdrawn())
         step = next_step(record, now=moment.now, me="", today=moment.today)
+        if record.asked and record.claim is None and not record.doubts and not isinstance(step, Finish):
+            yield self.append(moment, AGENT, Withdrawn())
         in_doubt = isinstance(step, Finish) and isinstance(step.outcome, Lost) and record.call.acts
         if in_doubt and record.latest is not None and moment.now >= record.latest.at + record.latest.lease:
             for acted in (True, False):
@@ -161,6 +162,10 @@ VERDICTS = (
     Verdict(decision="hold", requirements=(FINANCE,)),
     Verdict(decision="deny", code="no-permit"),
 )
+
+
+HOLD_BY_AN_EDIT = Verdict(decision="hold", requirements=(Requirement("legal", "new", "text"),))
+"""A forbid that was added while the call waited: its group has not been asked yet."""
 
 
 def _known(record: Record | None) -> Record:

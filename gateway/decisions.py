@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from gateway.core.approval import Decision, NotEligible, Stale, may_vote
 from gateway.core.facts import Approved, Lost, Rejected, Resolved, Withdrawn
-from gateway.core.lifecycle import Finish, Record, next_step
+from gateway.core.lifecycle import Finish, Judge, Record, next_step
 from gateway.core.payload import Answer, pack_answer
 from gateway.core.verdict import Requirement
 from gateway.engine import Engine
@@ -41,7 +41,7 @@ class Decisions:
             life = await self._load(call)
             if decision.message and decision.message in _messages(life.record):
                 return life.record
-            if _being_weighed(life.record):
+            if isinstance(self._step(life), Judge):  # an earlier vote is not weighed yet, or policies changed
                 spawn(self.engine.unattended(call), "weigh the votes so far")
                 await asyncio.sleep(LOOK_SECONDS)
                 continue
@@ -100,11 +100,6 @@ class Decisions:
 
     def _step(self, life: Life) -> object:
         return next_step(life.record, now=self.engine.journal.now(), me="", today=life.generation.digest)
-
-
-def _being_weighed(record: Record) -> bool:
-    """An earlier vote was recorded, and its judging not yet."""
-    return record.judged is None and record.claim is None and record.refusal is None and not record.doubts
 
 
 def _vote(decision: Decision, asked: tuple[Requirement, ...], record: Record, now: int) -> Approved | Rejected:

@@ -10,8 +10,9 @@ from pathlib import Path
 PATIENCE_SECONDS = 20.0
 
 
-def gone(pid: int) -> bool:
+def gone(pid: int | None) -> bool:
     """The process has ended, even if nobody has waited for it yet."""
+    assert pid is not None, "it never ran"
     try:
         os.kill(pid, 0)
         return Path("/proc").exists() and Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"

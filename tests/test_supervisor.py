@@ -80,6 +80,10 @@ async def ask(address):
     return answer
 
 
+async def ended(*pids):
+    await until(lambda: all(map(gone, pids)))
+
+
 def notes(tmp_path):
     path = tmp_path / "notes"
     return path.read_text().splitlines() if path.exists() else []
@@ -118,7 +122,7 @@ def test_a_killed_child_is_started_again_and_its_port_never_refuses(tmp_path, wh
             for _ in range(3):
                 first = int((await ask(address))[2])
                 os.kill(first, signal.SIGKILL)
-                await until(lambda pid=first: gone(pid))  # or it could still have taken the connection with it
+                await ended(first)  # or it could still have taken the connection with it
                 assert int((await ask(address))[2]) != first  # it waits in the queue instead of being refused
 
     asyncio.run(main())
@@ -302,7 +306,7 @@ def test_a_supervisor_that_is_killed_takes_everything_with_it_and_can_be_started
             pids = until_ready(process)
             assert not any(map(gone, pids))
             process.kill()
-        asyncio.run(until(lambda pids=pids: all(map(gone, pids))))
+        asyncio.run(ended(*pids))
     with run(tmp_path, agents=agents) as process:
         until_ready(process)
         process.terminate()

@@ -5,22 +5,27 @@ faults are values, so a test says which write or send breaks, and how, and the w
 """
 
 import asyncio
+import atexit
 import dataclasses
 import json
 import secrets
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from gateway.adapters.memory_journal import MemoryJournal
 from gateway.core.admit import Admission, Asker, Inadmissible, admit, readmit
+from gateway.core.approval import Decision, may_vote, shown
 from gateway.core.call import Call, Request, call_id
-from gateway.core.facts import Fact
-from gateway.core.lifecycle import Record, recall
+from gateway.core.facts import Approved, Fact, Rejected
+from gateway.core.lifecycle import Finish, Outcome, Record, next_step, recall
 from gateway.core.payload import unpack_request
 from gateway.core.routes import Agent, Credential, Group, Person, Routes, SecretReference, System, Tool, Webhook
 from gateway.core.verdict import Question, Requirement, Verdict
 from gateway.engine import Driven, Engine
+from gateway.errors.base import GatewayError
 from gateway.life import Requester
 from gateway.ports import Append, Appended, Conflict, JournalUnavailable
 from gateway.sending import Limits
@@ -293,6 +298,17 @@ class Stripe:
         self.keys.add(key)
 
 
+RUNNER = asyncio.Runner()
+"""One loop for all lives: making one for each would be most of the work. `live` ends every task of a life."""
+atexit.register(RUNNER.close)
+
+
+async def settle() -> None:
+    """Let everything that runs in the background come to rest."""
+    for _ in range(40):
+        await asyncio.sleep(0)
+
+
 # --- The world ------------------------------------------------------------------------------------------------------
 
 
@@ -323,19 +339,34 @@ class World:
         admitted = admission(wanted, routes=self.generation.routes, **how)
         return await self.engine().begin(admitted, self.generation, requester or Requester())
 
-    def live(self, story: Callable[[], Awaitable[Any]]) -> Any:
-        """One life of one process. Its end ends all of its tasks; a crash is a value."""
+    def live(self, story: Callable[[], Awaitable[Any]], *, lingers: bool = True) -> Any:
+        """One life of one process. A crash or an error is a value. What it left running goes on only if it lingers."""
 
         async def life() -> Any:
             try:
                 return await story()
             finally:
+                if lingers and sys.exc_info()[0] is not Crash:
+                    await settle()
                 await cancel_all()
 
         try:
-            return asyncio.run(life())
+            return RUNNER.run(life())
         except Crash:
             return Crash
+        except (GatewayError, JournalUnavailable) as error:
+            return error
+
+    async def vote(self, call: str, by: str = "ann", *, approve: bool = True) -> None:
+        """A person says yes or no to what is asked now; nobody drives the call on."""
+        engine = self.engine()
+        life = await engine.load(call)
+        assert life is not None
+        decision = Decision(approve=approve, by=by, group="finance", fingerprint=shown(life.record, "finance"), via="token")
+        asked = may_vote(life.record, decision, self.generation.routes, now=self.now)
+        common = {"by": by, "group": "finance", "fingerprint": life.record.asked_fingerprint, "via": "token", "at": self.now}
+        life.add(Approved(requirements=asked, **common) if approve else Rejected(**common))
+        await engine.flush(life)
 
     def restart(self, *, later: int = 0) -> None:
         """Another process, `later` milliseconds on; only what was written survives."""
@@ -344,10 +375,15 @@ class World:
         self.upstream.script = []
 
     def record(self, call: str) -> Record:
-        return recall(asyncio.run(MemoryJournal.facts(self.journal, call)))
+        return recall(RUNNER.run(MemoryJournal.facts(self.journal, call)))
+
+    def outcome(self, call: str) -> Outcome | None:
+        """How the call ended, if it has."""
+        step = next_step(self.record(call), now=self.now, me="", today=self.generation.digest)
+        return step.outcome if isinstance(step, Finish) else None
 
     def facts(self, call: str) -> list[Fact]:
-        return [dataclasses.replace(fact, at=0) for fact in asyncio.run(MemoryJournal.facts(self.journal, call))]
+        return [dataclasses.replace(fact, at=0) for fact in RUNNER.run(MemoryJournal.facts(self.journal, call))]
 
     @property
     def calls(self) -> list[str]:
@@ -364,9 +400,6 @@ class World:
             self.now = max(self.now, due)
             before = len(self.journal.calls[call]), due
 
-            async def drive(call: str = call) -> object:
-                return await self.engine().unattended(call)
-
-            self.live(drive)
+            self.live(partial(self.engine().unattended, call))
             if (len(self.journal.calls[call]), self.journal.due_times.get(call)) == before:
                 self.journal.due_times[call] = self.now + 3_600_000  # as the steward does: look again in an hour

@@ -314,10 +314,12 @@ def recall(facts: Iterable[Fact]) -> Record:
 
 def without_unused_allow(record: Record) -> Record:
     """Rule 1: an allow that nobody used in its own append is worth nothing to whoever reads it later."""
-    judged = record.judged
-    if judged is not None and judged.verdict.decision == "allow" and record.claim is None and record.answer is None:
-        return record.evolve(judged=None)
-    return record
+    judged, first = record.judged, record.first
+    if judged is None or judged.verdict.decision != "allow" or record.claim is not None or record.answer is not None:
+        return record
+    if first is not None and judged.fingerprint != first.fingerprint:
+        return record  # of other bytes than those in doubt: it never lets anything happen, so it need not be asked for again
+    return record.evolve(judged=None)
 
 
 def proves_nothing(call: Call, status: int, *, resent: bool) -> bool:

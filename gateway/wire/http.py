@@ -178,6 +178,8 @@ def _framed(scope: Scope) -> dict[bytes, bytes]:
     fields = dict(headers)
     if len(fields) != len(headers):
         fields = merged(headers)
+    if fields.get(b"host", b"").endswith((b" ", b"\t")):
+        fields[b"host"] = fields[b"host"].rstrip(b" \t")  # what follows a value is not part of it (peer failure 22)
     wrong = _wrong(scope, fields)
     if wrong:
         raise AmbiguousRequest(wrong, close=True)

@@ -20,6 +20,8 @@ from tests.torture.agents import Told
 from tests.torture.effects import Arrival
 
 MOST_SENDS = 3
+LONGEST_BACKOFF_MS = 2_000
+"""A drive counts it from when it noticed the loss, the journal from when it was written, which may be much later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +128,7 @@ def _illegal_claim(
     if len(results) >= MOST_SENDS and maybe_acted:
         yield "more sends than a repeatable call may have"
     today = record.judged.generation if record.judged else ""
-    if not isinstance(step := next_step(record, now=fact.at, me="", today=today), Claim):
+    if not isinstance(step := next_step(record, now=fact.at + LONGEST_BACKOFF_MS, me="", today=today), Claim):
         yield f"a claim where {step} was next"
 
 
@@ -229,6 +231,32 @@ def everything_is_settled(evidence: Evidence) -> Iterator[str]:
             yield f"{call} is still {found}" + ("" if call in evidence.unsettled else ", and nobody will ever look at it")
         if found == "in doubt" and call not in evidence.unsettled:
             yield f"{call} is in doubt, and on nobody's list"
+
+
+def story(evidence: Evidence, told: list[Told], arrivals: list[Arrival], order: str) -> str:
+    """Everything that is known about one order, in the order of time: for whoever has to find out what went wrong."""
+    calls = {item.call for item in told if item.order == order}
+    lines = [(item.at, f"told {item.key or '-'}: {item.status} {item.slug} {item.call[-6:]} {'replayed' * item.replayed}")
+             for item in told if item.order == order]
+    lines += [(item.at, f"  system: {item.mood} under {item.span}") for item in arrivals if item.order == order]
+    sends = evidence.sends()
+    calls |= {sends[item.span][0] for item in arrivals if item.order == order and item.span in sends}
+    for call in calls & set(evidence.calls):
+        lines += [(fact.at, f"    {call[-6:]}: {type(fact).__name__} {_detail(fact)}") for fact in evidence.calls[call]]
+    return "\n".join(f"{at} {line}" for at, line in sorted(lines))
+
+
+def _detail(fact: Fact) -> str:
+    match fact:
+        case Judged(verdict=verdict):
+            return verdict.decision
+        case Claimed(token=token):
+            return token
+        case Answered(status=status, token=token):
+            return f"{status} {token}"
+        case Lost(error=error, token=token) | Unsent(error=error, token=token):
+            return f"{error} {token}"
+    return ""
 
 
 def doubts(evidence: Evidence) -> list[str]:

@@ -71,7 +71,9 @@ async def _act(gateway: Gateway, system: EffectSystem, crowd: Crowd, approver: A
         await journal.close()
     print(_summary(found, system, crowd, approver, killer, asked_again, time.monotonic() - began))
     wrong = [*crowd.wrong, *_contradictions(found, system, crowd)]
-    assert not wrong, f"seed {SEED}, {len(wrong)} contradictions:\n" + "\n".join(wrong[:20])
+    twice = [order for order, done in system.executions.items() if len(done) > 1]
+    stories = [ev.story(found, crowd.told, system.arrivals, order) for order in twice[:3]]
+    assert not wrong, "\n".join([f"seed {SEED}, {len(wrong)} contradictions:", *wrong[:20], *stories])
     assert not approver.forged
     _everything_was_tried(found, system, crowd, killer)
 

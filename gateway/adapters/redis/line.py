@@ -40,10 +40,13 @@ class ScriptMissing(LineRefused):
 
 def refusal(error: Exception) -> LineRefused:
     """An error reply as an exception. redis-py cuts codes such as NOSCRIPT off the text, so the class has to tell."""
-    return ScriptMissing(str(error)) if isinstance(error, NoScriptError | ScriptMissing) else LineRefused(str(error))
+    missing = isinstance(error, NoScriptError | ScriptMissing) or str(error).startswith("NOSCRIPT")
+    return ScriptMissing(str(error)) if missing else LineRefused(str(error))
 
 
 Reply = Any
+NOTHING_YET = object()
+"""What the parser says when the reply is not there whole."""
 Made = Callable[[], Awaitable[AbstractConnection]]
 Waiting = tuple[bytes, asyncio.Future[Reply], int]
 """Packed commands, who waits, and how many replies they get."""
@@ -60,6 +63,7 @@ class Line:
     _queue: list[Waiting] = field(default_factory=list)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _connection: AbstractConnection | None = None
+    _exchanging: "Exchange | None" = None
     _pump: asyncio.Task[None] | None = None
 
     async def call(self, *command: Any) -> Reply:
@@ -83,8 +87,9 @@ class Line:
     async def close(self) -> None:
         if self._pump is not None:
             self._pump.cancel()
+            await asyncio.wait({self._pump})
         if self._connection is not None:
-            await self._connection.disconnect()
+            await self._connection.disconnect(nowait=True)  # a server that hangs must not hold us up
 
     async def _run(self) -> None:
         batch: list[Waiting] = []
@@ -103,28 +108,21 @@ class Line:
             raise
 
     async def _exchange(self, batch: list[Waiting]) -> None:
-        connection = self._connection or await self._connect()
+        exchange = self._exchanging or await self._connect()
         async with asyncio.timeout(REPLY_SECONDS):
-            await self._converse(connection, batch)
 
-    async def _converse(self, connection: AbstractConnection, batch: list[tuple[bytes, asyncio.Future[Reply], int]]) -> None:
-        await connection.send_packed_command([packed for packed, _, _ in batch], check_health=False)
-        for _, future, replies in batch:
-            if replies == 1:
-                reply = await _read(connection)
-                if not future.done():
-                    _settle(future, reply)
-            else:
-                several = [await _read(connection) for _ in range(replies)]
-                if not future.done():
-                    future.set_result(several)
+            replies = iter(await exchange.send([packed for packed, _, _ in batch], sum(count for *_, count in batch)))
+        for _, future, count in batch:
+            several = [next(replies) for _ in range(count)]
+            if not future.done():
+                _settle(future, several[0]) if count == 1 else future.set_result(several)
 
-    async def _connect(self) -> AbstractConnection:
+    async def _connect(self) -> "Exchange":
         connection = await self.make()
         async with asyncio.timeout(CONNECT_SECONDS + REPLY_SECONDS):
             return await self._introduce(connection)
 
-    async def _introduce(self, connection: AbstractConnection) -> AbstractConnection:
+    async def _introduce(self, connection: AbstractConnection) -> "Exchange":
         await connection.connect()  # type: ignore[no-untyped-call]
 
         async def ask(*command: Any) -> Reply:
@@ -139,11 +137,11 @@ class Line:
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
-        self._connection = connection
-        return connection
+        self._connection, self._exchanging = connection, Exchange.take_over(connection)
+        return self._exchanging
 
     async def _break(self, batch: list[Waiting], error: Exception) -> None:
-        connection, self._connection = self._connection, None
+        connection, self._connection, self._exchanging = self._connection, None, None
         if connection is None:
             # Whoever queued up while we were connecting did not know what the connecting would find.
             batch, self._queue = [*batch, *self._queue], []
@@ -152,6 +150,52 @@ class Line:
                 future.set_exception(LineBroken(f"{type(error).__name__}: {error}"))
         if connection is not None:
             await connection.disconnect(nowait=True)
+
+
+class Exchange(asyncio.Protocol):
+    """Batches of commands out, batches of replies in, over a connection that redis-py made and introduced.
+
+    redis-py reads one reply at a time, each with a task switch or two; here a whole batch costs one.
+    """
+
+    def __init__(self, transport: asyncio.WriteTransport) -> None:
+        self._transport = transport
+        self._parser = hiredis.Reader(notEnoughData=NOTHING_YET)
+        self._replies: list[Reply] = []
+        self._wanted = 0
+        self._waiter: asyncio.Future[list[Reply]] | None = None
+        self._lost: Exception | None = None
+
+    @classmethod
+    def take_over(cls, connection: AbstractConnection) -> "Exchange":
+        """From now on this reads what the server says. redis-py has no public way to the transport; a test watches."""
+        transport = connection._writer.transport  # type: ignore[union-attr]  # noqa: SLF001 - see above
+        exchange = cls(transport)
+        transport.set_protocol(exchange)
+        return exchange
+
+    async def send(self, packed: list[bytes], replies: int) -> list[Reply]:
+        """Write commands and return that many replies. One batch at a time. Raises if the connection ends."""
+        if self._lost is not None:
+            raise self._lost
+        self._wanted = replies
+        self._waiter = asyncio.get_running_loop().create_future()
+        self._transport.write(b"".join(packed))
+        return await self._waiter
+
+    def data_received(self, data: bytes) -> None:
+        self._parser.feed(data)
+        while (reply := self._parser.gets()) is not NOTHING_YET:
+            if not isinstance(reply, hiredis.PushNotification):
+                self._replies.append(reply)
+        if self._waiter is not None and len(self._replies) >= self._wanted and not self._waiter.done():
+            replies, self._replies = self._replies, []
+            self._waiter.set_result(replies)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost = exc or LineBroken("the server closed the connection")
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(self._lost)
 
 
 async def _read(connection: AbstractConnection) -> Reply:
