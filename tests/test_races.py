@@ -1,42 +1,28 @@
-"""Named troubles: each is one way in which gateways have acted twice, asked twice, or told an agent something untrue."""
+"""Named troubles between people and requests: each is one way in which gateways have acted or asked twice."""
 
 import asyncio
-import time
 from dataclasses import replace
 from functools import partial
-from types import SimpleNamespace
 
 import pytest
 
 import gateway.engine
 from gateway.core.approval import Decision, shown
-from gateway.core.facts import Abandoned, Answered, Approved, Asked, Claimed, Delivered, Ended, Judged, Lost, Unsent
+from gateway.core.facts import Abandoned, Answered, Approved, Delivered
 from gateway.core.lifecycle import Finish, Wait
-from gateway.core.routes import Credential, SecretReference
-from gateway.core.verdict import Requirement
 from gateway.decisions import Decisions, Stale
-from gateway.errors import IdempotencyKeyReused, OutcomeUnknown, RequesterGone
+from gateway.errors import IdempotencyKeyReused, RequesterGone
 from gateway.life import Requester
-from gateway.ports import JournalUnavailable, NeverSent, SendLost
-from tests.world import (
-    CAPTURE,
-    CHARGE,
+from gateway.ports import NeverSent, SendLost
+from tests.company import (
     FINANCE,
     REFUND,
-    REPORT,
-    Behaviour,
-    FakeReply,
-    Fault,
     Generation,
     Policies,
-    World,
-    allow,
-    deny,
     holding,
-    settle,
-    with_system,
     with_tool,
 )
+from tests.world import Behaviour, World, settle
 
 HOLDING = Generation(policies=Policies(holding(FINANCE)))
 LOST = Behaviour(raises=SendLost("reset"))
@@ -60,7 +46,7 @@ def kinds(world: World, call: str) -> list[str]:
     return [type(fact).__name__ for fact in world.facts(call)]
 
 
-# --- Votes ------------------------------------------------------------------------------------------------------------
+# --- Votes -------------------------------------------------------------------------------------------------------
 
 
 def test_a_vote_arriving_while_the_effect_is_being_sent_does_not_send_it_again():
@@ -69,7 +55,9 @@ def test_a_vote_arriving_while_the_effect_is_being_sent_does_not_send_it_again()
     async def late_vote():
         engine = world.engine()
         with pytest.raises(Stale):  # through the front door
-            await Decisions(engine).vote(call, Decision(approve=True, by="bob", group="finance", fingerprint="", via="t"))
+            await Decisions(engine).vote(
+                call, Decision(approve=True, by="bob", group="finance", fingerprint="", via="t")
+            )
         life = await engine.load(call)  # and as the fact itself, so that the outcome's append meets a conflict
         vote = next(fact for fact in life.facts if isinstance(fact, Approved))
         life.add(replace(vote, by="bob"))
@@ -126,7 +114,12 @@ def test_a_callback_repeated_changes_nothing():
     async def story():
         life = await world.engine().load(call)
         told = Decision(
-            approve=True, by="ann", group="finance", fingerprint=shown(life.record, "finance"), via="hook", message="m-1"
+            approve=True,
+            by="ann",
+            group="finance",
+            fingerprint=shown(life.record, "finance"),
+            via="hook",
+            message="m-1",
         )
         for _ in range(3):
             await Decisions(world.engine()).vote(call, told)
@@ -137,7 +130,7 @@ def test_a_callback_repeated_changes_nothing():
     assert world.effects == 1
 
 
-# --- Two requests -----------------------------------------------------------------------------------------------------
+# --- Two requests ------------------------------------------------------------------------------------------------
 
 
 def test_two_identical_calls_racing_to_be_held_become_one_question():
@@ -232,7 +225,7 @@ def test_a_tool_without_dedupe_acts_as_often_as_it_is_asked():
     assert world.effects == 3 and not world.journal.pointers
 
 
-# --- Requesters that go away ------------------------------------------------------------------------------------------
+# --- Requesters that go away -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("when", ["while it runs", "afterwards"])
@@ -309,255 +302,3 @@ def test_somebody_who_goes_away_twice_is_written_down_once():
     for fact in (Abandoned(), Abandoned(), Delivered(), Delivered(), Abandoned()):
         world.live(partial(world.engine().note, call, fact))
     assert kinds(world, call)[-3:] == ["Abandoned", "Delivered", "Abandoned"]
-
-
-# --- Edits while a call waits -----------------------------------------------------------------------------------------
-
-EDITS = {
-    "upstream": with_system(origin="https://other.example"),
-    "credential": with_system(credential=Credential("bearer", SecretReference("env", "OTHER_KEY"))),
-    "base path": with_system(base_path="/v2"),
-}
-
-
-@pytest.mark.parametrize("routes", EDITS.values(), ids=EDITS.keys())
-def test_an_edit_of_what_would_be_sent_voids_votes_and_asks_again_without_more_time(routes):
-    world, call = held()
-    before = world.record(call)
-    world.live(partial(world.vote, call))
-    world.generation = replace(HOLDING, digest="generation-2", routes=routes)
-    world.restart(later=1000)
-    _, step = world.live(partial(world.engine().unattended, call))
-    assert step == Wait(before.expires_at)
-    assert world.upstream.sends == 0
-    assert world.record(call).asked_fingerprint != before.asked_fingerprint
-    world.live(partial(world.vote, call, "bob"))
-    world.live(partial(world.engine().unattended, call))
-    assert world.effects == 1
-
-
-def test_an_approval_policy_edited_while_a_call_is_held_is_asked_about_again():
-    world, call = held()
-    world.live(partial(world.vote, call))
-    edited = Requirement("finance", "over-50", "text-2")
-    world.generation = Generation("generation-2", policies=Policies(holding(edited)))
-    _, step = world.live(partial(world.engine().unattended, call))
-    assert isinstance(step, Wait) and world.upstream.sends == 0
-    assert kinds(world, call).count("Asked") == 2
-    world.live(partial(world.vote, call))  # the same person, about the new text
-    world.live(partial(world.engine().unattended, call))
-    assert world.effects == 1
-
-
-def test_a_policy_that_denies_today_wins_over_yesterdays_votes():
-    world, call = held()
-    world.live(partial(world.vote, call))
-    world.generation = Generation("generation-2", policies=Policies(deny))
-    _, step = world.live(partial(world.engine().unattended, call))
-    assert isinstance(step.outcome, Judged) and world.upstream.sends == 0
-
-
-def test_a_tool_that_is_gone_at_release_is_denied():
-    world, call = held()
-    world.live(partial(world.vote, call))
-    world.generation = replace(HOLDING, digest="generation-2", routes=with_system(tools=()))
-    _, step = world.live(partial(world.engine().unattended, call))
-    assert step.outcome.verdict.code == "unknown-tool" and world.upstream.sends == 0
-
-
-def test_a_read_that_became_an_effect_while_it_was_held_is_not_sent_without_a_claim():
-    world, call = held(wanted=REPORT)
-    world.live(partial(world.vote, call))
-    world.generation = replace(HOLDING, digest="generation-2", routes=with_tool(replace(REPORT, effect="write")))
-    _, step = world.live(partial(world.engine().unattended, call))
-    assert isinstance(step.outcome, Judged) and world.upstream.sends == 0
-
-
-# --- Sending again ----------------------------------------------------------------------------------------------------
-
-
-def lost_once() -> tuple[World, str]:
-    world = World()
-    world.upstream.script = [LOST]
-    life, step = world.live(partial(world.ask, CAPTURE))
-    assert isinstance(step, Wait)
-    return world, life.record.call.id
-
-
-def test_a_repeatable_call_is_sent_again_with_the_same_key():
-    world, call = lost_once()
-    first = dict(world.upstream.last_extra)["idempotency-key"]
-    world.steward()
-    assert dict(world.upstream.last_extra)["idempotency-key"] == first
-    assert (world.upstream.sends, world.effects) == (2, 1)
-    assert isinstance(world.outcome(call), Answered)
-
-
-def test_a_repeatable_tool_whose_key_has_aged_is_never_sent_again():
-    world, call = lost_once()
-    world.restart(later=round(CAPTURE.system_keeps_seconds * 500))
-    world.steward()
-    assert world.upstream.sends == 1
-    assert isinstance(world.outcome(call), Lost)
-
-
-@pytest.mark.parametrize(
-    "routes",
-    [
-        with_tool(replace(CAPTURE, send_key="")),
-        with_tool(replace(CAPTURE, send_key="X-Other-Key")),
-        with_system(origin="https://other.example"),
-    ],
-    ids=["no key any more", "another header", "another upstream"],
-)
-def test_after_an_edit_a_doubt_is_not_sent_again(routes):
-    world, call = lost_once()
-    world.generation = Generation("generation-2", routes=routes)
-    world.steward()
-    assert world.upstream.sends == 1
-    assert isinstance(world.outcome(call), Lost)
-    assert len(world.facts(call)) < 10, "looking at a doubt must not write a fact each time"
-
-
-@pytest.mark.parametrize("decide", [deny, holding(FINANCE)], ids=["denied", "held"])
-def test_a_doubt_that_policies_no_longer_allow_is_not_sent_again(decide):
-    world, call = lost_once()
-    world.generation = Generation("generation-2", policies=Policies(decide))
-    world.steward()
-    assert world.upstream.sends == 1
-    assert isinstance(world.outcome(call), Lost)
-
-
-@pytest.mark.parametrize("status", [408, 502, 503, 504, 520, 524])
-def test_a_status_of_the_load_balancer_is_passed_on_and_recorded_as_lost(status):
-    world = World()
-    world.upstream.script = [Behaviour(status=status)]
-    life, step = world.live(partial(world.ask, REFUND))
-    assert isinstance(step.outcome, Lost) and step.outcome.status == status
-    assert life.answer.status == status
-    world.steward()
-    world.live(partial(world.ask, REFUND, key="another"))
-    assert world.effects == world.upstream.sends == 1
-
-
-def test_a_read_passes_any_status_on():
-    world = World()
-    world.upstream.script = [Behaviour(status=503)]
-    life, step = world.live(partial(world.ask, CHARGE))
-    assert step.outcome.status == 503 and isinstance(step.outcome, Answered) and life.answer.status == 503
-
-
-@pytest.mark.parametrize("fresh", [True, False], ids=["fresh", "at takeover"])
-def test_a_suspended_agent_sends_nothing(fresh):
-    world, call = held()
-    if fresh:
-        world.journal.suspended.add("billing-bot")
-        life, step = world.live(partial(world.ask, CAPTURE))
-        call = life.record.call.id
-    else:
-        world.live(partial(world.vote, call))
-        world.journal.suspended.add("billing-bot")
-        _, step = world.live(partial(world.engine().unattended, call))
-    if fresh:
-        assert isinstance(step, Wait | Finish)
-    else:
-        assert step.outcome.verdict.code == "agent-suspended"
-    assert world.upstream.sends == 0
-
-
-def test_a_doubt_of_a_suspended_agent_is_not_sent_again_and_stays_in_doubt():
-    world, call = lost_once()
-    world.journal.suspended.add("billing-bot")
-    world.steward()
-    assert world.upstream.sends == 1
-    assert isinstance(world.outcome(call), Lost)
-
-
-# --- What is not recorded is neither done nor told ----------------------------------------------------------------------
-
-
-def test_a_suspended_agent_gets_no_answer_of_a_read():
-    world = World()
-    world.journal.suspended.add("billing-bot")
-    life, step = world.live(partial(world.ask, CHARGE))
-    assert step.outcome.verdict.code == "agent-suspended"
-    assert life.answer is None and life.reply is None
-
-
-@pytest.mark.parametrize("how", ["unavailable", "conflict"])
-def test_an_answer_of_a_read_that_could_not_be_recorded_is_not_disclosed(how):
-    world, call = held(wanted=REPORT)
-    reply = FakeReply(200, headers=((b"content-type", b"text/event-stream"),))
-    world.upstream.script = [Behaviour(reply=reply)]
-    world.live(partial(world.vote, call))
-    world.generation = Generation(policies=Policies(allow))
-    world.journal.faults = [Fault(Answered, how)]
-    result = world.live(partial(world.engine().resume, call))
-    assert reply.closed
-    if how == "unavailable":
-        assert isinstance(result, JournalUnavailable)
-    else:
-        assert world.upstream.sends == 2  # judged and read again
-
-
-def test_an_outcome_waits_for_the_journal_and_is_written_when_it_is_back():
-    world = World()
-
-    async def journal_goes_away():
-        world.journal.down = True
-
-    async def story():
-        world.upstream.script = [Behaviour(meanwhile=journal_goes_away)]
-        try:
-            await world.ask(REFUND)
-        except OutcomeUnknown as unknown:
-            await settle()
-            world.journal.down = False
-            await settle()
-            return unknown
-
-    assert isinstance(world.live(story), OutcomeUnknown)
-    [call] = world.calls
-    assert isinstance(world.outcome(call), Answered)
-    assert world.effects == 1
-
-
-def test_a_claim_that_was_not_confirmed_is_disowned_and_never_used():
-    world = World()
-    world.journal.faults = [Fault(Claimed, "unavailable", persists=True)]
-    assert isinstance(world.live(partial(world.ask, REFUND)), JournalUnavailable)
-    [call] = world.calls
-    assert world.upstream.sends == 0
-    assert isinstance(world.outcome(call), Unsent)
-    world.live(partial(world.ask, REFUND))
-    assert world.effects == 1
-
-
-def test_a_claim_that_took_too_long_to_write_is_not_used(monkeypatch):
-    world = World()
-    monkeypatch.setattr("gateway.sending.time", SimpleNamespace(monotonic=lambda: time.monotonic() + 3))
-    _, step = world.live(partial(world.ask, REFUND))
-    assert isinstance(step.outcome, Unsent) and world.upstream.sends == 0
-
-
-def test_a_streamed_answer_that_nobody_waits_for_is_read_to_its_end():
-    world, call = held()
-    reply = FakeReply(200, headers=((b"content-type", b"text/event-stream; charset=utf-8"),), body=b"data: 1\n\n")
-    world.upstream.script = [Behaviour(reply=reply)]
-
-    async def story():
-        await world.vote(call)
-        await world.engine().unattended(call)
-
-    world.live(story)
-    assert reply.closed
-    ended = world.facts(call)[-1]
-    assert isinstance(ended, Ended) and ended.whole and ended.length == 9
-
-
-def test_a_hold_that_nobody_may_answer_is_a_no_that_says_so():
-    world = World(generation=Generation(policies=Policies(holding(Requirement("nobody", "p", "t")))))
-    _, step = world.live(world.ask)
-    assert step.outcome.verdict.code == "unmanned" and Asked not in map(type, world.facts(world.calls[0]))
-
-

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 
 async def _nothing() -> None:
@@ -28,7 +29,7 @@ class Lossy:
     def url(self) -> str:
         return f"unix://{self.path}"
 
-    async def __aenter__(self) -> "Lossy":
+    async def __aenter__(self) -> Self:
         self.listener = await asyncio.start_unix_server(self._serve, self.path)
         return self
 

@@ -1,4 +1,4 @@
-"""Every promise of `ports.Journal` and `ports.Timers`, kept by every adapter. What only a server can break is beside."""
+"""Every promise of `ports.Journal` and `ports.Timers`, kept by every adapter. Troubles of servers are beside."""
 
 import asyncio
 import time
@@ -70,8 +70,14 @@ def test_a_writer_that_has_not_read_everything_changes_nothing(bench, expected):
         call = new_call()
         await it.journal.append(write(call, 0, FIRST, ALLOW))
         late = write(
-            call, expected, claimed(), pointers=[key("k", "take")], due_in=1, payload={"answer": b"x"}, notices=(("n", 0),)
-        )  # fmt: skip
+            call,
+            expected,
+            claimed(),
+            pointers=[key("k", "take")],
+            due_in=1,
+            payload={"answer": b"x"},
+            notices=(("n", 0),),
+        )
         with pytest.raises(Conflict):
             await it.journal.append(late)
         assert await it.journal.length(call) == 2
@@ -128,7 +134,9 @@ def test_an_append_repeated_with_its_token_answers_as_the_first_time(bench):
 def test_a_repeated_append_undoes_nothing_that_happened_since(bench):
     async def story(it):
         call = new_call()
-        first = write(call, 0, FIRST, pointers=[key("k", "take")], due_in=0, payload={"request": b"1"}, notices=(("n", 0),))
+        first = write(
+            call, 0, FIRST, pointers=[key("k", "take")], due_in=0, payload={"request": b"1"}, notices=(("n", 0),)
+        )
         await it.journal.append(first)
         await it.journal.append(
             write(call, 1, Expired(), pointers=[key("k", "free", 0)], payload={"request": b"2"}, notices=(("n", None),))

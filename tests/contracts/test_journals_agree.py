@@ -32,7 +32,10 @@ def draw_append(dice: random.Random, calls: tuple[str, ...], lengths: dict[str, 
     facts = tuple(dice.choices(FACTS, k=dice.randint(1, 3)))
     pointers = {
         (kind, name): Pointer(
-            name, kind, dice.choice(("take", "test", "hold", "free")), dice.choice((None, AGES))  # type: ignore[arg-type]
+            name,
+            kind,
+            dice.choice(("take", "test", "hold", "free")),
+            dice.choice((None, AGES)),  # type: ignore[arg-type]
         )
         for kind in ("key", "open")
         for name in dice.sample(NAMES, dice.randint(0, 2))

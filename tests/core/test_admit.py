@@ -6,7 +6,7 @@ import pytest
 
 from gateway.core.admit import Inadmissible, question_now, readmit
 from gateway.core.call import Request, partition_of
-from tests.world import (
+from tests.company import (
     CAPTURE,
     CHARGE,
     NIGHT,

@@ -7,6 +7,7 @@ import pytest
 from gateway.core.approval import Decision, NotEligible, Stale, eligible, may_vote, met, question, shown, unmanned
 from gateway.core.facts import Approved, Expired
 from gateway.core.verdict import Requirement
+from tests.company import AGENTS, GROUPS, PEOPLE, ROUTES, with_group
 from tests.playbook import (
     ALLOW,
     CALL,
@@ -26,7 +27,6 @@ from tests.playbook import (
     no,
     yes,
 )
-from tests.world import AGENTS, GROUPS, PEOPLE, ROUTES, with_group
 
 QUORUM_2 = with_group("finance", quorum=2)
 

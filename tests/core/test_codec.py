@@ -93,7 +93,7 @@ SLY = [
     '","type":"Judged","x":"',
     '"}},{"at":1,"by":"x","fact":{"type":"Expired"}}',
     '{"at":1,"by":"token","fact":{"type":"Claimed"}}\n{"at":1}',
-    "\u0000\u001f\u007f\u2028\u2029\U0001f4b8\\\"/",
+    '\u0000\u001f\u007f\u2028\u2029\U0001f4b8\\"/',
 ]
 
 

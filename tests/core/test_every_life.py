@@ -16,8 +16,21 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from gateway.core.call import Call
-from gateway.core.facts import Abandoned, Admitted, Answered, Claimed, Delivered, Expired, Fact, Judged, Lost, Resolved
-from gateway.core.facts import Rejected, Unsent, Withdrawn
+from gateway.core.facts import (
+    Abandoned,
+    Admitted,
+    Answered,
+    Claimed,
+    Delivered,
+    Expired,
+    Fact,
+    Judged,
+    Lost,
+    Rejected,
+    Resolved,
+    Unsent,
+    Withdrawn,
+)
 from gateway.core.lifecycle import (
     MOST_SENDS,
     Ask,
@@ -35,8 +48,24 @@ from gateway.core.lifecycle import (
     without_unused_allow,
 )
 from gateway.core.pointers import upkeep
-from tests.playbook import CALL, FINANCE, OTHER_PRINT, PRINT, READ, REPEATABLE, TODAY, TOMORROW, answered, asked, claimed
-from tests.playbook import judged, lost, no, unsent, yes
+from tests.playbook import (
+    CALL,
+    FINANCE,
+    OTHER_PRINT,
+    PRINT,
+    READ,
+    REPEATABLE,
+    TODAY,
+    TOMORROW,
+    answered,
+    asked,
+    claimed,
+    judged,
+    lost,
+    no,
+    unsent,
+    yes,
+)
 
 TICK = 6_000
 TICKS = (0, TICK, 2 * TICK, 3 * TICK)

@@ -67,7 +67,17 @@ def test_a_read_needs_no_claim():
 
 
 def test_a_held_read_is_sent_when_policies_allow_it_with_the_vote():
-    _ = Playbook(READ) >> HOLD << Ask((FINANCE,)) >> asked(FINANCE) << Wait(EXPIRE) >> yes() << Judge() >> ALLOW << Send()
+    _ = (
+        Playbook(READ)
+        >> HOLD
+        << Ask((FINANCE,))
+        >> asked(FINANCE)
+        << Wait(EXPIRE)
+        >> yes()
+        << Judge()
+        >> ALLOW
+        << Send()
+    )
 
 
 def test_a_read_that_is_lost_is_not_in_doubt():
@@ -386,7 +396,9 @@ def test_a_late_loss_does_not_reopen_what_was_answered_or_resolved():
 
 
 def test_every_key_that_was_attached_leads_here_once():
-    story = Playbook() >> Attached(key="key-2", keep=5) >> Attached(key="key-1", keep=9) >> Attached(key="key-2", keep=9)
+    story = (
+        Playbook() >> Attached(key="key-2", keep=5) >> Attached(key="key-1", keep=9) >> Attached(key="key-2", keep=9)
+    )
     assert story.record.keys == (("key-1", CALL.keep_ms), ("key-2", 5))
 
 

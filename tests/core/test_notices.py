@@ -7,8 +7,8 @@ from gateway.core.approval import shown
 from gateway.core.facts import Judged, Notice
 from gateway.core.notices import arguments, requested, summary
 from gateway.core.verdict import Verdict
+from tests.company import NIGHT, ROUTES, admission
 from tests.playbook import FINANCE, LEGAL, PRINT, TODAY, Playbook, asked
-from tests.world import NIGHT, ROUTES, admission
 
 NOTICE = Notice(id="n-1", group="finance", channel=0)
 
@@ -36,7 +36,7 @@ def test_a_notice_says_everything_that_a_decision_needs():
         "fingerprint": told["expected"],
         "callback": f"http://control/approvals/{call.id}/decision",
         "approval": "finance",
-        "summary": 'billing-bot wants to call stripe.refund(note=undeclared, amount=5)',
+        "summary": "billing-bot wants to call stripe.refund(note=undeclared, amount=5)",
         "agent": "billing-bot",
         "owner": "olga",
         "user": "ann@acme.example",

@@ -63,6 +63,20 @@ class EffectSystem:
         self._server = await asyncio.start_server(self._connection, "127.0.0.1", 0)
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
+    async def outages(self, until: float) -> None:
+        """Now and then nobody listens at all: connections are refused."""
+        dice = random.Random(f"{self.seed} outages")
+        while time.monotonic() < until:
+            await asyncio.sleep(dice.uniform(1.0, 3.0))
+            assert self._server is not None
+            port = self._server.sockets[0].getsockname()[1]
+            self._server.close()
+            for writer in list(self._open):
+                if dice.random() < 0.5:
+                    writer.transport.abort()
+            await asyncio.sleep(dice.uniform(0.05, 0.3))
+            self._server = await asyncio.start_server(self._connection, "127.0.0.1", port)
+
     async def stop(self) -> None:
         assert self._server is not None
         self._server.close()

@@ -142,9 +142,20 @@ def _illegal_result(fact: Answered | Lost | Unsent, results: dict[str, list[type
     so_far.append(type(fact))
 
 
-def nothing_acted_twice(executions: dict[str, list[Arrival]]) -> Iterator[str]:
+def nothing_acted_twice(
+    evidence: Evidence, told: list[Told], executions: dict[str, list[Arrival]]
+) -> Iterator[str]:
+    """Whatever was asked under one key, and whatever was held under several, happens once.
+
+    A call that provably did nothing frees all its keys, and each may then become a call of its own: not looked at.
+    """
+    keys, parted = defaultdict(set), set[str]()
+    for item in told:
+        keys[item.order].add(item.key)
+        if item.call in evidence.calls and _released(evidence.record(item.call)):
+            parted.add(item.order)
     for order, done in executions.items():
-        if len(done) > 1:
+        if len(done) > 1 and not (order in parted and len(keys[order]) > 1):
             yield f"{order} was performed {len(done)} times: {done}"
 
 

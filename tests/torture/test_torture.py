@@ -59,6 +59,7 @@ async def _act(gateway: Gateway, system: EffectSystem, crowd: Crowd, approver: A
     killer = Killer(gateway, SEED, PAUSE)
     async with asyncio.TaskGroup() as group:
         group.create_task(killer.run(crowd.until))
+        group.create_task(system.outages(crowd.until))
         for number in range(AGENTS):
             group.create_task(crowd.run(number))
     system.calm = True
@@ -119,7 +120,7 @@ async def _still_unknown(order: Order, first: Told, amount: int) -> None:
 
 
 def _contradictions(found: ev.Evidence, system: EffectSystem, crowd: Crowd) -> Iterator[str]:
-    yield from ev.nothing_acted_twice(system.executions)
+    yield from ev.nothing_acted_twice(found, crowd.told, system.executions)
     yield from ev.nothing_denied_was_sent(system.arrivals)
     yield from ev.every_send_was_claimed(found, system.arrivals)
     yield from ev.every_effect_is_recorded(found, system.executions)
@@ -133,7 +134,7 @@ def _contradictions(found: ev.Evidence, system: EffectSystem, crowd: Crowd) -> I
 def _everything_was_tried(found: ev.Evidence, system: EffectSystem, crowd: Crowd, killer: Killer) -> None:
     """A torture in which nothing happened proves nothing."""
     states = Counter(state(found.record(call)) for call in found.calls)
-    assert states["answered"] > 50 and states["in doubt"] and states["denied"], states
+    assert states["answered"] > 50 and states["in doubt"] and states["denied"] and states["unreachable"], states
     assert {"kill worker", "kill steward", "kill valkey"} <= set(killer.blows) or SECONDS < 10, killer.blows
     assert any(told.replayed for told in crowd.told)
 
