@@ -213,7 +213,7 @@ def diagram(arrows: set[Arrow]) -> str:
 
 
 def table(arrows: dict[str, set[Arrow]]) -> str:
-    rows = sorted({arrow for found in arrows.values() for arrow in found}, key=lambda a: (_order(a[0]), a[1], _order(a[3])))
+    rows = sorted({arrow for found in arrows.values() for arrow in found}, key=_place)
     lines = ["| state | what one append says | by | then | for |", "|---|---|---|---|---|"]
     for arrow in rows:
         begun, said, who, then = arrow
@@ -221,6 +221,11 @@ def table(arrows: dict[str, set[Arrow]]) -> str:
         whose = "all" if len(kinds) == len(KINDS) else ", ".join(kinds)
         lines.append(f"| {begun or '*new*'} | {said} | {who} | {then} | {whose} |")
     return "\n".join(lines)
+
+
+def _place(arrow: Arrow) -> tuple[int, str, int, str]:
+    begun, said, who, then = arrow
+    return _order(begun), said, _order(then), who
 
 
 def vocabulary() -> str:

@@ -10,6 +10,8 @@ import logging
 import os
 import secrets as random
 import signal
+import socket
+import ssl
 import sys
 import time
 from collections.abc import Callable, Coroutine
@@ -17,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import certifi
 import uvicorn
 from redis.asyncio import Redis, RedisCluster
 
@@ -44,6 +47,7 @@ from gateway.ports import JournalUnavailable
 from gateway.sending import Limits
 from gateway.settings import Settings
 from gateway.steward import Steward
+from gateway.succession import take_over
 from gateway.supervisor import CONFIGURATION_MISTAKE
 from gateway.tasks import spawn
 from gateway.wire.webhook import sign
@@ -89,6 +93,7 @@ async def assemble(duty: Duty, settings: Settings) -> Parts:
         upstream=upstream,
         generation=generations.serving,
         limits=limits,
+        worker=random.token_hex(8),
         announce=Announcer().announce,
     )
     return Parts(settings, generations, journal, secrets, upstream, engine, duty.redis_url)
@@ -118,6 +123,9 @@ async def work(duty: Duty, settings: Settings) -> None:
         body_limit=settings.body_limit,
         rate=Rate(settings.rate_limit),
     )
+    place = f"{socket.gethostname()}:{duty.document.get('data', '')}:{duty.number}"
+    succession = take_over(parts.engine, RedisLedger(parts.journal), place, parts.generations.current.routes)
+    spawn(succession, "succession")
     await _serve(duty, parts, door, [])
 
 
@@ -132,7 +140,7 @@ async def steward(duty: Duty, settings: Settings) -> None:
 
     with_tls = bool(parts.generations.current.routes.listen.certificate)
     control_url = settings.control_url or f"{'https' if with_tls else 'http'}://{_address(duty)}"
-    looking = Steward(parts.engine, parts.journal, WebhookSender(sign), parts.secrets, control_url, lease)
+    looking = Steward(parts.engine, parts.journal, _sender(settings), parts.secrets, control_url, lease)
     exporter = TraceExporter(ledger, parts.journal.facts, origin=_origin(parts.generations)) if configured() else None
     plane = ControlPlane(
         decisions=Decisions(parts.engine),
@@ -158,6 +166,7 @@ async def _serve(duty: Duty, parts: Parts, app: Any, duties: list[Coroutine[Any,
         lifespan="off",
         proxy_headers=False,
         server_header=False,
+        date_header=False,
         access_log=False,
         log_config=None,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
@@ -236,6 +245,7 @@ def _measures(
         }
         if exporter is not None:
             found["gateway_export_lag_entries"] = float(exporter.lag_entries)
+            found["gateway_export_oldest_waiting_ms"] = float(exporter.oldest_waiting_ms or 0)
         return found
 
     return measures
@@ -250,9 +260,14 @@ def _origin(generations: Generations) -> Callable[[str, str], str]:
     return origin
 
 
-def _address(duty: Duty) -> str:
-    import socket  # noqa: PLC0415 - only to look at an inherited descriptor once
+def _sender(settings: Settings) -> WebhookSender:
+    context = ssl.create_default_context(cafile=certifi.where())
+    if settings.ca_file is not None:
+        context.load_verify_locations(settings.ca_file)
+    return WebhookSender(sign, context=context)
 
+
+def _address(duty: Duty) -> str:
     with socket.socket(fileno=os.dup(duty.listen[0])) as listener:
         return shown(listener)
 
@@ -264,7 +279,8 @@ def run(duty: Duty, settings: Settings) -> int:
     logging.basicConfig(
         level=settings.log_level.upper(), stream=sys.stderr, format=f"%(levelname)s {duty.role} {duty.number}: %(message)s"
     )
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for chatty in ("httpx", "watchfiles"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
         uvloop.run((work if duty.role == "worker" else steward)(duty, settings))
     except Mistakes as mistakes:

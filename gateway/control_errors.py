@@ -74,7 +74,7 @@ class NothingHere(GatewayError):
     def __init__(self, method: str, path: str) -> None:
         super().__init__(
             f"The control plane has no {shortened(method, 20)} {shortened(path, 100)}. It has /approvals, /calls, "
-            "/agents/{agent}/suspend, /livez, /readyz and /metrics; see docs/operations.md."
+            "/agents/{agent}/suspend, /journal/acknowledge-loss, /livez, /readyz and /metrics; see docs/operations.md."
         )
 
 

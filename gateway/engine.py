@@ -50,7 +50,7 @@ from gateway.judging import admission_of, judge
 from gateway.life import Life, Requester, known
 from gateway.ports import Conflict, Generation, Journal, JournalUnavailable, Suspended, Taken, Upstream
 from gateway.randomness import random
-from gateway.sending import Limits, Sent, drain, send
+from gateway.sending import Limits, Sent, drain, lease_ms, send
 from gateway.tasks import spawn
 
 MOST_STEPS = 64
@@ -77,6 +77,8 @@ class Engine:
     generation: Callable[[], Generation]
     """What serves now."""
     limits: Limits
+    worker: str = ""
+    """Name of this process, new at every start."""
     announce: Callable[[Call, Sequence[Fact]], None] = field(default=_nothing)
     """Told of facts once they are durable."""
 
@@ -198,8 +200,9 @@ class Engine:
         if life.requester.left and life.durable == 0:
             raise errors.RequesterGone
         life.me, life.claimed = random.hex(8), time.monotonic()
-        lease, now = self.limits.lease_ms(admission), self.journal.now()
-        life.add(Claimed(token=life.me, fingerprint=admission.call.fingerprint, lease=lease, at=now))
+        lease, now = lease_ms(admission.system), self.journal.now()
+        fingerprint = admission.call.fingerprint
+        life.add(Claimed(token=life.me, fingerprint=fingerprint, lease=lease, worker=self.worker, at=now))
 
     async def _send(self, life: Life, admission: Admission) -> None:
         """Send once, and hold on to what came of it until it is written."""

@@ -26,6 +26,7 @@ from gateway.core.payload import unpack_request
 from gateway.core.routes import Routes
 from gateway.wire.index import Index
 
+CONFIGURATION = frozenset((".yaml", ".cedar"))
 SETTLE_MS = 200
 """An editor or a deployment writes several files; looking after they settled avoids reporting half of an edit."""
 
@@ -108,9 +109,18 @@ class Generations:
         await asyncio.gather(self._watch(recursive=False), self._watch(recursive=True))
 
     async def _watch(self, *, recursive: bool) -> None:
-        """The directories that hold the paths, each by itself; and what is inside the paths."""
-        inside = {path.absolute() for path in (self.routes_path, self.policies_path) if path.is_dir()}
-        around = {path.absolute().parent for path in (self.routes_path, self.policies_path)}
-        places = inside if recursive else around
-        async for _ in watchfiles.awatch(*places, recursive=recursive, step=SETTLE_MS, ignore_permission_denied=True):
-            await self.reload()
+        """What is inside the paths; and, in the directories that hold them, the paths themselves."""
+        paths = [path.absolute() for path in (self.routes_path, self.policies_path)]
+        places = {path for path in paths if path.is_dir()} if recursive else {path.parent for path in paths}
+        names = {path.name for path in paths}
+
+        def concerns_us(_: watchfiles.Change, changed: str) -> bool:
+            path = Path(changed)  # Kubernetes swaps a link whose name begins with `..`
+            return path.name.startswith("..") or (path.suffix in CONFIGURATION if recursive else path.name in names)
+
+        if places:
+            changes = watchfiles.awatch(
+                *places, watch_filter=concerns_us, recursive=recursive, step=SETTLE_MS, ignore_permission_denied=True
+            )
+            async for _ in changes:
+                await self.reload()

@@ -13,6 +13,7 @@ from gateway.core.admit import LEASE_MARGIN_MS, Admission
 from gateway.core.facts import Answered, Ended, Fact, Lost, Unsent
 from gateway.core.lifecycle import proves_nothing
 from gateway.core.payload import Answer
+from gateway.core.routes import System
 from gateway.core.segments import outgoing_traceparent, traceparent_in
 from gateway.core.value import positional, value
 from gateway.life import Life
@@ -33,8 +34,6 @@ class Limits:
     kept_answer: int = 1024 * 1024
     via: str = "policy-gateway"
 
-    def lease_ms(self, admission: Admission) -> int:
-        return round(admission.system.timeout_seconds * 1000) + LEASE_MARGIN_MS
 
 
 @positional
@@ -48,6 +47,11 @@ class Sent:
     """The same, if it must be there for whoever asks later."""
     reply: Reply | None = None
     """Still streaming; whoever takes it closes it."""
+
+
+def lease_ms(system: System) -> int:
+    """How long a claim for this system lasts: longer than any send to it."""
+    return round(system.timeout_seconds * 1000) + LEASE_MARGIN_MS
 
 
 async def send(

@@ -146,6 +146,9 @@ class Generation:
         return readmit(call, system, wanted, request, arguments_of(request), salt=payload["salt"])
 
 
+HOLDING = Generation(policies=Policies(holding(FINANCE)))
+
+
 def admission(
     wanted: Tool = REFUND,
     *,

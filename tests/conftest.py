@@ -7,11 +7,18 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+import gateway.engine
 from tests.valkey_server import Valkey
 
 # No deadlines: a slow machine is not a failure. No database: what failed once belongs into a test of its own.
 settings.register_profile("gateway", deadline=None, database=None)
 settings.load_profile("gateway")
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine tries the journal again at once."""
+    monkeypatch.setattr(gateway.engine, "JOURNAL_RETRY_SECONDS", 0)
 
 
 @pytest.fixture(scope="session")

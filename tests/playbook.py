@@ -5,6 +5,7 @@ share, so that a dialogue reads like the sentence it proves.
 """
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from gateway.core.call import Call
 from gateway.core.facts import (
@@ -126,7 +127,7 @@ class Playbook:
         return next_step(self.record, now=self.now, me=self.me, today=self.today)
 
     @property
-    def last(self) -> Fact:
+    def last(self) -> Any:
         """The fact told last, with its time: what a `Finish` carries."""
         return self.facts[-1]
 

@@ -11,20 +11,13 @@ from functools import partial
 
 import pytest
 
-import gateway.engine
 from gateway.core.facts import Answered, Approved, Asked, Claimed, Expired, Judged, Lost, Rejected, Unsent
 from gateway.core.lifecycle import Finish, next_step
 from gateway.ports import NeverSent, SendLost
-from tests.company import CAPTURE, CHARGE, FINANCE, REFUND, REPORT, Generation, Policies, allow, holding
+from tests.company import CAPTURE, CHARGE, HOLDING, REFUND, REPORT, Generation, Policies, allow
 from tests.world import Behaviour, Crash, Fault, World
 
-LEASE_OVER = 60_000
-HOLDING = Generation(policies=Policies(holding(FINANCE)))
-
-
-@pytest.fixture(autouse=True)
-def no_pauses(monkeypatch):
-    monkeypatch.setattr(gateway.engine, "JOURNAL_RETRY_SECONDS", 0)
+pytestmark = pytest.mark.usefixtures("no_pauses")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ from functools import partial
 
 import pytest
 
-import gateway.engine
 from gateway.core.approval import Decision, shown
 from gateway.core.facts import Abandoned, Answered, Approved, Delivered
 from gateway.core.lifecycle import Finish, Wait
@@ -15,35 +14,16 @@ from gateway.errors import IdempotencyKeyReused, RequesterGone
 from gateway.life import Requester
 from gateway.ports import NeverSent, SendLost
 from tests.company import (
-    FINANCE,
+    HOLDING,
     REFUND,
     Generation,
-    Policies,
-    holding,
     with_tool,
 )
-from tests.world import Behaviour, World, settle
+from tests.world import Behaviour, World, held, settle
 
-HOLDING = Generation(policies=Policies(holding(FINANCE)))
+pytestmark = pytest.mark.usefixtures("no_pauses")
 LOST = Behaviour(raises=SendLost("reset"))
 LEASE_OVER = 60_000
-
-
-@pytest.fixture(autouse=True)
-def no_pauses(monkeypatch):
-    monkeypatch.setattr(gateway.engine, "JOURNAL_RETRY_SECONDS", 0)
-
-
-def held(world: World | None = None, **how) -> tuple[World, str]:
-    """A call that waits for finance."""
-    world = world or World(generation=HOLDING)
-    life, step = world.live(partial(world.ask, **how))
-    assert isinstance(step, Wait)
-    return world, life.record.call.id
-
-
-def kinds(world: World, call: str) -> list[str]:
-    return [type(fact).__name__ for fact in world.facts(call)]
 
 
 # --- Votes -------------------------------------------------------------------------------------------------------
@@ -72,7 +52,7 @@ def test_a_vote_arriving_while_the_effect_is_being_sent_does_not_send_it_again()
     _, step = world.live(story)
     assert isinstance(step.outcome, Answered)
     assert world.effects == world.upstream.sends == 1
-    assert kinds(world, call)[-3:] == ["Claimed", "Approved", "Answered"]
+    assert world.kinds(call)[-3:] == ["Claimed", "Approved", "Answered"]
 
 
 def test_of_many_drives_of_an_approved_call_one_sends():
@@ -126,7 +106,7 @@ def test_a_callback_repeated_changes_nothing():
             await settle()
 
     world.live(story)
-    assert kinds(world, call).count("Approved") == 1
+    assert world.kinds(call).count("Approved") == 1
     assert world.effects == 1
 
 
@@ -143,7 +123,7 @@ def test_two_identical_calls_racing_to_be_held_become_one_question():
     driven = world.live(story)
     assert {life.record.call.id for life, _ in driven} == set(world.calls)
     [call] = world.calls
-    assert kinds(world, call).count("Asked") == 1
+    assert world.kinds(call).count("Asked") == 1
     assert sorted(life.attached for life, _ in driven) == [False, True, True, True, True]
     assert len(world.journal.notices) == 1
     assert {name for name in world.journal.pointers if name.startswith("key:")} == {
@@ -301,4 +281,4 @@ def test_somebody_who_goes_away_twice_is_written_down_once():
     world, call = held()
     for fact in (Abandoned(), Abandoned(), Delivered(), Delivered(), Abandoned()):
         world.live(partial(world.engine().note, call, fact))
-    assert kinds(world, call)[-3:] == ["Abandoned", "Delivered", "Abandoned"]
+    assert world.kinds(call)[-3:] == ["Abandoned", "Delivered", "Abandoned"]

@@ -6,15 +6,12 @@ from types import SimpleNamespace
 
 import pytest
 
-import gateway.engine
 from gateway.core.facts import Answered, Asked, Claimed, Ended, Unsent
-from gateway.core.lifecycle import Wait
 from gateway.core.verdict import Requirement
 from gateway.errors import OutcomeUnknown
-from gateway.ports import JournalUnavailable, SendLost
+from gateway.ports import JournalUnavailable
 from tests.company import (
     CHARGE,
-    FINANCE,
     REFUND,
     REPORT,
     Generation,
@@ -22,28 +19,9 @@ from tests.company import (
     allow,
     holding,
 )
-from tests.world import Behaviour, FakeReply, Fault, World, settle
+from tests.world import Behaviour, FakeReply, Fault, World, held, settle
 
-HOLDING = Generation(policies=Policies(holding(FINANCE)))
-LOST = Behaviour(raises=SendLost("reset"))
-LEASE_OVER = 60_000
-
-
-@pytest.fixture(autouse=True)
-def no_pauses(monkeypatch):
-    monkeypatch.setattr(gateway.engine, "JOURNAL_RETRY_SECONDS", 0)
-
-
-def held(world: World | None = None, **how) -> tuple[World, str]:
-    """A call that waits for finance."""
-    world = world or World(generation=HOLDING)
-    life, step = world.live(partial(world.ask, **how))
-    assert isinstance(step, Wait)
-    return world, life.record.call.id
-
-
-def kinds(world: World, call: str) -> list[str]:
-    return [type(fact).__name__ for fact in world.facts(call)]
+pytestmark = pytest.mark.usefixtures("no_pauses")
 
 
 # --- What is not recorded is neither done nor told ---------------------------------------------------------------

@@ -5,7 +5,6 @@ from functools import partial
 
 import pytest
 
-import gateway.engine
 from gateway.core.facts import Answered, Judged, Lost
 from gateway.core.lifecycle import Finish, Wait
 from gateway.core.routes import Credential, SecretReference
@@ -15,6 +14,7 @@ from tests.company import (
     CAPTURE,
     CHARGE,
     FINANCE,
+    HOLDING,
     REFUND,
     REPORT,
     Generation,
@@ -24,28 +24,10 @@ from tests.company import (
     with_system,
     with_tool,
 )
-from tests.world import Behaviour, World
+from tests.world import Behaviour, World, held
 
-HOLDING = Generation(policies=Policies(holding(FINANCE)))
+pytestmark = pytest.mark.usefixtures("no_pauses")
 LOST = Behaviour(raises=SendLost("reset"))
-LEASE_OVER = 60_000
-
-
-@pytest.fixture(autouse=True)
-def no_pauses(monkeypatch):
-    monkeypatch.setattr(gateway.engine, "JOURNAL_RETRY_SECONDS", 0)
-
-
-def held(world: World | None = None, **how) -> tuple[World, str]:
-    """A call that waits for finance."""
-    world = world or World(generation=HOLDING)
-    life, step = world.live(partial(world.ask, **how))
-    assert isinstance(step, Wait)
-    return world, life.record.call.id
-
-
-def kinds(world: World, call: str) -> list[str]:
-    return [type(fact).__name__ for fact in world.facts(call)]
 
 
 # --- Edits while a call waits ------------------------------------------------------------------------------------
@@ -80,7 +62,7 @@ def test_an_approval_policy_edited_while_a_call_is_held_is_asked_about_again():
     world.generation = Generation("generation-2", policies=Policies(holding(edited)))
     _, step = world.live(partial(world.engine().unattended, call))
     assert isinstance(step, Wait) and world.upstream.sends == 0
-    assert kinds(world, call).count("Asked") == 2
+    assert world.kinds(call).count("Asked") == 2
     world.live(partial(world.vote, call))  # the same person, about the new text
     world.live(partial(world.engine().unattended, call))
     assert world.effects == 1

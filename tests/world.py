@@ -17,7 +17,7 @@ from gateway.adapters.memory_journal import MemoryJournal
 from gateway.core.approval import Decision, may_vote, shown
 from gateway.core.call import Request
 from gateway.core.facts import Approved, Fact, Rejected
-from gateway.core.lifecycle import Finish, Outcome, Record, next_step, recall
+from gateway.core.lifecycle import Finish, Outcome, Record, Wait, next_step, recall
 from gateway.core.routes import System, Tool
 from gateway.engine import Driven, Engine
 from gateway.errors.base import GatewayError
@@ -25,7 +25,7 @@ from gateway.life import Requester
 from gateway.ports import Append, Appended, Conflict, JournalUnavailable
 from gateway.sending import Limits
 from gateway.tasks import cancel_all
-from tests.company import NIGHT, REFUND, Generation, admission
+from tests.company import HOLDING, NIGHT, REFUND, Generation, admission
 
 # --- Things that break ----------------------------------------------------------------------------------------------
 
@@ -222,14 +222,11 @@ class World:
             approve=approve, by=by, group="finance", fingerprint=shown(life.record, "finance"), via="token"
         )
         asked = may_vote(life.record, decision, self.generation.routes, now=self.now)
-        common = {
-            "by": by,
-            "group": "finance",
-            "fingerprint": life.record.asked_fingerprint,
-            "via": "token",
-            "at": self.now,
-        }
-        life.add(Approved(requirements=asked, **common) if approve else Rejected(**common))
+        print_ = life.record.asked_fingerprint
+        if approve:
+            life.add(Approved(by=by, group="finance", fingerprint=print_, requirements=asked, via="token", at=self.now))
+        else:
+            life.add(Rejected(by=by, group="finance", fingerprint=print_, via="token", at=self.now))
         await engine.flush(life)
 
     def restart(self, *, later: int = 0) -> None:
@@ -245,6 +242,10 @@ class World:
         """How the call ended, if it has."""
         step = next_step(self.record(call), now=self.now, me="", today=self.generation.digest)
         return step.outcome if isinstance(step, Finish) else None
+
+    def kinds(self, call: str) -> list[str]:
+        """Names of the facts of a call, in order."""
+        return [type(fact).__name__ for fact in self.facts(call)]
 
     def facts(self, call: str) -> list[Fact]:
         return [dataclasses.replace(fact, at=0) for fact in RUNNER.run(MemoryJournal.facts(self.journal, call))]
@@ -267,3 +268,11 @@ class World:
             self.live(partial(self.engine().unattended, call))
             if (len(self.journal.calls[call]), self.journal.due_times.get(call)) == before:
                 self.journal.due_times[call] = self.now + 3_600_000  # as the steward does: look again in an hour
+
+
+def held(world: World | None = None, **how: Any) -> tuple[World, str]:
+    """A world in which one call waits for finance, and that call."""
+    world = world or World(generation=HOLDING)
+    life, step = world.live(partial(world.ask, **how))
+    assert isinstance(step, Wait)
+    return world, life.record.call.id

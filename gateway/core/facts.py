@@ -132,6 +132,8 @@ class Claimed:
     """What it sends. A re-send must have the same: never under another credential or upstream."""
     lease: int
     """Milliseconds. Outlives the system's total timeout."""
+    worker: str = ""
+    """The process that sends, so that its successor can tell which calls died with it."""
     at: int = 0
 
 

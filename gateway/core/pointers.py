@@ -15,8 +15,8 @@ REFUSED_MS = 3_600_000
 """For an hour after a person or time said no, an identical request hears the same no instead of asking again."""
 OWED_MS = 24 * 3_600_000
 """How long an answer that nobody has received yet attracts identical requests."""
-RECALL_MS = 48 * 3_600_000
-"""How long an ended call can be shown and replayed: longer than any key pointer that was not used again."""
+RECALL_MS = 24 * 3_600_000
+"""How long an ended call can be shown beyond the time that its keys last, so that no key leads to nothing."""
 HANDOVER_MS = 1_000
 """An approved call is driven on by the process that recorded the vote; after this, by the steward."""
 REMINDER_MS = 3_600_000
@@ -55,7 +55,8 @@ def upkeep(record: Record, *, now: int, today: str, fresh: bool) -> Upkeep:
         pointers = _pointers_of_the_ended(record, step.outcome)
         # A first append that ends the call at once did nothing that a later request could be confused with.
         kept = () if fresh else pointers
-        return Upkeep(kept, REMINDER_MS if in_doubt else None, None if in_doubt else RECALL_MS)
+        longest = max((keep for _, keep in record.keys), default=0) + RECALL_MS
+        return Upkeep(kept, REMINDER_MS if in_doubt else None, None if in_doubt else longest)
     return Upkeep(_pointers_of_the_open(record, fresh=fresh), _due_in(record, step, now))
 
 

@@ -138,7 +138,7 @@ class AgentsDoor:
             answer, replayed = await self.engine.kept_answer(life), True
         if answer is None:
             raise _not_kept(life, rendered)
-        await _send_answer(answer, head, life, send, replayed=replayed or life.attached)
+        await _send_answer(answer, head, life, send, replayed=replayed)
         self._handed_over(life, call)
 
     def _handed_over(self, life: Life, call: str) -> None:

@@ -83,6 +83,7 @@ def test_a_derived_key_cannot_be_guessed_by_giving_it():
 def test_a_key_may_be_an_argument():
     routes = with_tool(replace(REFUND, key_input="amount"))
     keyed = routes.tool(REFUND.name)
+    assert keyed is not None
     by_argument = admission(keyed, key=None, amount=7, routes=routes).call
     assert by_argument.key_given
     assert by_argument.key == admission(key="7").call.key

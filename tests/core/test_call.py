@@ -1,6 +1,7 @@
 """Identity: what a person's yes is bound to, what makes two requests one, and who cannot meet whom."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -25,11 +26,11 @@ REQUEST = Request(
     headers=(("content-type", "application/json"), ("accept", "*/*")),
     body=b'{"amount":5}',
 )
-PRINTED = {
+PRINTED: dict[str, Any] = {
     "salt": b"salt", "agent": "bot", "user": None, "origin": "https://a.example", "credential": "bearer:::env:KEY",
     "tool": "stripe.refund", "request": REQUEST, "declared_headers": (("stripe-account", "acct_1"),),
 }  # fmt: skip
-MATCHED = {
+MATCHED: dict[str, Any] = {
     "key": b"deployment", "agent": "bot", "user": None, "run": None, "tool": "stripe.refund", "request": REQUEST,
     "declared_headers": (("stripe-account", "acct_1"),), "comparable_body": b'{"amount":5}',
 }  # fmt: skip
@@ -112,7 +113,7 @@ def test_how_the_body_is_written_does_not_change_the_intent():
 
 @pytest.mark.parametrize("change", [{"agent": "b"}, {"user": "u"}, {"tool": "t2"}, {"key": "k2"}])
 def test_a_key_belongs_to_one_agent_user_and_tool(change):
-    scope = {"agent": "a", "user": None, "tool": "t", "key": "k"}
+    scope: dict[str, Any] = {"agent": "a", "user": None, "tool": "t", "key": "k"}
     assert key_pointer(**scope | change) != key_pointer(**scope)
 
 

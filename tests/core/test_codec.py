@@ -3,7 +3,7 @@
 import dataclasses
 import types
 from pathlib import Path
-from typing import Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import orjson
 import pytest
@@ -20,7 +20,7 @@ GOLDEN = (Path(__file__).parent / "golden" / "facts.jsonl").read_bytes().splitli
 SAFE = 2**53 - 1  # of JSON numbers; RFC 8785 refuses more
 
 
-def values(hint: object) -> st.SearchStrategy:
+def values(hint: Any) -> st.SearchStrategy[Any]:
     """Anything that a field of this type may hold."""
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return st.builds(hint, **{name: values(kind) for name, kind in get_type_hints(hint).items()})
@@ -30,12 +30,13 @@ def values(hint: object) -> st.SearchStrategy:
         return st.sampled_from(get_args(hint))
     if get_origin(hint) in (Union, types.UnionType):
         return st.one_of(values(kind) for kind in get_args(hint))
-    return {
+    simple: dict[Any, st.SearchStrategy[Any]] = {
         str: st.text(),
         bool: st.booleans(),
         int: st.integers(-SAFE, SAFE),
         type(None): st.none(),
-    }[hint]
+    }
+    return simple[hint]
 
 
 EVERY_FACT = st.one_of(values(cls) for cls in TYPES.values())

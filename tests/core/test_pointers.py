@@ -74,7 +74,7 @@ def test_a_new_hold_takes_both_so_that_identical_requests_attach(call):
     ids=["denied", "read"],
 )
 def test_a_call_that_ends_in_its_first_append_leaves_nothing_to_meet(story):
-    assert around(story, fresh=True) == Upkeep((), None, RECALL_MS)
+    assert around(story, fresh=True) == Upkeep((), None, KEEP + RECALL_MS)
 
 
 def test_without_dedupe_there_are_no_pointers():
@@ -136,6 +136,11 @@ def test_every_attached_key_leads_here():
     assert [(p.name, p.ttl) for p in around(story).pointers] == [(KEY, KEEP), ("key-2", 5), (MATCH, OWED_MS)]
 
 
+def test_a_call_outlives_every_key_that_leads_to_it():
+    story = Playbook() >> ALLOW >> claimed() >> answered() >> Attached(key="long", keep=9 * KEEP)
+    assert around(story).expire_in == 9 * KEEP + RECALL_MS
+
+
 # --- When somebody looks again --------------------------------------------------------------------------------------
 
 
@@ -164,11 +169,15 @@ def test_a_resend_is_due_after_its_pause():
 
 # --- The end --------------------------------------------------------------------------------------------------------
 
-HELD_AND_SENT = Playbook() >> HOLD >> asked(FINANCE) >> yes() >> ALLOW >> claimed()
+
+def held_and_sent() -> Playbook:
+    return Playbook() >> HOLD >> asked(FINANCE) >> yes() >> ALLOW >> claimed()
+
+
 ENDED = {
     "answered and never asked about": (Playbook() >> ALLOW >> claimed() >> answered(), KEEP, 0),
     "answered with an error of the system": (Playbook() >> ALLOW >> claimed() >> answered(status=402), KEEP, 0),
-    "answered after a hold": (HELD_AND_SENT >> answered(), KEEP, OWED_MS),
+    "answered after a hold": (held_and_sent() >> answered(), KEEP, OWED_MS),
     "answered to nobody": (Playbook() >> ALLOW >> claimed() >> answered() >> Abandoned(), KEEP, OWED_MS),
     "answered late": (Playbook() >> ALLOW >> claimed() >> lost() >> answered(), KEEP, OWED_MS),
     "delivered": (Playbook() >> ALLOW >> claimed() >> Abandoned() >> answered() >> Delivered(), KEEP, 0),
@@ -188,7 +197,7 @@ def test_how_long_the_pointers_of_an_ended_call_last(story, key, open_):
     found = modes(around(story))
     assert found["key"] == ("hold", key)
     assert found["open"] == (("hold", open_) if open_ else ("free", 0))
-    assert (around(story).due_in, around(story).expire_in) == (None, RECALL_MS)
+    assert (around(story).due_in, around(story).expire_in) == (None, KEEP + RECALL_MS)
 
 
 NOTHING_HAPPENED = {
@@ -204,7 +213,7 @@ NOTHING_HAPPENED = {
 @pytest.mark.parametrize("story", NOTHING_HAPPENED.values(), ids=NOTHING_HAPPENED.keys())
 def test_a_call_that_provably_did_nothing_lets_go(story):
     assert modes(around(story)) == FREE
-    assert (around(story).due_in, around(story).expire_in) == (None, RECALL_MS)
+    assert (around(story).due_in, around(story).expire_in) == (None, KEEP + RECALL_MS)
 
 
 def test_a_status_that_means_not_acted_is_the_tools_to_say():

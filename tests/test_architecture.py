@@ -1,0 +1,313 @@
+"""The rules of the house, kept by a test: who may import whom, what is pure, how long things may get, what is tested.
+
+After mitmproxy's `filename_matching.py` and `individual_coverage.py`. Every list of exceptions here says why each
+entry is there, and may only shrink: an entry that is no longer needed fails too.
+"""
+
+import ast
+import re
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FILES = sorted((ROOT / "gateway").rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+
+ENGINE = {"engine", "life", "judging", "sending", "decisions"}
+"""One layer: what is done with a call, whoever asks for it."""
+HANDS = {"core", "ports", "errors", "tasks", "randomness", *ENGINE}
+
+MAY_IMPORT: dict[str, set[str]] = {
+    # Inside: values in, values out.
+    "core": {"core"},
+    "errors": {"errors", "core"},
+    "control_errors": {"errors"},
+    "wire": {"wire", "core", "errors"},
+    "config": {"config", "core"},
+    # The seam.
+    "ports": {"core"},
+    # Hands.
+    **dict.fromkeys(ENGINE, HANDS),
+    "tasks": set(),
+    "randomness": set(),
+    # Outside things, one per file or package.
+    "adapters": {"core", "ports", "tasks"},
+    # Ways in.
+    "doors": {"doors", "wire", "control_errors", *HANDS},
+    "steward": {"wire", *HANDS},
+    # Configuration as a whole.
+    "generations": {"config", "core", "errors", "wire"},
+    "starting": {"config", "core", "generations", "settings", "supervisor"},
+    "settings": set(),
+    # Processes.
+    "tasks and signals": set(),
+    "children": {"tasks"},
+    "data_directory": {"children"},
+    "duty": {"children"},
+    "listening": {"children"},
+    "supervisor": {"adapters", "children", "duty", "listening", "tasks"},
+    # What a person types.
+    "reading": {"adapters", "core", "ports"},
+    "demo": {"demo"},
+}
+"""By layer. `app` and `cli` put everything together and may import all; nobody may import those two."""
+COMPOSES = {"app", "cli", "__main__"}
+
+ALLOWANCES: dict[str, dict[str, str]] = {
+    "adapters.cedar": {
+        "config.policies": "the loaded policy set is its input; one parser and type checker for `check` and for serving",
+        "config.schema": "evaluates under the very schema that policies were checked against",
+    },
+    "adapters.embedded": {
+        "children": "the embedded server is a child process like the others",
+        "data_directory": "where it lives, and who may be there",
+    },
+    "adapters.otlp.collector": {"__version__": "names itself to the collector"},
+    "adapters.webhook_sender": {"__version__": "names itself to the receiver"},
+    "generations": {"adapters.cedar": "compiles policies while loading; a port for it would have one user"},
+    "steward": {
+        "adapters.secrets": "reads the webhook's secret at the moment of signing",
+        "adapters.webhook_sender": "there is one kind of notice; the second kind makes it a port",
+    },
+    "doors.agents": {"generations": "reads requests with the index that was compiled with the generation"},
+    "doors.control": {
+        "adapters.redis.journal": "suspends agents and acknowledges losses, which no engine does: a port of its own, later",
+        "adapters.redis.ledger": "lists calls: a port of its own, later",
+        "adapters.secrets": "callback secrets, read when a callback comes",
+    },
+    "doors.people": {"adapters.secrets": "the same"},
+}
+
+THIRD_PARTY: dict[str, set[str]] = {
+    "core": {"orjson"},
+    "errors": set(),
+    "control_errors": set(),
+    "ports": set(),
+    **{name: set() for name in ENGINE},
+    "wire": {"jiter", "jsonschema_rs", "orjson", "rfc8785"},
+}
+"""What these layers may use beside the standard library: nothing that does I/O, so nothing that can change under us."""
+
+IMPURE = {
+    "asyncio", "concurrent", "io", "logging", "multiprocessing", "os", "pathlib", "random", "secrets", "select", "shutil",
+    "signal", "socket", "ssl", "subprocess", "tempfile", "threading", "time", "urllib.request", "uuid",
+}  # fmt: skip
+"""Never in core: clocks, chance and the world are arguments there."""
+CLOCKS = {"now", "utcnow", "today"}
+
+LONGEST_FILE, LONGEST_FUNCTION = 300, 40
+LONG_FILES = {
+    "core/lifecycle.py": (330, "the whole story in one file is worth more than the limit; half of it is one record"),
+    "engine.py": (345, "the only loop and its steps; splitting it would hide the order in which they happen"),
+}
+LONG_FUNCTIONS = {"core/timeline.py line": (50, "one sentence per fact: a table, written as a match")}
+"""With the length that each may not exceed."""
+
+TESTED_ELSEWHERE: dict[str, str] = {
+    "__main__": "test_cli",
+    "adapters.announcer": "test_docs",
+    "app": "test_docs",
+}
+"""Modules without a test module of their own name -> the module whose tests run them."""
+NOTHING_TO_TEST = {
+    "adapters.upstream": "a name for the package",
+    "errors": "a name for the package; the tree is tested in test_errors",
+}
+
+
+def module(path: Path) -> str:
+    """`core.call` for gateway/core/call.py; empty for the package itself."""
+    parts = path.relative_to(ROOT / "gateway").with_suffix("").parts
+    return ".".join(parts).removesuffix("__init__").rstrip(".")
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imports(path: Path) -> set[str]:
+    """Every imported module, in full. `from gateway import errors` is gateway.errors."""
+    found = set()
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if exists(name) else node.module for name in names}
+    return found
+
+
+def exists(name: str) -> bool:
+    path = ROOT / Path(*name.split("."))
+    return path.is_dir() or path.with_suffix(".py").exists() or name == "gateway.__version__"
+
+
+def ours(path: Path) -> set[str]:
+    return {name.removeprefix("gateway.") for name in imports(path) if name.split(".")[0] == "gateway"} - {"gateway"}
+
+
+def theirs(path: Path) -> set[str]:
+    roots = {name.split(".")[0] for name in imports(path)} - {"gateway"}
+    return roots - set(sys.stdlib_module_names)
+
+
+def layer(name: str) -> str:
+    return name.split(".")[0]
+
+
+def within(name: str, allowed: set[str]) -> bool:
+    return any(name == part or name.startswith(f"{part}.") for part in allowed)
+
+
+every_file = pytest.mark.parametrize("path", FILES, ids=module)
+
+
+# --- Who may import whom ----------------------------------------------------------------------------------------------
+
+
+@every_file
+def test_imports_point_inwards(path):
+    name = module(path)
+    if layer(name) in COMPOSES or not name:
+        return
+    assert layer(name) in MAY_IMPORT, f"{name} belongs to no layer: decide which, and say so in MAY_IMPORT"
+    allowed = MAY_IMPORT[layer(name)] | set(ALLOWANCES.get(name, {}))
+    strays = {found for found in ours(path) if not within(found, allowed) and not own(name, found)}
+    assert not strays
+
+
+def own(name: str, found: str) -> bool:
+    """An adapter that is a package may import its own files."""
+    package = ".".join(name.split(".")[:2])
+    return layer(name) == "adapters" and (ROOT / "gateway" / Path(*package.split("."))).is_dir() and within(found, {package})
+
+
+@every_file
+def test_nobody_imports_what_composes(path):
+    if layer(module(path)) not in COMPOSES:
+        assert not {layer(name) for name in ours(path)} & COMPOSES
+
+
+@pytest.mark.parametrize(("name", "allowed"), [(name, more) for name, found in ALLOWANCES.items() for more in found])
+def test_every_allowance_is_still_needed(name, allowed):
+    path = next(path for path in FILES if module(path) == name)
+    assert allowed in ours(path), "remove it from ALLOWANCES"
+    assert not within(allowed, MAY_IMPORT[layer(name)]), "the layer may import it anyway; remove it from ALLOWANCES"
+
+
+@every_file
+def test_the_inside_uses_nothing_that_does_input_or_output(path):
+    if layer(module(path)) in THIRD_PARTY:
+        assert theirs(path) <= THIRD_PARTY[layer(module(path))]
+
+
+# --- Purity -----------------------------------------------------------------------------------------------------------
+
+
+@every_file
+def test_core_is_pure(path):
+    if layer(module(path)) != "core":
+        return
+    assert not {name for name in imports(path) if within(name, IMPURE)}
+    for node in ast.walk(tree(path)):
+        assert not isinstance(node, ast.AsyncFunctionDef | ast.Await | ast.AsyncFor | ast.AsyncWith), node.lineno
+        if isinstance(node, ast.Call):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            assert called not in CLOCKS, f"line {node.lineno}: a clock; the time is an argument in core"
+            assert called not in {"open", "print", "input"}, f"line {node.lineno}: {called}"
+
+
+@every_file
+def test_tasks_are_made_in_one_place(path):
+    made = {
+        node.func.attr
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    } & {"create_task", "ensure_future"}
+    assert not made or module(path) == "tasks", "use gateway.tasks.spawn: the event loop keeps weak references only"
+
+
+# --- Length and theory ------------------------------------------------------------------------------------------------
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(ROOT / "gateway"))
+
+
+def lengths(path: Path) -> dict[str, int]:
+    """Of functions, in lines, without their decorators."""
+    return {
+        f"{relative(path)} {node.name}": (node.end_lineno or 0) - node.lineno + 1
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+
+
+@every_file
+def test_files_and_functions_are_short(path):
+    lines = path.read_text(encoding="utf-8").count("\n")
+    assert lines <= LONG_FILES.get(relative(path), (LONGEST_FILE, ""))[0]
+    for name, length in lengths(path).items():
+        assert length <= LONG_FUNCTIONS.get(name, (LONGEST_FUNCTION, ""))[0], name
+
+
+def test_every_exception_to_the_lengths_is_still_needed():
+    for name in LONG_FILES:
+        assert (ROOT / "gateway" / name).read_text(encoding="utf-8").count("\n") > LONGEST_FILE, f"remove {name}"
+    for name in LONG_FUNCTIONS:
+        path = ROOT / "gateway" / name.split()[0]
+        assert lengths(path)[name] > LONGEST_FUNCTION, f"remove {name}"
+
+
+@every_file
+def test_every_module_opens_with_its_theory(path):
+    if relative(path) == "__main__.py":
+        return
+    said = ast.get_docstring(tree(path))
+    assert said and len(said) > 20, "say what it is for and what it must never do"
+    assert said.rstrip().endswith((".", ")", "`", "|")) or "\n\n    " in said or said.strip()[-1].isalnum(), said[-40:]
+
+
+@every_file
+def test_names_are_words(path):
+    assert not {"utils", "helpers", "manager", "misc", "common", "util"} & set(module(path).split("."))
+
+
+# --- Tests ------------------------------------------------------------------------------------------------------------
+
+
+@cache
+def test_modules() -> dict[str, Path]:
+    return {path.stem: path for path in TESTS if path.stem.startswith("test_")}
+
+
+def has_own_test(name: str) -> bool:
+    """tests/x/test_y.py for gateway/x/y.py, or a contract suite of that name."""
+    *folders, last = name.split(".")
+    names = [f"test_{last}", *(f"test_{folder}_{last}" for folder in folders[-1:])]
+    found = [test_modules()[stem] for stem in names if stem in test_modules()]
+    return any(re.search(rf"\bgateway\b[\w.]*\b{last}\b|\bimport\b.*\b{last}\b", path.read_text("utf-8")) for path in found)
+
+
+def is_a_shell(path: Path) -> bool:
+    """A file of nothing but a docstring."""
+    return all(isinstance(node, ast.Expr) for node in tree(path).body)
+
+
+@every_file
+def test_every_module_has_tests(path):
+    name = module(path)
+    if not name or is_a_shell(path) or name in NOTHING_TO_TEST or has_own_test(name):
+        assert name not in TESTED_ELSEWHERE, "it has a test module of its own now; remove it from TESTED_ELSEWHERE"
+        return
+    assert name in TESTED_ELSEWHERE, f"gateway/{relative(path)} needs a tests/**/test_{name.split('.')[-1]}.py"
+    assert TESTED_ELSEWHERE[name] in test_modules()
+
+
+def test_no_two_test_modules_have_one_name():
+    names = [path.stem for path in TESTS if path.stem.startswith("test_")]
+    assert len(names) == len(set(names))
