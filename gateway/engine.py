@@ -20,7 +20,6 @@ from gateway.core.call import Call
 from gateway.core.facts import (
     Abandoned,
     Admitted,
-    Asked,
     Attached,
     Claimed,
     Delivered,
@@ -28,7 +27,6 @@ from gateway.core.facts import (
     Expired,
     Fact,
     Lost,
-    Notice,
     Unsent,
 )
 from gateway.core.lifecycle import (
@@ -44,6 +42,7 @@ from gateway.core.lifecycle import (
     next_step,
     recall,
 )
+from gateway.core.notices import asked
 from gateway.core.payload import Answer, pack_answer, pack_request, unpack_answer
 from gateway.core.verdict import Requirement
 from gateway.judging import admission_of, judge
@@ -183,18 +182,10 @@ class Engine:
                 raise errors.TooLarge("body of a held request", self.limits.held_body, "GATEWAY_HELD_BODY_LIMIT")
             life.payload = {"request": pack_request(admission.request), "salt": admission.salt}
             life.identify(admission.identified())
-        groups = [life.generation.routes.groups[name] for name in dict.fromkeys(item.group for item in requirements)]
-        batch = random.hex(4)
-        channels = [(group.name, channel) for group in groups for channel in range(len(group.webhooks))]
-        notices = tuple(
-            Notice(id=f"{life.record.call.id}-{batch}{number:02d}", group=group, channel=channel)
-            for number, (group, channel) in enumerate(channels)
-        )
-        expire = round(min(group.expire_seconds for group in groups) * 1000)
-        fingerprint = admission.call.fingerprint
-        now = self.journal.now()
-        life.add(Asked(fingerprint=fingerprint, requirements=requirements, notices=notices, expire=expire, at=now))
-        life.notices += [(notice.id, 0) for notice in notices]
+        groups = life.generation.routes.groups
+        fact = asked(admission.call, requirements, groups, batch=random.hex(4), now=self.journal.now())
+        life.add(fact)
+        life.notices += [(notice.id, 0) for notice in fact.notices]
 
     def _claim(self, life: Life, admission: Admission) -> None:
         if life.requester.left and life.durable == 0:

@@ -7,7 +7,8 @@ calls is settled as for any claim: when its lease is over, the steward says Lost
 
 import logging
 
-from gateway.adapters.redis.ledger import RedisLedger
+from typing import Protocol
+
 from gateway.core.facts import Abandoned
 from gateway.core.routes import Routes
 from gateway.engine import Engine
@@ -16,7 +17,19 @@ from gateway.sending import lease_ms
 log = logging.getLogger("gateway.succession")
 
 
-async def take_over(engine: Engine, ledger: RedisLedger, place: str, routes: Routes) -> int:
+class Places(Protocol):
+    """Who works where. `gateway.adapters.redis.ledger.RedisLedger`."""
+
+    async def succeed(self, place: str, name: str) -> str:
+        """Take over a place under this name; the name of the one that had it before, or empty."""
+        ...
+
+    async def due_before(self, time: int) -> list[str]:
+        """Ids of all unsettled calls that must be looked at before that time, such as all that are being sent."""
+        ...
+
+
+async def take_over(engine: Engine, ledger: Places, place: str, routes: Routes) -> int:
     """Take the place of the worker that ran here before; how many calls it had left behind."""
     before = await ledger.succeed(place, engine.worker)
     if not before:

@@ -158,13 +158,13 @@ class Gateway:
 
 
 def _children(pid: int) -> list[int]:
-    with suppress(FileNotFoundError):
+    with suppress(FileNotFoundError, ProcessLookupError):
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     return []
 
 
 def _kind(pid: int) -> str:
-    with suppress(FileNotFoundError):
+    with suppress(FileNotFoundError, ProcessLookupError):
         if b"valkey" in Path(f"/proc/{pid}/cmdline").read_bytes():
             return "valkey"
         found = re.search(rb'"role": ?"(\w+)"', Path(f"/proc/{pid}/environ").read_bytes())

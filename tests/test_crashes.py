@@ -13,6 +13,7 @@ import pytest
 
 from gateway.core.facts import Answered, Approved, Asked, Claimed, Expired, Judged, Lost, Rejected, Unsent
 from gateway.core.lifecycle import Finish, next_step
+from gateway.core.routes import Tool
 from gateway.ports import NeverSent, SendLost
 from tests.company import CAPTURE, CHARGE, HOLDING, REFUND, REPORT, Generation, Policies, allow
 from tests.world import Behaviour, Crash, Fault, World
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("no_pauses")
 class Story:
     """One kind of call, and the writes it passes through."""
 
-    tool: object
+    tool: Tool
     held: bool
     writes: tuple[type, ...]
 

@@ -92,7 +92,7 @@ def test_the_delivery_of_a_held_calls_answer_is_lost_and_asked_for_again_with_ei
     scene.approvers.approve(call)
     eventually(lambda: scene.state(call) == "answered")
     ask_and_go_away(scene, to, HELD, "second" + to)  # it is answered into a closed connection
-    for key in ("first", "second", "first"):
+    for key in ("second", "first", "second"):
         found = scene.pay(to, HELD, key=key + to)
         assert found.status_code == 200 and found.headers["gateway-call"] == call
     assert len(scene.upstream.seen(to)) == 1
@@ -206,11 +206,11 @@ def test_what_is_approved_is_edited_while_the_call_is_held(edit):
         made.approvers.post(first, made.approvers.decision(first, by="second"))  # the second of two, on the old question
         again = made.approvers.notice(call, "pair", number=2)
         assert again.data["fingerprint"] != first.data["fingerprint"]
-        assert made.state(call) == "held" and made.upstream.seen(to) == []
+        assert made.state(call) in ("held", "judging") and made.upstream.seen(to) == []
         stale = made.approvers.post(first, made.approvers.decision(first, by="lead"))
         assert (stale.status_code, slug(stale)) == (409, "approval-stale")
         for person in ("lead", "second"):
-            assert made.state(call) == "held" and made.upstream.seen(to) == []
+            assert made.state(call) in ("held", "judging") and made.upstream.seen(to) == []
             assert made.approvers.post(again, made.approvers.decision(again, by=person)).status_code == 200
         assert made.status(call)["status"] == "answered"
         (sent,) = made.upstream.seen(to)
@@ -295,7 +295,7 @@ def test_a_suspended_agent_at_takeover(scene):
 
     def ask():
         with httpx.Client(base_url=scene.gateway.agents, headers=bearer(key_of("third")), trust_env=False) as client:
-            return client.post("/slow/refund", data=form, headers={"idempotency-key": "k" + charge})
+            return client.post("/slow/refunds", data=form, headers={"idempotency-key": "k" + charge})
 
     def asking():
         try:
@@ -419,17 +419,19 @@ def test_redis_killed_during_calls_loses_nothing_and_the_service_returns_by_itse
                         if found.status_code == 200:
                             break
 
-        workers = [threading.Thread(target=work, args=(number,)) for number in range(6)]
-        for worker in workers:
-            worker.start()
-        for _ in range(3):
+        workers = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(6)]
+        try:
+            for worker in workers:
+                worker.start()
+            for _ in range(3):
+                time.sleep(0.5)
+                made.gateway.kill("valkey")
+                eventually(lambda: made.gateway.pids("valkey"), "the embedded server was not restarted", seconds=20)
             time.sleep(0.5)
-            made.gateway.kill("valkey")
-            eventually(lambda: made.gateway.pids("valkey"), "the embedded server was not restarted", seconds=20)
-        time.sleep(0.5)
-        stop.set()
-        for worker in workers:
-            worker.join(60)
+        finally:
+            stop.set()
+            for worker in workers:
+                worker.join(60)
 
         seen = {slug for found in told.values() for _, slug, _ in found}
         assert seen <= {"", "journal-unavailable", "call-in-progress", "outcome-unknown"}, seen

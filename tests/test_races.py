@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,7 @@ def test_a_vote_arriving_while_the_effect_is_being_sent_does_not_send_it_again()
             await Decisions(engine).vote(
                 call, Decision(approve=True, by="bob", group="finance", fingerprint="", via="t")
             )
-        life = await engine.load(call)  # and as the fact itself, so that the outcome's append meets a conflict
+        life = await world.load(call)  # and as the fact itself, so that the outcome's append meets a conflict
         vote = next(fact for fact in life.facts if isinstance(fact, Approved))
         life.add(replace(vote, by="bob"))
         await engine.flush(life)
@@ -76,7 +77,7 @@ def test_a_decision_about_a_call_that_is_over_is_answered_at_once(sent):
     world.upstream.script = [sent]
 
     async def story():
-        life = await world.engine().load(call)
+        life = await world.load(call)
         fingerprint = shown(life.record, "finance")
         await world.vote(call)
         await world.engine().unattended(call)
@@ -92,7 +93,7 @@ def test_a_callback_repeated_changes_nothing():
     world, call = held()
 
     async def story():
-        life = await world.engine().load(call)
+        life = await world.load(call)
         told = Decision(
             approve=True,
             by="ann",
@@ -172,7 +173,7 @@ def test_a_duplicate_while_the_first_executes_waits_and_gets_its_answer():
         async def duplicate():
             seen.append(await world.ask(key="k"))
 
-        seen = []
+        seen: list[Any] = []
         world.upstream.script = [Behaviour(meanwhile=duplicate)]
         await world.ask(key="k")
         life, step = seen[0]
@@ -248,6 +249,7 @@ def test_the_answer_of_a_held_call_whose_delivery_was_lost_is_there_for_either_k
 
     async def fetch(name):
         life, step = await world.ask(key=name)
+        assert isinstance(step, Finish)
         return step.outcome, await world.engine().kept_answer(life)
 
     world.live(partial(world.ask, key="key-2"))

@@ -43,6 +43,7 @@ EDITS = {
 def test_an_edit_of_what_would_be_sent_voids_votes_and_asks_again_without_more_time(routes):
     world, call = held()
     before = world.record(call)
+    assert before.expires_at is not None
     world.live(partial(world.vote, call))
     world.generation = replace(HOLDING, digest="generation-2", routes=routes)
     world.restart(later=1000)

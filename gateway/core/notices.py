@@ -9,10 +9,29 @@ from typing import Any
 
 from gateway.core.admit import Admission
 from gateway.core.approval import question, shown
-from gateway.core.facts import Judged, Notice
+from gateway.core.call import Call
+from gateway.core.facts import Asked, Judged, Notice
 from gateway.core.lifecycle import Record
-from gateway.core.routes import Routes
+from gateway.core.routes import Group, Routes
 from gateway.core.times import iso
+from gateway.core.verdict import Requirement
+
+
+def asked(
+    call: Call, requirements: tuple[Requirement, ...], groups: Mapping[str, Group], *, batch: str, now: int
+) -> Asked:
+    """The question to every group of `requirements`, with one notice for each of its channels.
+
+    `batch` is random and makes the ids of the notices unique. The shortest time of all groups is the time of all.
+    """
+    wanted = [groups[name] for name in dict.fromkeys(item.group for item in requirements)]
+    channels = [(group.name, channel) for group in wanted for channel in range(len(group.webhooks))]
+    notices = tuple(
+        Notice(id=f"{call.id}-{batch}{number:02d}", group=group, channel=channel)
+        for number, (group, channel) in enumerate(channels)
+    )
+    expire = round(min(group.expire_seconds for group in wanted) * 1000)
+    return Asked(fingerprint=call.fingerprint, requirements=requirements, notices=notices, expire=expire, at=now)
 
 
 def requested(
@@ -22,7 +41,7 @@ def requested(
     call = admission.call
     agent = routes.agents[call.agent]
     verdict = judged.verdict
-    asked = [item.policy for item in question(record, notice.group)]
+    unmet = [item.policy for item in question(record, notice.group)]
     reasons = dict(zip(verdict.policies, verdict.reasons, strict=False))
     return {
         "type": "approval.requested",
@@ -41,7 +60,7 @@ def requested(
             "tool": call.tool,
             "resource": call.resource,
             "input": arguments(admission),
-            "policies": [{"id": policy, "reason": reasons.get(policy, "")} for policy in asked],
+            "policies": [{"id": policy, "reason": reasons.get(policy, "")} for policy in unmet],
             "expires_at": iso(record.expires_at or now),
         },
     }

@@ -691,6 +691,17 @@ def test_events_come_as_they_are_sent_and_outlive_the_total_timeout(accept: str)
         with_sender(act)
 
 
+def test_the_head_of_an_event_stream_does_not_wait_for_the_first_event() -> None:
+    async def act(upstream: PyreqwestUpstream) -> None:
+        what = get(headers=[("accept", "text/event-stream")])
+        reply = await upstream.send(system(server.origin, timeout=SHORT), tool(READ), what, ())
+        assert reply.status == 200
+        await reply.close()
+
+    with HostileServer(says(response(length=-1), then="hold")) as server:
+        with_sender(act)
+
+
 def test_a_stream_that_falls_silent_is_broken() -> None:
     with HostileServer(says(response(b"data: 1\n\n", length=-1), then="hold")) as server:
         chunks, error = with_sender(lambda up: streamed(up, system(server.origin, timeout=SHORT), get()))
@@ -751,6 +762,18 @@ def test_an_answer_that_contains_the_credential_is_withheld(effect: str, credent
             chunks, error = with_sender(partial(streamed, where=where, what=request(), effect=effect))
             assert isinstance(error, CredentialEchoed)
             assert echo[-12:] not in b"".join(chunks)
+
+
+def test_after_a_rotation_the_new_secret_is_searched_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def act(upstream: PyreqwestUpstream) -> None:
+        where = system(server.origin, BEARER)
+        assert (await exchange(upstream, where, get(), READ))[2] == b"rotated-secret"
+        monkeypatch.setenv("SYSTEM_KEY", "rotated-secret")
+        with pytest.raises(CredentialEchoed):
+            await exchange(upstream, where, get(), READ)
+
+    with HostileServer(answers(b"rotated-secret")) as server:
+        with_sender(act)
 
 
 def test_an_answer_whose_headers_contain_the_credential_has_no_headers() -> None:

@@ -5,6 +5,7 @@ are either long over or far away, so that the clock decides nothing.
 """
 
 import asyncio
+import itertools
 import random
 from dataclasses import replace
 
@@ -35,7 +36,7 @@ def draw_append(dice: random.Random, calls: tuple[str, ...], lengths: dict[str, 
             name,
             kind,
             dice.choice(("take", "test", "hold", "free")),
-            dice.choice((None, AGES)),  # type: ignore[arg-type]
+            dice.choice((None, AGES)),
         )
         for kind in ("key", "open")
         for name in dice.sample(NAMES, dice.randint(0, 2))
@@ -82,12 +83,10 @@ async def step(dice: random.Random, benches, calls, past) -> None:
 
 async def state(bench, calls) -> dict[str, object]:
     """Everything that can be seen, without exact times."""
-    pointers = {
-        (kind, name): found and (found[0], found[1] and round(found[1] / AGES))
-        for kind in ("key", "open")
-        for name in NAMES
-        if (found := await bench.pointer(kind, name)) or True
-    }
+    pointers = {}
+    for kind, name in itertools.product(("key", "open"), NAMES):
+        found = await bench.pointer(kind, name)
+        pointers[kind, name] = found and (found[0], found[1] and round(found[1] / AGES))
     return {
         "facts": {call: timeless(await bench.journal.facts(call)) for call in calls},
         "lengths": {call: await bench.journal.length(call) for call in calls},
@@ -106,7 +105,8 @@ def test_memory_and_redis_answer_the_same(seed, valkey):
     async def story() -> None:
         dice = random.Random(seed)
         calls = tuple(call_id(AGENT, f"{number:020d}") for number in range(3))
-        benches, past = (MemoryBench(), RedisBench(valkey.url)), []
+        benches = (MemoryBench(), RedisBench(valkey.url))
+        past: list[Append] = []
         try:
             for _ in range(STEPS):
                 await step(dice, benches, calls, past)

@@ -296,7 +296,8 @@ def pair():
         try:
             replica.start()
             wait_for(lambda: replica.command("INFO", "replication")["master_link_status"] == "up")
-            wait_for(lambda: replica.command("INFO", "persistence")["aof_rewrite_in_progress"] == 0)
+            # One that has just synchronised writes its append-only file anew before it takes part.
+            wait_for(lambda: primary.durable_on() >= 1)
             yield primary, replica
         finally:
             replica.kill()

@@ -29,7 +29,7 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
     if get_origin(hint) is Literal:
         return st.sampled_from(get_args(hint))
     if get_origin(hint) in (Union, types.UnionType):
-        return st.one_of(values(kind) for kind in get_args(hint))
+        return st.one_of([values(kind) for kind in get_args(hint)])
     simple: dict[Any, st.SearchStrategy[Any]] = {
         str: st.text(),
         bool: st.booleans(),
@@ -39,7 +39,7 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
     return simple[hint]
 
 
-EVERY_FACT = st.one_of(values(cls) for cls in TYPES.values())
+EVERY_FACT = st.one_of([values(cls) for cls in TYPES.values()])
 
 
 @given(EVERY_FACT, st.integers(0, SAFE))

@@ -48,6 +48,7 @@ from gateway.core.lifecycle import (
     without_unused_allow,
 )
 from gateway.core.pointers import upkeep
+from gateway.core.verdict import Decision, Requirement
 from tests.playbook import (
     CALL,
     FINANCE,
@@ -71,6 +72,7 @@ TICK = 6_000
 TICKS = (0, TICK, 2 * TICK, 3 * TICK)
 EXPIRE_TICKS = 2 * TICK
 KEEPS_TICKS = 2 * 3 * TICK  # half of it is three ticks
+VERDICTS: tuple[tuple[Decision, tuple[Requirement, ...]], ...] = (("allow", ()), ("hold", (FINANCE,)), ("deny", ()))
 
 
 @dataclass(frozen=True)
@@ -125,12 +127,12 @@ class Walk:
         fingerprint = PRINT if state.today == TODAY else self.tomorrow
         match step:
             case Judge():
-                for decision, unmet in (("allow", ()), ("hold", (FINANCE,)), ("deny", ())):
-                    fact = judged(decision, *unmet, generation=state.today, fingerprint=fingerprint)
-                    yield from self.drives(state, after(record, fact), (*pending, fact))
+                for decision, unmet in VERDICTS:
+                    verdict = judged(decision, *unmet, generation=state.today, fingerprint=fingerprint)
+                    yield from self.drives(state, after(record, verdict), (*pending, verdict))
             case Ask(requirements):
-                fact = asked(*requirements, fingerprint=fingerprint, expire=EXPIRE_TICKS)
-                yield from self.drives(state, after(record, replace(fact, at=state.now)), (*pending, fact))
+                question = asked(*requirements, fingerprint=fingerprint, expire=EXPIRE_TICKS)
+                yield from self.drives(state, after(record, replace(question, at=state.now)), (*pending, question))
             case Expire():
                 yield state.then(*pending, Expired())
             case Forfeit(token):
@@ -142,8 +144,8 @@ class Walk:
                 yield replace(state.then(*pending, claim), sending=state.sending | {(token, None)})
             case Send():
                 assert not self.call.acts, "only a drive with a claim of its own sends an effect"
-                for fact in (answered(""), lost(""), unsent("")):
-                    yield state.then(*pending, fact)
+                for outcome in (answered(""), lost(""), unsent("")):
+                    yield state.then(*pending, outcome)
             case Wait() | Finish() if pending:
                 yield state.then(*pending)
 

@@ -37,7 +37,7 @@ from gateway.core.verdict import Requirement, Verdict
 SECRET = "4111-1111-1111-1111"
 CALL = Call(
     id="17ab", agent="bot", user="ann", system="stripe", tool="stripe.create_refund", effect="write", method="POST",
-    resource=f"Charge/{SECRET}", fingerprint="f", match="m", key="k", key_given=False, repeatable=False, lease_ms=1,
+    resource=f"Charge/{SECRET}", fingerprint="f", match="m", key="k", key_given=False, repeatable=False,
     keeps_ms=0, keep_ms=0, reason=f"refund for {SECRET}",
 )  # fmt: skip
 NEED = Requirement("finance", "p1", "t")

@@ -186,7 +186,8 @@ def test_nobody_may_approve_after_expiry():
     story = Playbook() >> HOLD >> asked(FINANCE)
     _ = story.at(EXPIRE - 1) << Wait(EXPIRE)
     _ = story.at(EXPIRE) << Expire() >> Expired()
-    _ = story << Finish(story.last) >> yes() << Finish(story.facts[-2])
+    expired = story.last
+    _ = story << Finish(expired) >> yes() << Finish(expired)
 
 
 def test_a_call_expires_even_if_policies_changed_meanwhile():

@@ -38,7 +38,7 @@ TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 CALL = Call(
     id="17" + "ab" * 10, agent="billing-bot", user="ann@acme.example", run="run-7", system="stripe",
     tool="stripe.create_refund", effect="write", method="POST", resource="Charge/ch_1", fingerprint="f" * 64,
-    match="m" * 64, key="k" * 40, key_given=True, repeatable=True, lease_ms=35_000, keeps_ms=86_400_000,
+    match="m" * 64, key="k" * 40, key_given=True, repeatable=True, keeps_ms=86_400_000,
     keep_ms=86_400_000, traceparent=f"00-{TRACE}-{SPAN}-01",
 )  # fmt: skip
 READ = replace(CALL, effect="read", method="GET", tool="stripe.get_charge", traceparent="", user=None)

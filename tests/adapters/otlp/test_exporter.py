@@ -19,7 +19,7 @@ from tests.adapters.otlp.receiver import YES, partial, receiving
 
 CALL = Call(
     id="", agent="bot", system="stripe", tool="stripe.refund", effect="write", method="POST", resource="",
-    fingerprint="f", match="m", key="k", key_given=False, repeatable=False, lease_ms=1, keeps_ms=0, keep_ms=0,
+    fingerprint="f", match="m", key="k", key_given=False, repeatable=False, keeps_ms=0, keep_ms=0,
 )  # fmt: skip
 ALLOW = Judged(verdict=Verdict(decision="allow"), generation="g", fingerprint="f")
 
