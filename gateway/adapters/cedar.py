@@ -226,8 +226,9 @@ class CedarPolicies:
         self._kept: Kept = {}
 
     def judge(self, question: Question, met: frozenset[Requirement]) -> Verdict:
-        """Allow, hold or deny. Total: whatever goes wrong is a deny with code `policy-error`."""
-        reason = POLICY_ERROR
+        """Allow, hold or deny. Total: a policy that errs is a deny with code `policy-error`, an engine that fails is one
+        with code `policies-unavailable`."""
+        reason, code = POLICY_ERROR, "policy-error"
         names: tuple[str, ...] = ()
         try:
             return self._judge(question, met)
@@ -238,8 +239,9 @@ class CedarPolicies:
         except BaseException as error:  # noqa: BLE001  a panic of Cedar is no Exception
             _raise_if_told_to_stop(error)
             log.error("judging failed with %s", type(error).__name__)  # noqa: TRY400  its text may hold arguments
+            code = "policies-unavailable"
         log.warning("policy error, the call is denied; policies that erred: %s", ", ".join(names) or "unknown")
-        return Verdict(decision="deny", policies=names, reasons=(reason,), code="policy-error")
+        return Verdict(decision="deny", policies=names, reasons=(reason,), code=code)
 
     def _judge(self, question: Question, met: frozenset[Requirement]) -> Verdict:
         part, agent = self._slice(question.action), self._routes.agents.get(question.agent)

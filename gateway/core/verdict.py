@@ -54,4 +54,4 @@ class Verdict:
     shadow: tuple[str, ...] = ()
     """`@id`s of `@shadow` forbids that matched, or permits that did not matter; recorded, never enforced."""
     code: str = ""
-    """Of a deny that no policy decided: `policy-error`, `no-permit`, `agent-suspended`, `unknown-tool`, ..."""
+    """Of a deny that no policy decided: `policy-error`, `policies-unavailable`, `no-permit`, `agent-suspended`, `unknown-tool`, ..."""

@@ -70,6 +70,8 @@ def _denied(record: Record, judged: Judged) -> errors.GatewayError:
     verdict, call = judged.verdict, record.call
     if verdict.code == "agent-suspended":
         return errors.AgentSuspended(call.agent, call=call.id)
+    if verdict.code == "policies-unavailable":
+        return errors.PoliciesUnavailable(call=call.id)
     return errors.PolicyDenied.of(verdict, tool=call.tool, call=call.id)
 
 

@@ -280,7 +280,8 @@ def test_an_answer_that_is_not_plainly_a_yes_is_a_no(answer, monkeypatch):
     everything = policies(PERMIT + HOLD)
     monkeypatch.setattr(cedar, "is_authorized", cedar_says(answer))
     verdict = everything.judge(refund(), NOBODY)
-    assert (verdict.decision, verdict.code) == ("deny", "policy-error")
+    assert verdict.decision == "deny"
+    assert verdict.code in ("policy-error", "policies-unavailable")
 
 
 def test_a_forbid_that_cannot_be_named_is_not_lost(monkeypatch):
@@ -303,7 +304,7 @@ def test_any_exception_whatever_is_a_deny_and_its_text_is_dropped(error, monkeyp
     everything = policies(PERMIT)
     monkeypatch.setattr(cedar, "is_authorized", fails)
     verdict = everything.judge(refund(), NOBODY)
-    assert (verdict.decision, verdict.code) == ("deny", "policy-error")
+    assert (verdict.decision, verdict.code) == ("deny", "policies-unavailable")
     assert "secret" not in caplog.text + str(verdict)
 
 
