@@ -28,6 +28,7 @@ from gateway.adapters.addresses import Addresses
 from gateway.adapters.announcer import Announcer
 from gateway.adapters.otlp.collector import configured
 from gateway.adapters.otlp.exporter import TraceExporter
+from gateway.adapters.redis.high_water import HighWater
 from gateway.adapters.redis.journal import RedisJournal
 from gateway.adapters.redis.ledger import RedisLedger
 from gateway.adapters.secrets import Secrets
@@ -58,6 +59,8 @@ EXPORT_LEASE_MS = 10_000
 """How long one steward alone exports; another host's takes over after that."""
 COLLECT_AFTER = 50_000
 """Objects between two collections of the youngest generation; a few hundred calls."""
+HIGH_WATER_SECONDS = 1.0
+"""How often it is written down how far the ledger is; what everybody forgets at once is younger than this."""
 JOURNAL_SECONDS = 30.0
 """How long a starting process waits for the journal before it gives up with a sentence."""
 
@@ -81,7 +84,9 @@ async def assemble(duty: Duty, settings: Settings) -> Parts:
     """Make the parts and connect them. Raises Mistakes or JournalUnavailable."""
     document = duty.document
     generations = Generations.open(Path(str(document["routes"])), Path(str(document["policies"])))
-    journal = RedisJournal.open(duty.redis_url, replicas=settings.redis_replicas)
+    data = document.get("data")
+    high_water = HighWater(Path(str(data)) / "high-water.json") if data else None
+    journal = RedisJournal.open(duty.redis_url, replicas=settings.redis_replicas, high_water=high_water)
     await _reach(journal)
     secrets = Secrets()
     upstream = PyreqwestUpstream(read_secret=secrets.read, addresses=Addresses(), ca_file=settings.ca_file)
@@ -150,7 +155,7 @@ async def steward(duty: Duty, settings: Settings) -> None:
         readiness=_readiness(parts, exporter),
         measures=_measures(parts, ledger, exporter),
     )
-    duties: list[Coroutine[Any, Any, None]] = [looking.run()]
+    duties: list[Coroutine[Any, Any, None]] = [looking.run(), _keep_high_water(parts.journal)]
     if exporter is not None:
         duties.append(_export(exporter, lease))
     await _serve(duty, parts, plane.app(), duties)
@@ -201,6 +206,22 @@ async def _tell_when_ready(duty: Duty, server: uvicorn.Server) -> None:
 async def _end_with_the_supervisor(duty: Duty, server: uvicorn.Server) -> None:
     await duty.orphaned()
     server.should_exit = True
+
+
+async def _keep_high_water(journal: RedisJournal) -> None:
+    """Remember on disk how far the ledger is, so that a restored Redis is noticed even by a process that is new."""
+    trouble = ""
+    while True:
+        try:
+            await journal.keep_high_water()
+            trouble = ""
+        except JournalUnavailable:
+            pass  # whoever wants to append says so
+        except OSError as error:
+            if str(error) != trouble:
+                log.warning("a Redis restored from an older state will go unnoticed by new processes: %s", error)
+            trouble = str(error)
+        await asyncio.sleep(HIGH_WATER_SECONDS)
 
 
 async def _export(exporter: TraceExporter, lease: Callable[[str, int], Coroutine[Any, Any, bool]]) -> None:

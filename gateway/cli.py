@@ -236,4 +236,4 @@ def _print_table(found: list[Any]) -> None:
 
 def main() -> None:
     """The console script."""
-    app()
+    app(prog_name="gateway")

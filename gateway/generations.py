@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,9 +26,13 @@ from gateway.core.payload import unpack_request
 from gateway.core.routes import Routes
 from gateway.wire.index import Index
 
-CONFIGURATION = frozenset((".yaml", ".cedar"))
+LOOK_MS = 2000
+"""How often the files are looked at where nobody tells of a change."""
 SETTLE_MS = 200
 """An editor or a deployment writes several files; looking after they settled avoids reporting half of an edit."""
+
+Signature = frozenset[tuple[str, int, int, int]]
+"""Which files there are, and what tells one state of a file from another."""
 
 log = logging.getLogger("gateway.generations")
 
@@ -105,22 +109,49 @@ class Generations:
             log.info("generation %s serves now", loaded.digest[:12])
 
     async def watch(self) -> None:
-        """Reload whenever the files change; also when a directory is swapped by a symlink, as Kubernetes does."""
-        await asyncio.gather(self._watch(recursive=False), self._watch(recursive=True))
+        """Reload whenever what the paths lead to has changed, however it came to.
 
-    async def _watch(self, *, recursive: bool) -> None:
-        """What is inside the paths; and, in the directories that hold them, the paths themselves."""
-        paths = [path.absolute() for path in (self.routes_path, self.policies_path)]
-        places = {path for path in paths if path.is_dir()} if recursive else {path.parent for path in paths}
-        names = {path.name for path in paths}
-
-        def concerns_us(_: watchfiles.Change, changed: str) -> bool:
-            path = Path(changed)  # Kubernetes swaps a link whose name begins with `..`
-            return path.name.startswith("..") or (path.suffix in CONFIGURATION if recursive else path.name in names)
-
-        if places:
+        Changes are noticed at once where the system tells of them, and by looking every LOOK_MS where it does not:
+        a link swapped higher up, a network file system. What is compared is what is there, not what was reported.
+        """
+        known = await asyncio.to_thread(self._signature)
+        while True:
+            places = self._places()
             changes = watchfiles.awatch(
-                *places, watch_filter=concerns_us, recursive=recursive, step=SETTLE_MS, ignore_permission_denied=True
-            )
-            async for _ in changes:
+                *places, recursive=False, step=SETTLE_MS, rust_timeout=LOOK_MS, yield_on_timeout=True,
+                ignore_permission_denied=True,
+            )  # fmt: skip
+            try:
+                known = await self._follow(changes, known, places)
+            except (OSError, RuntimeError) as error:  # a directory went away while it was looked at
+                log.warning("watching the configuration: %s", error)
+                await asyncio.sleep(LOOK_MS / 1000)
+
+    async def _follow(self, changes: AsyncIterator[object], known: Signature, places: set[Path]) -> Signature:
+        """Reload at every change, until other directories matter than those that are watched."""
+        async for _ in changes:
+            found = await asyncio.to_thread(self._signature)
+            if found != known:
+                known = found
                 await self.reload()
+            if self._places() != places:
+                break
+        return known
+
+    def _places(self) -> set[Path]:
+        """The directories whose entries matter, as they are now."""
+        paths = [path for path in (self.routes_path, self.policies_path) if path.exists()]
+        below = [below for path in paths if path.is_dir() for below in path.resolve().rglob("*") if below.is_dir()]
+        inside = [path.resolve() for path in paths if path.is_dir()]
+        return {path.absolute().parent for path in paths} | {*inside, *below} or {Path.cwd()}
+
+    def _signature(self) -> Signature:
+        found = set()
+        for path, pattern in ((self.routes_path, "*.yaml"), (self.policies_path, "**/*.cedar")):
+            for file in path.glob(pattern) if path.is_dir() else [path]:
+                try:
+                    state = file.stat()
+                except OSError:
+                    continue
+                found.add((str(file.resolve()), state.st_mtime_ns, state.st_size, state.st_ino))
+        return frozenset(found)

@@ -78,6 +78,11 @@ class Appended:
 class Journal(Protocol):
     """The durable list of facts of each call, and the order of all of them."""
 
+    @property
+    def loss(self) -> str:
+        """Why appends are stopped until a person acknowledges that records are missing; empty otherwise."""
+        ...
+
     async def append(self, append: Append) -> Appended:
         """Compare-and-swap on the number of facts. When it returns, the facts are durable.
 

@@ -22,6 +22,7 @@ class MemoryJournal:
     notices: dict[tuple[str, str], int] = field(default_factory=dict)
     suspended: set[str] = field(default_factory=set)
     ledger: list[tuple[str, list[bytes]]] = field(default_factory=list)
+    loss: str = ""
     ends: dict[str, int] = field(default_factory=dict)
     """When facts and payload of an ended call leave."""
 
@@ -29,7 +30,8 @@ class MemoryJournal:
         await asyncio.sleep(0)  # let other writers in, as a network would
         have = self._have(append.call)
         if len(have) != append.expected:
-            if len(have) > append.expected and f'"by":"{append.token}"'.encode() in have[append.expected][:80]:
+            seen = have[append.expected].partition(b",")[2] if len(have) > append.expected else b""
+            if seen.startswith(f'"by":"{append.token}"'.encode()):
                 return Appended(decode(have[append.expected]).at, "")
             raise Conflict(append.call)
         for pointer in append.upkeep.pointers:

@@ -73,7 +73,8 @@ class AgentsDoor:
             await _respond(send, *problem(error, http.accept_of(scope)))
         except JournalUnavailable as unavailable:
             log.warning("journal unavailable: %s", unavailable)
-            await _respond(send, *problem(errors.JournalUnavailable(), http.accept_of(scope)))
+            lost = bool(self.engine.journal.loss)
+            await _respond(send, *problem(errors.JournalUnavailable(lost=lost), http.accept_of(scope)))
 
     async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
         generation = self.serving()

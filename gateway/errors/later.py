@@ -81,14 +81,17 @@ class FoundNotDone(Unavailable):
 class JournalUnavailable(Unavailable):
     slug, title = "journal-unavailable", "The gateway cannot record calls"
 
-    def __init__(self, *, call: str | None = None, sent: bool = False, retry_seconds: int = 5) -> None:
-        """`sent`: the request may have reached the system before the journal went away."""
-        done = "The request may already have been executed." if sent else NOTHING_DONE
+    def __init__(self, *, call: str | None = None, lost: bool = False, retry_seconds: int = 5) -> None:
+        """`lost`: records are missing, and a person has to say that this is known before anything goes on."""
+        why, then = (
+            ("has found that records are missing from its journal, and does nothing until an operator has "
+             "acknowledged that loss", "Tell the person you work for; then repeat exactly this request")
+            if lost
+            else ("cannot write its journal, and does nothing that it cannot record",
+                  f"Repeat exactly this request after {retry_seconds} seconds: it will not be executed twice")
+        )  # fmt: skip
         super().__init__(
-            f"The gateway cannot write its journal, and does nothing that it cannot record. {done} Repeat exactly "
-            f"this request after {retry_seconds} seconds: it will not be executed twice.",
-            call=call,
-            headers={"retry-after": str(retry_seconds)},
+            f"The gateway {why}. {NOTHING_DONE} {then}.", call=call, headers={"retry-after": str(retry_seconds)}
         )
 
 

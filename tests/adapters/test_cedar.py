@@ -196,7 +196,8 @@ def test_arguments_that_are_not_what_the_schema_says_are_denied(arguments):
     """Peer failure 25: Cedar without a schema reads {"__entity": ...} as an entity, and the forbid never matches."""
     reads_all = forbid("reads", 'context.input == context.input && context.input.charge == "x"')
     verdict = judge(PERMIT + HOLD + reads_all, refund(**arguments))
-    assert (verdict.decision, verdict.code) == ("deny", "policy-error")
+    assert verdict.decision == "deny"
+    assert verdict.code in ("policy-error", "policies-unavailable")
     assert "admin" not in " ".join(verdict.reasons)
 
 

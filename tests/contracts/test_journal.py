@@ -20,7 +20,7 @@ from tests.contracts.journal_bench import (
     timeless,
     write,
 )
-from tests.playbook import ALLOW, CALL, HOLD, answered, claimed, lost
+from tests.playbook import ALLOW, CALL, HOLD, answered, claimed, lost, no
 
 DAY = 24 * 3_600_000
 
@@ -171,6 +171,9 @@ def test_what_an_agent_writes_into_a_fact_cannot_look_like_a_token(bench):
         await it.journal.append(write(call, 0, replace(FIRST, call=replace(CALL, agent='"by":"t0"')), token="x" * 16))
         with pytest.raises(Conflict):
             await it.journal.append(write(call, 0, FIRST, token="t0"))
+        await it.journal.append(write(call, 1, no("ann")))
+        with pytest.raises(Conflict):  # a fact has a `by` of its own
+            await it.journal.append(write(call, 1, claimed(), token="ann"))
 
     on(bench, story)
 

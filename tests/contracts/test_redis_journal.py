@@ -245,7 +245,10 @@ def test_a_server_that_comes_back_with_less_gets_nothing_until_a_person_knows(ow
 
         restore_older_state(own_valkey, tmp_path)
         calls = [new_call() for _ in range(20)]
-        race = (it.journal.append(write(call, 0, FIRST, ALLOW, claimed(), guarded=True)) for call in calls)
+        race = []
+        for call in calls:  # some are there before we connect, some come while we do
+            race.append(asyncio.create_task(it.journal.append(write(call, 0, FIRST, ALLOW, claimed(), guarded=True))))
+            await asyncio.sleep(0)
         refused = await asyncio.gather(*race, return_exceptions=True)
         assert [type(error) for error in refused] == [JournalUnavailable] * 20
         assert "acknowledge-loss" in str(refused[0])

@@ -24,7 +24,8 @@ local by = '"by":"' .. token .. '"'
 local have = redis.call('LLEN', KEYS[1])
 if have ~= expected then
   local seen = have > expected and redis.call('LINDEX', KEYS[1], expected)
-  if seen and string.find(string.sub(seen, 1, 80), by, 1, true) then
+  local after_time = seen and string.find(seen, ',', 1, true)
+  if seen and string.sub(seen, after_time + 1, after_time + #by) == by then
     local last = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]
     return {'ok', tonumber(string.match(seen, '^{"at":(%d+)')), '', last and last[1] or '0-0'}
   end

@@ -15,7 +15,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gateway.adapters.redis.line import ClusterLine, Line, LineBroken, LineRefused, Reply, ScriptMissing, maker, refusal
+from gateway.adapters.redis.cluster import ClusterLine
+from gateway.adapters.redis.high_water import HighWater, Memory
+from gateway.adapters.redis.line import (
+    Elsewhere,
+    Line,
+    LineBroken,
+    LineRefused,
+    Reply,
+    ScriptMissing,
+    maker,
+    refusal,
+)
 from gateway.core.call import PARTITIONS, partition_of
 from gateway.core.codec import decode, encode
 from gateway.core.facts import Fact
@@ -51,42 +62,49 @@ class RedisJournal:
     line: Line | ClusterLine
     replicas: int = 0
     """How many replicas must have a claim on disk before an unrepeatable effect (`WAITAOF 1 N`)."""
-    highest: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """Per partition the highest ledger entry that was acknowledged to this process."""
-    loss: str = ""
-    """Why appends are stopped, or empty."""
-    _lost_at: int = 0
+    memory: Memory = field(default_factory=Memory)
     _offset: float = 0.0
     """The server's clock minus our monotonic one, seconds."""
     _last_now: int = 0
     _looked: float = -math.inf
 
     @classmethod
-    def open(cls, url: str, *, replicas: int = 0) -> "RedisJournal":
+    def open(cls, url: str, *, replicas: int = 0, high_water: HighWater | None = None) -> "RedisJournal":
         """A journal at `url`. Connects at first use."""
+        line: Line | ClusterLine
         if url.startswith("redis+cluster://"):
-            return cls(line=ClusterLine(url), replicas=replicas)
-        journal = cls(line=Line(maker(url), _unconnected), replicas=replicas)
-        assert isinstance(journal.line, Line)
-        journal.line.on_connect = journal.on_connect
+            line = ClusterLine(url, _unconnected)
+        else:
+            line = Line(maker(url), _unconnected)
+        journal = cls(line=line, replicas=replicas, memory=Memory(high_water))
+        line.on_connect = journal.on_connect
         return journal
 
     async def on_connect(self, ask: Callable[..., Awaitable[Reply]]) -> None:
         """Load the script, learn the time, and see that nothing acknowledged is missing."""
         await ask("SCRIPT", "LOAD", APPEND)
         self._learn_time(await ask("TIME"))
-        for partition, highest in list(self.highest.items()):
-            found = await ask("XREVRANGE", "{" + partition + "}:ledger", "+", "-", "COUNT", "1")
-            last = _entry_id(found[0][0]) if found else (0, 0)
-            if last < highest and not self.loss:
-                self.loss = (
-                    f"the ledger of partition {partition} ends at {last[0]}-{last[1]}, but {highest[0]}-{highest[1]} was "
-                    "acknowledged: this server was restored from an older state or failed over to a replica that "
-                    "lacked it. Effects are stopped. If the loss is known, POST /journal/acknowledge-loss as an operator"
-                )
-                self._lost_at = self.now()
-                # What is queued was meant for the server that had everything: nobody gets through this time.
-                raise LineBroken(self.loss)
+        self.memory.refresh()
+        known = self.loss
+        for partition in self.highest:
+            try:
+                found = await ask("XREVRANGE", _ledger(partition), "+", "-", "COUNT", "1")
+            except Elsewhere:
+                continue
+            self.memory.compare(partition, _entry_id(found[0][0]) if found else (0, 0))
+        if self.loss and not known:
+            # What is queued was meant for the server that had everything: nobody gets through this time.
+            raise LineBroken(self.loss)
+
+    @property
+    def highest(self) -> dict[str, tuple[int, int]]:
+        """Per partition the last entry of the ledger that was acknowledged."""
+        return self.memory.highest
+
+    @property
+    def loss(self) -> str:
+        """Why appends are stopped, or empty."""
+        return self.memory.loss
 
     # --- Journal ---------------------------------------------------------------------------------------------
 
@@ -125,7 +143,7 @@ class RedisJournal:
     def _understand(self, append: Append, reply: list[Reply]) -> Appended:
         match reply:
             case [b"ok", int(at), bytes(entry), bytes(last)]:
-                self._remember(append.call[:2], last)
+                self.memory.remember(append.call[:2], _entry_id(last))
                 self._offset = max(self._offset, at / 1000 - time.monotonic())
                 return Appended(at, entry.decode())
             case [b"conflict"]:
@@ -135,11 +153,6 @@ class RedisJournal:
             case [b"taken", bytes(call), int(position)]:
                 raise Taken(call.decode(), append.upkeep.pointers[position - 1].kind)
         raise JournalUnavailable(f"append.lua answered {reply!r}")
-
-    def _remember(self, partition: str, entry: bytes) -> None:
-        found = _entry_id(entry)
-        if found > self.highest.get(partition, (0, 0)):
-            self.highest[partition] = found
 
     async def facts(self, call: str) -> list[Fact]:
         found = await self.ask("LRANGE", keys(call, "")[0], "0", "-1")
@@ -213,17 +226,26 @@ class RedisJournal:
 
     async def acknowledge_loss(self) -> None:
         """An operator knows that acknowledged records are missing; every process may go on."""
-        await self.ask("SET", ACKNOWLEDGED, str(self.now()))
+        await self.ask("SET", ACKNOWLEDGED, str(self.memory.acknowledgement(self.now())))
         self._looked = -math.inf
         await self._ask_whether_acknowledged()
+
+    async def keep_high_water(self) -> None:
+        """Remember on disk how far the ledger is, unless something is missing. Raises JournalUnavailable, OSError."""
+        if self.loss:
+            await self._ask_whether_acknowledged()
+        names = [f"{partition:02d}" for partition in range(PARTITIONS)]
+        replies = await self.ask_all(*(("XREVRANGE", _ledger(name), "+", "-", "COUNT", "1") for name in names))
+        ends = {name: _entry_id(found[0][0]) for name, found in zip(names, replies, strict=True) if found}
+        if self.memory.file is not None and not self.loss:
+            await asyncio.to_thread(self.memory.file.write, ends)
 
     async def _ask_whether_acknowledged(self) -> None:
         if time.monotonic() - self._looked >= 1.0:
             self._looked = time.monotonic()
             value = await self.ask("GET", ACKNOWLEDGED)
-            if value is not None and int(value) >= self._lost_at:
-                self.loss = ""
-                self.highest.clear()
+            if value is not None:
+                self.memory.acknowledged(int(value))
         if self.loss:
             raise JournalUnavailable(self.loss)
 
@@ -262,6 +284,10 @@ def pointer_key(partition: str, kind: str, name: str) -> str:
 
 def _suspended(agent: str) -> str:
     return "{%02d}:suspended:%s" % (partition_of(agent), agent)
+
+
+def _ledger(partition: str) -> str:
+    return "{" + partition + "}:ledger"
 
 
 def _entry_id(entry: bytes) -> tuple[int, int]:

@@ -14,10 +14,18 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import hiredis
-from redis.asyncio import Redis, RedisCluster
+from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.sentinel import Sentinel
-from redis.exceptions import NoScriptError, RedisClusterException, RedisError, ResponseError
+from redis.exceptions import (
+    AskError,
+    ClusterDownError,
+    MovedError,
+    NoScriptError,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+)
 
 from gateway.tasks import spawn
 
@@ -38,10 +46,19 @@ class ScriptMissing(LineRefused):
     """The server does not know the script: it was flushed, or this is another node."""
 
 
+class Elsewhere(LineRefused):
+    """Another node of the cluster has these keys, or will in a moment."""
+
+
 def refusal(error: Exception) -> LineRefused:
     """An error reply as an exception. redis-py cuts codes such as NOSCRIPT off the text, so the class has to tell."""
-    missing = isinstance(error, NoScriptError | ScriptMissing) or str(error).startswith("NOSCRIPT")
-    return ScriptMissing(str(error)) if missing else LineRefused(str(error))
+    text = str(error)
+    if isinstance(error, NoScriptError | ScriptMissing) or text.startswith("NOSCRIPT "):
+        return ScriptMissing(text)
+    moving = (MovedError, AskError, TryAgainError, ClusterDownError, Elsewhere)
+    if isinstance(error, moving) or text.startswith(("MOVED ", "ASK ", "TRYAGAIN ", "CLUSTERDOWN ")):
+        return Elsewhere(text)
+    return LineRefused(text)
 
 
 Reply = Any
@@ -259,39 +276,3 @@ def _sentinel_maker(url: str, options: dict[str, Any]) -> Made:
         return connection
 
     return make
-
-
-@dataclass(slots=True)
-class ClusterLine:
-    """The same for a Cluster: redis-py routes each command by its keys, which share one hash tag."""
-
-    url: str
-    scripts: tuple[str, ...] = ()
-    _client: RedisCluster | None = None
-
-    async def call(self, *command: Any) -> Reply:
-        try:
-            if self._client is None:
-                client = RedisCluster.from_url(self.url.replace("redis+cluster://", "redis://"), protocol=3)
-                await client.initialize()
-                self._client = client
-            return await self._client.execute_command(*command)
-        except RedisError as error:
-            if _is_reply(error):
-                raise refusal(error) from error
-            raise LineBroken(f"{type(error).__name__}: {error}") from error
-        except (RedisClusterException, OSError, EOFError, TimeoutError) as error:
-            raise LineBroken(f"{type(error).__name__}: {error}") from error
-
-    async def calls(self, *commands: tuple[Any, ...]) -> list[Reply]:
-        replies: list[Reply] = []
-        for command in commands:
-            try:
-                replies.append(await self.call(*command))
-            except LineRefused as error:  # noqa: PERF203 - an error reply is an item
-                replies.append(error)
-        return replies
-
-    async def close(self) -> None:
-        if self._client is not None:
-            await self._client.aclose()

@@ -1,0 +1,96 @@
+"""How far the ledger had come, remembered outside Redis: in every process, and in a file for all of this host.
+
+A Redis that was restored from an older state, or started empty, looks healthy; only somebody who remembers more can
+tell. Each process remembers what was acknowledged to it, and compares whenever it connects. The file remembers for
+all of them, across restarts of every process: the steward writes it every second, everybody reads it at connecting.
+
+It must never be written while entries are missing, or the evidence of a loss would be gone. What was acknowledged in
+the second before everything died at once is not in it; that is the residue.
+"""
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import orjson
+
+Entry = tuple[int, int]
+"""Id of a ledger entry: milliseconds by the server's clock, then a number."""
+
+log = logging.getLogger("gateway.high_water")
+
+
+@dataclass(slots=True)
+class HighWater:
+    path: Path
+    _written: dict[str, Entry] = field(default_factory=dict)
+
+    def read(self) -> dict[str, Entry]:
+        """The last entry of every partition, as far as is known; empty if nothing ever was."""
+        try:
+            found = orjson.loads(self.path.read_bytes())
+            return {partition: (int(milliseconds), int(number)) for partition, (milliseconds, number) in found.items()}
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            log.error("%s cannot be read, so an older state of Redis may go unnoticed: %s", self.path, error)
+            return {}
+
+    def write(self, ends: Mapping[str, Entry]) -> None:
+        """Replace what is remembered; only if nothing is missing. Raises OSError."""
+        if ends == self._written:
+            return
+        draft = self.path.with_suffix(".draft")
+        with draft.open("wb") as file:
+            file.write(orjson.dumps(dict(ends)))
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(self.path)
+        self._written = dict(ends)
+
+
+@dataclass(slots=True)
+class Memory:
+    """What one process knows to have been acknowledged, and whether the server it is connected to still has it."""
+
+    file: HighWater | None = None
+    highest: dict[str, Entry] = field(default_factory=dict)
+    """Per partition the last entry that was acknowledged to this process, or to any on this host."""
+    loss: str = ""
+    """What is missing, and what to do; empty if nothing is, or if a person said that it is known."""
+    _missing: int = 0
+    """When the last missing entry was written, by the server's clock."""
+
+    def remember(self, partition: str, entry: Entry) -> None:
+        if entry > self.highest.get(partition, (0, 0)):
+            self.highest[partition] = entry
+
+    def refresh(self) -> None:
+        """Take over what the others know."""
+        for partition, entry in (self.file.read() if self.file else {}).items():
+            self.remember(partition, entry)
+
+    def compare(self, partition: str, last: Entry) -> None:
+        """Look whether a ledger that ends there has everything."""
+        highest = self.highest[partition]
+        if last >= highest:
+            return
+        self._missing = max(self._missing, highest[0])
+        self.loss = self.loss or (
+            f"the ledger of partition {partition} ends at {last[0]}-{last[1]}, but {highest[0]}-{highest[1]} was "
+            "acknowledged: this server was restored from an older state or failed over to a replica that lacked it. "
+            "Effects are stopped. If the loss is known, POST /journal/acknowledge-loss as an operator"
+        )
+
+    def acknowledgement(self, now: int) -> int:
+        """The time to write down when a person says that the loss is known. A server's clock may be behind the last's."""
+        return max(now, self._missing)
+
+    def acknowledged(self, at: int) -> None:
+        """A person said so then. It counts if that was after what is missing here: a state that has an earlier
+        acknowledgement is newer than that, so what is missing now was lost later."""
+        if at >= self._missing:
+            self.loss, self._missing = "", 0
+            self.highest.clear()

@@ -1,0 +1,136 @@
+"""A call as a person reads it: one word for its state, one sentence per fact, and nothing that was in the payload."""
+
+from dataclasses import replace
+from typing import get_args
+
+import pytest
+
+from gateway.core import timeline
+from gateway.core.facts import (
+    Abandoned,
+    Admitted,
+    Answered,
+    Attached,
+    Delivered,
+    Ended,
+    Expired,
+    Fact,
+    Lost,
+    Notified,
+    Resolved,
+    Withdrawn,
+)
+from gateway.core.lifecycle import recall
+from gateway.core.verdict import Verdict
+from tests.playbook import (
+    ALLOW,
+    CALL,
+    DENY,
+    FINANCE,
+    HOLD,
+    READ,
+    REPEATABLE,
+    answered,
+    asked,
+    claimed,
+    judged,
+    lost,
+    no,
+    unsent,
+    yes,
+)
+
+BEGUN = Admitted(call=CALL)
+SENT = (BEGUN, ALLOW, claimed())
+HELD = (BEGUN, HOLD, asked(FINANCE))
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        (HELD, "held"),
+        ((*HELD, yes()), "judging"),
+        (SENT, "executing"),
+        ((*SENT, answered()), "answered"),
+        ((*SENT, lost()), "in doubt"),
+        ((*SENT, unsent()), "unreachable"),
+        ((*SENT, lost(), Resolved(by="olga", acted=True)), "settled"),
+        ((*SENT, lost(), Resolved(by="olga", acted=False), answered()), "answered"),
+        ((BEGUN, DENY), "denied"),
+        ((*HELD, no()), "denied"),
+        ((*HELD, Expired()), "denied"),
+        ((*HELD, Withdrawn()), "denied"),
+        ((Admitted(call=READ), ALLOW, lost("")), "unreachable"),
+        ((Admitted(call=READ), ALLOW, answered("")), "answered"),
+        ((Admitted(call=REPEATABLE), ALLOW, claimed(), lost()), "in doubt"),
+        ((Admitted(call=REPEATABLE), ALLOW, claimed(), lost(), DENY), "in doubt"),
+    ],
+)
+def test_the_state_in_one_word(facts, expected):
+    assert timeline.state(recall(facts)) == expected
+
+
+def test_who_reads_late_sees_an_allow_that_nobody_used_as_nothing():
+    assert timeline.state(recall((BEGUN, ALLOW))) == "judging"
+
+
+EXAMPLES: list[Fact] = [
+    BEGUN,
+    Attached(key="k", keep=1),
+    ALLOW,
+    HOLD,
+    DENY,
+    asked(FINANCE),
+    Notified(notice="n", attempt=1, status=204, done=True),
+    Notified(notice="n", attempt=2, status=0, done=False, error="the receiver did not answer"),
+    yes(),
+    no(),
+    Expired(),
+    Withdrawn(),
+    claimed(),
+    unsent(),
+    lost(),
+    answered(),
+    replace(answered(), withheld=True),
+    Answered(token="t", status=200),
+    Ended(length=3, sha256="a", whole=True),
+    Ended(length=3, sha256="a", whole=False),
+    Abandoned(),
+    Delivered(),
+    Resolved(by="olga", acted=True, note="found it"),
+    Resolved(by="olga", acted=False),
+]
+
+
+def test_the_examples_are_of_every_kind():
+    assert {type(fact) for fact in EXAMPLES} == set(get_args(Fact))
+
+
+def test_every_fact_has_a_sentence_of_its_own():
+    said = [timeline.line(fact) for fact in EXAMPLES]
+    assert len(set(said)) == len(said)
+    assert all(10 < len(sentence) < 200 and "\n" not in sentence and "None" not in sentence for sentence in said)
+
+
+@pytest.mark.parametrize(
+    ("fact", "parts"),
+    [
+        (Admitted(call=replace(CALL, run="r7", reason="the cup broke")), ["billing-bot", "Charge/ch_1", "r7", '"the cup broke"']),
+        (HOLD, ["over-50 needs finance"]),
+        (judged("allow", FINANCE), ["lifting over-50 by finance"]),
+        (replace(DENY, verdict=Verdict(decision="deny", policies=("never",), reasons=("Not on Sundays.",))), ["never", "Sundays"]),
+        (replace(ALLOW, verdict=Verdict(decision="allow", policies=("p",), shadow=("try",))), ["by p", "shadow: try"]),
+        (yes(), ["ann approved for finance", "token"]),
+        (no(), ["ann rejected for finance", '"not this month"']),
+        (replace(answered(), withheld=True), ["200", "withheld"]),
+        (Lost(token="t", error="reset"), ["outcome unknown", "reset"]),
+        (Resolved(by="olga", acted=False, note="not there"), ["olga", "did not act", "not there"]),
+    ],
+)
+def test_a_sentence_says_who_and_why(fact, parts):
+    assert all(part in timeline.line(fact) for part in parts), timeline.line(fact)
+
+
+def test_a_timeline_has_times_that_other_programs_read():
+    (row,) = timeline.timeline([replace(BEGUN, at=1_795_168_800_000)])
+    assert row["at"] == "2026-11-20T10:00:00Z" and row["fact"] == "Admitted" and row["text"]
