@@ -16,16 +16,47 @@ from pathlib import Path
 from gateway.core import facts, timeline
 from gateway.core.call import Call
 from gateway.core.facts import (
-    Abandoned, Admitted, Answered, Approved, Asked, Attached, Claimed, Delivered, Ended, Expired, Fact, Judged, Lost,
-    Notified, Rejected, Resolved, Unsent, Withdrawn,
+    Abandoned,
+    Admitted,
+    Answered,
+    Approved,
+    Asked,
+    Attached,
+    Claimed,
+    Delivered,
+    Ended,
+    Expired,
+    Fact,
+    Judged,
+    Lost,
+    Notified,
+    Rejected,
+    Resolved,
+    Unsent,
+    Withdrawn,
 )  # fmt: skip
 from gateway.core.lifecycle import (
-    Ask, Claim, Expire, Finish, Forfeit, Judge, Record, Send, Wait, after, begin, next_step, without_unused_allow,
+    Ask,
+    Claim,
+    Expire,
+    Finish,
+    Forfeit,
+    Judge,
+    Record,
+    Send,
+    Wait,
+    after,
+    begin,
+    next_step,
+    without_unused_allow,
 )  # fmt: skip
 from gateway.core.verdict import Requirement, Verdict
 
 PAGE = Path(__file__).parent / "lifecycle.md"
-BEGIN, END = "<!-- lifecycle:begin (written by docs/make_lifecycle.py; edits here are lost) -->", "<!-- lifecycle:end -->"
+BEGIN, END = (
+    "<!-- lifecycle:begin (written by docs/make_lifecycle.py; edits here are lost) -->",
+    "<!-- lifecycle:end -->",
+)
 
 TICK = 6_000
 """Longer than every pause between sends, so that time moves in few steps."""
@@ -71,7 +102,9 @@ class Moment:
         for fact in pending:
             timed = isinstance(fact, Claimed | Lost | Asked)
             stamped = replace(fact, at=self.now if timed else 0)
-            record = begin(stamped) if record is None and isinstance(stamped, Admitted) else after(_known(record), stamped)
+            record = (
+                begin(stamped) if record is None and isinstance(stamped, Admitted) else after(_known(record), stamped)
+            )
             untold = untold | {fact.token} if isinstance(fact, Claimed) else untold
         return replace(self, record=replace(_known(record), version=1), untold=untold)
 

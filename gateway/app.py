@@ -49,7 +49,7 @@ from gateway.sending import Limits
 from gateway.settings import Settings
 from gateway.steward import Steward
 from gateway.succession import take_over
-from gateway.supervisor import CONFIGURATION_MISTAKE
+from gateway.supervisor import CONFIGURATION_MISTAKE, JOURNAL_UNREACHABLE
 from gateway.tasks import spawn
 from gateway.wire.webhook import sign
 
@@ -61,6 +61,8 @@ COLLECT_AFTER = 50_000
 """Objects between two collections of the youngest generation; a few hundred calls."""
 HIGH_WATER_SECONDS = 1.0
 """How often it is written down how far the ledger is; what everybody forgets at once is younger than this."""
+SUSPENSION_SECONDS = 1.0
+"""How long a suspended agent's reads may still reach systems; the answers are withheld from the first moment."""
 JOURNAL_SECONDS = 30.0
 """How long a starting process waits for the journal before it gives up with a sentence."""
 
@@ -93,27 +95,44 @@ async def assemble(duty: Duty, settings: Settings) -> Parts:
     limits = Limits(
         body=settings.body_limit, held_body=settings.held_body_limit, kept_answer=settings.kept_answer_limit
     )
+    suspended: set[str] = set()
     engine = Engine(
         journal=journal,
         upstream=upstream,
         generation=generations.serving,
         limits=limits,
         worker=random.token_hex(8),
+        suspended=suspended,
         announce=Announcer().announce,
     )
+    spawn(_watch_suspensions(journal, generations, suspended), "watch suspensions")
     return Parts(settings, generations, journal, secrets, upstream, engine, duty.redis_url)
+
+
+async def _watch_suspensions(journal: RedisJournal, generations: Generations, known: set[str]) -> None:
+    while True:
+        try:
+            now = await journal.suspended(generations.current.routes.agents)
+            known |= now
+            known &= now
+        except JournalUnavailable:
+            pass  # then nothing can be written for anybody
+        await asyncio.sleep(SUSPENSION_SECONDS)
 
 
 async def _reach(journal: RedisJournal) -> None:
     """Return when the journal answers: it may start at the same moment as we do."""
-    deadline = time.monotonic() + JOURNAL_SECONDS
+    deadline, said = time.monotonic() + JOURNAL_SECONDS, False
     while True:
         try:
             await journal.learn_time()
             return
-        except JournalUnavailable:
+        except JournalUnavailable as error:
             if time.monotonic() > deadline:
                 raise
+            if not said:
+                log.warning("waiting for the journal: %s", error)
+            said = True
             await asyncio.sleep(0.1)
 
 
@@ -308,6 +327,7 @@ def run(duty: Duty, settings: Settings) -> int:
         print(mistakes, file=sys.stderr)  # noqa: T201 - a command talking to its user
         return CONFIGURATION_MISTAKE
     except JournalUnavailable as error:
-        print(f"The journal cannot be reached: {error}", file=sys.stderr)  # noqa: T201
-        return 1
+        cure = "start that Redis, or correct GATEWAY_REDIS_URL"
+        print(f"The journal cannot be reached for {JOURNAL_SECONDS:g} seconds ({error}): {cure}.", file=sys.stderr)  # noqa: T201
+        return JOURNAL_UNREACHABLE
     return 0

@@ -34,8 +34,8 @@ app = typer.Typer(
 )
 key = typer.Typer(help="Make gateway keys for agents, and tokens for people.", no_args_is_help=True)
 calls = typer.Typer(
-    help="List the calls that something happened to last: who asked for what, and how it stands.\n\n`gateway calls show "
-    "ID` tells one call's whole story. Both read the journal directly, on the gateway's host, while it runs; from "
+    help="List the calls that something happened to last: who asked for what, and how it stands.\n\n`gateway calls "
+    "show ID` tells one call's whole story. Both read the journal directly, on the gateway's host, while it runs; from "
     "elsewhere ask the control plane (GET /calls).",
     invoke_without_command=True,
 )
@@ -46,7 +46,9 @@ Routes = Annotated[
     Path, typer.Option("--routes", help="What agents may reach: routes.yaml, or a directory of such files.")
 ]
 Policies = Annotated[Path, typer.Option("--policies", help="Who may do what: the directory of *.cedar files.")]
-DATA_HELP = "The gateway's private directory, where the embedded server keeps the journal. Unused with GATEWAY_REDIS_URL."
+DATA_HELP = (
+    "The gateway's private directory, where the embedded server keeps the journal. Unused with GATEWAY_REDIS_URL."
+)
 Data = Annotated[Path, typer.Option("--data", help=DATA_HELP)]
 ROUTES, POLICIES, DATA = Path("routes.yaml"), Path("policies"), Path(".gateway")
 SHOWN = 20
@@ -193,7 +195,9 @@ def _journal_url(data: Path) -> str:
 
     given = os.environ.get("GATEWAY_REDIS_URL")
     if not given and not socket_path(data).exists():
-        _fail(f"No gateway is running with the data directory {str(data)!r}: start it, or name its directory by --data.")
+        _fail(
+            f"No gateway is running with the data directory {str(data)!r}: start it, or name its directory by --data."
+        )
     return given or embedded_url(data)
 
 

@@ -10,12 +10,12 @@ never drop an outcome it holds: if the journal is away, the outcome waits here u
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from gateway import errors
-from gateway.core.admit import Admission
+from gateway.core.admit import Admission, Inadmissible
 from gateway.core.call import Call
 from gateway.core.facts import (
     Abandoned,
@@ -45,7 +45,7 @@ from gateway.core.lifecycle import (
 from gateway.core.notices import asked
 from gateway.core.payload import Answer, pack_answer, pack_request, unpack_answer
 from gateway.core.verdict import Requirement
-from gateway.judging import admission_of, judge
+from gateway.judging import admission_of, inadmissible, judge
 from gateway.life import Life, Requester, known
 from gateway.ports import Conflict, Generation, Journal, JournalUnavailable, Suspended, Taken, Upstream
 from gateway.randomness import random
@@ -78,6 +78,8 @@ class Engine:
     limits: Limits
     worker: str = ""
     """Name of this process, new at every start."""
+    suspended: Collection[str] = ()
+    """Agents known to be suspended, a moment ago. The journal knows for sure; this saves asking a system in vain."""
     announce: Callable[[Call, Sequence[Fact]], None] = field(default=_nothing)
     """Told of facts once they are durable."""
 
@@ -148,7 +150,7 @@ class Engine:
             try:
                 match step:
                     case Judge():
-                        life.add(await judge(life, self.journal))
+                        life.add(await judge(life, self.journal, self.suspended))
                     case Ask(requirements):
                         self._ask(life, await admission_of(life, self.journal), requirements)
                     case Expire():
@@ -164,6 +166,8 @@ class Engine:
                         return step
                     case _:
                         assert_never(step)
+            except Inadmissible as no:
+                life.add(inadmissible(life, no, now))
             except Conflict:
                 await self._drop_answer(life)
                 await self._reload(life)
@@ -239,14 +243,12 @@ class Engine:
 
     async def _write_outcome(self, life: Life, sent: Sent) -> None:
         """Durable before the answer, whoever else writes to this call meanwhile."""
-        while True:
+        while not _has(life, sent):
             self._note_outcome(life, sent)
             try:
                 await self.flush(life)
             except Conflict:
                 await self._reload(life)
-            else:
-                return
 
     async def _keep_writing(self, life: Life, sent: Sent) -> None:
         """The journal is away and the outcome is only here: write it when it is back, unless it got there after all."""
@@ -256,8 +258,7 @@ class Engine:
             await asyncio.sleep(JOURNAL_RETRY_SECONDS)
             try:
                 await self._reload(life)
-                if not any(replace(fact, at=sent.facts[0].at) == sent.facts[0] for fact in life.facts):
-                    await self._write_outcome(life, sent)
+                await self._write_outcome(life, sent)
                 return
             except CallVanished:
                 life.write_anew()
@@ -339,3 +340,9 @@ class Engine:
                 continue
             except JournalUnavailable:
                 await asyncio.sleep(JOURNAL_RETRY_SECONDS)
+
+
+def _has(life: Life, sent: Sent) -> bool:
+    """True if what came of this send is written already; its time is the journal's, so that cannot tell."""
+    first = sent.facts[0]
+    return any(type(fact) is type(first) and replace(fact, at=first.at) == first for fact in life.facts[: life.durable])

@@ -4,6 +4,8 @@ The call is admitted anew from the bytes kept beside its facts, so what is judge
 never let anything but a verdict come out: whatever cannot be admitted or decided is a deny that says why.
 """
 
+from collections.abc import Collection
+
 from gateway.core import approval
 from gateway.core.admit import Admission, Inadmissible, question_now
 from gateway.core.call import Call
@@ -23,14 +25,22 @@ async def admission_of(life: Life, journal: Journal) -> Admission:
     return life.admission
 
 
-async def judge(life: Life, journal: Journal) -> Judged:
+def inadmissible(life: Life, no: Inadmissible, now: int) -> Judged:
+    """The verdict on a call that can no longer be made."""
+    verdict = Verdict(decision="deny", code=no.code, reasons=(no.reason,))
+    return Judged(verdict=verdict, generation=life.generation.digest, fingerprint="", at=now)
+
+
+async def judge(life: Life, journal: Journal, suspended: Collection[str] = ()) -> Judged:
     """The verdict of this moment, not yet written."""
     record, generation = life.record, life.generation
+    if record.call.agent in suspended:
+        verdict = Verdict(decision="deny", code="agent-suspended")
+        return Judged(verdict=verdict, generation=generation.digest, fingerprint="", at=journal.now())
     try:
         admission = await admission_of(life, journal)
     except Inadmissible as no:
-        verdict = Verdict(decision="deny", code=no.code, reasons=(no.reason,))
-        return Judged(verdict=verdict, generation=generation.digest, fingerprint="", at=journal.now())
+        return inadmissible(life, no, journal.now())
     call = admission.call
     votes = record.votes
     met = approval.met(votes, fingerprint=call.fingerprint, call=call, routes=generation.routes) if votes else NOTHING

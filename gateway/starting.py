@@ -87,5 +87,9 @@ def plan(routes_path: Path, policies_path: Path, data: Path, workers: int, envir
         redis_url=chosen.redis_url,
         grace_seconds=chosen.shutdown_grace,
         secure=bool(routes.listen.certificate),
-        document={"routes": str(routes_path.absolute()), "policies": str(policies_path.absolute()), "data": str(data.absolute())},
+        document={
+            "routes": str(routes_path.absolute()),
+            "policies": str(policies_path.absolute()),
+            "data": str(data.absolute()),
+        },
     )

@@ -6,7 +6,6 @@ calls is settled as for any claim: when its lease is over, the steward says Lost
 """
 
 import logging
-
 from typing import Protocol
 
 from gateway.core.facts import Abandoned

@@ -33,6 +33,8 @@ from gateway.tasks import spawn
 
 # A child that finds a mistake in its configuration ends with this (EX_CONFIG of sysexits.h): trying again is useless.
 CONFIGURATION_MISTAKE = 78
+# A child that never reached the journal ends with this (EX_UNAVAILABLE): it has waited long enough by itself.
+JOURNAL_UNREACHABLE = 69
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +172,7 @@ class Supervisor:
         async def launch() -> Launch:
             return self._launch(role, number, redis_url)
 
-        return Child(name, launch, hopeless=lambda code: code == CONFIGURATION_MISTAKE)
+        return Child(name, launch, hopeless=lambda code: code in (CONFIGURATION_MISTAKE, JOURNAL_UNREACHABLE))
 
     def _launch(self, role: Role, number: int, redis_url: str) -> Launch:
         ours, theirs = socket.socketpair()

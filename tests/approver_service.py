@@ -77,8 +77,8 @@ class Approvers:
         return json.dumps({name: value for name, value in whole.items() if value is not None}).encode()
 
     def post(
-        self, notice: Notice, body: bytes, *, group: str = "", url: str = "", message: str = "", at: float | None = None,
-        headers: Mapping[str, str] | None = None,
+        self, notice: Notice, body: bytes, *, group: str = "", url: str = "", message: str = "",
+        at: float | None = None, headers: Mapping[str, Any] | None = None,
     ) -> httpx.Response:  # fmt: skip
         """Send a signed callback. `group`: whose secret signs it; `url`: another address than the notice's."""
         message = message or f"msg_{uuid.uuid4().hex}"

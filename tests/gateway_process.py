@@ -244,4 +244,5 @@ def _addresses(gateway: Gateway, already: int) -> tuple[str, str]:
         assert gateway.process.poll() is None, f"the gateway ended with {gateway.process.returncode}"
         assert time.monotonic() < deadline, "the gateway did not become ready"
         time.sleep(0.02)
-    return found[-1]
+    agents, control = found[-1]
+    return agents, control

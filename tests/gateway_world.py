@@ -94,6 +94,7 @@ def document(upstream: str, approver: str) -> dict[str, Any]:
     reads = read | {"list_items": {"request": "GET /items", "effect": "read", "open": True}}
     pay = {"pay": tools()["pay"]}
     secret = {"env": "BANK_KEY"}
+    private = {"header": {"name": "PRIVATE-TOKEN", "value": secret}}
     system = {"owner": "boss", "upstream": upstream, "credential": {"bearer": secret}, "timeout": "20s"}
     return {
         "version": 1,
@@ -111,7 +112,7 @@ def document(upstream: str, approver: str) -> dict[str, Any]:
             "bank": system | {"tools": tools(), "hosts": ["bank.example"]},
             "slow": system | {"timeout": "1s", "tools": pay | read},
             "paged": system | {"upstream": f"{upstream}/api/v3", "rewrite_urls": True, "tools": reads},
-            "vault": system | {"credential": {"header": {"name": "PRIVATE-TOKEN", "value": secret}}, "tools": read | pay},
+            "vault": system | {"credential": private, "tools": read | pay},
             "maps": system | {"credential": {"query": {"name": "key", "value": secret}}, "tools": reads},
             "erp": system | {"credential": {"basic": {"username": "gw", "password": secret}}, "tools": read},
             "gone": system | {"upstream": f"http://127.0.0.1:{refused_port()}", "tools": read | pay},

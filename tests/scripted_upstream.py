@@ -154,7 +154,7 @@ def streams(content_type: str, parts: Sequence[tuple[threading.Event | None, byt
 def pours(total: int, headers: Iterable[tuple[str, str]] = ()) -> Reaction:
     """A large body with its length."""
 
-    def reaction(connection: Connection, _: Recorded) -> None:
+    def reaction(connection: Connection, request: Recorded) -> None:
         connection.send(response(headers=[("content-type", "application/octet-stream"), *headers], length=total))
         block = bytes(range(256)) * 256
         for _ in range(total // len(block)):

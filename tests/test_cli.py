@@ -44,7 +44,9 @@ def test_every_command_explains_itself(command):
 
 
 def test_the_list_above_is_every_command():
-    found = {command.callback.__name__ for command in app.registered_commands if command.callback and not command.hidden}
+    found = {
+        command.callback.__name__ for command in app.registered_commands if command.callback and not command.hidden
+    }
     groups = {group.name for group in app.registered_groups}
     assert found | groups == {command.split()[0] for command in COMMANDS if command}
 
@@ -62,7 +64,9 @@ def test_every_option_says_what_it_is_for(command):
         assert len(re.sub(r"<[^>]*>|\[[^]]*\]", "", option[1]).strip(" │")) > 5, option
 
 
-@pytest.mark.parametrize("words", [["serv"], ["calls", "shwo", "x"], ["check", "--route", "x"], ["key", "new", "robot", "x"]])
+@pytest.mark.parametrize(
+    "words", [["serv"], ["calls", "shwo", "x"], ["check", "--route", "x"], ["key", "new", "robot", "x"]]
+)
 def test_a_misspelt_command_is_exit_code_2(words):
     done = gateway(*words)
     assert done.returncode == 2 and done.stdout == "" and "Traceback" not in done.stderr
@@ -79,7 +83,7 @@ def test_check_of_good_files_says_what_is_in_them(tmp_path):
 
 
 def test_check_tells_every_mistake_with_file_and_line_at_once(tmp_path):
-    place(tmp_path, PERMIT.replace("action,", "action == Action::\"bank.nothing\","), agents={"bot": {"owner": "nobody"}})
+    place(tmp_path, PERMIT.replace("action,", 'action == Action::"bank.nothing",'), agents={"bot": {"owner": "nobody"}})
     routes = gateway("check", folder=tmp_path)
     assert routes.returncode == 1 and routes.stdout == ""
     assert re.search(r"^routes\.yaml:\d+: .*nobody", routes.stderr, re.MULTILINE)
@@ -141,7 +145,9 @@ def test_a_child_is_not_started_by_hand():
 # --- key new ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("kind", "prefix", "under"), [("agent", "gk_", "agents.a.keys"), ("person", "gp_", "people.a.tokens")])
+@pytest.mark.parametrize(
+    ("kind", "prefix", "under"), [("agent", "gk_", "agents.a.keys"), ("person", "gp_", "people.a.tokens")]
+)
 def test_a_new_key_is_alone_on_standard_output_and_its_digest_beside_it(kind, prefix, under):
     done = gateway("key", "new", kind, "a")
     assert done.returncode == 0
@@ -205,7 +211,7 @@ def test_calls_are_listed_and_told_and_reading_changes_nothing(tmp_path):
         story = gateway("calls", "show", held, "--data", data)
         assert story.returncode == 0 and story.stderr == ""
         assert story.stdout.startswith(f"Call {held}: held\n")
-        assert [found for found in re.findall(r"^  \S+Z  \+\S+ \S+ +(\w+) ", story.stdout, re.MULTILINE)] == before
+        assert re.findall(r"^  \S+Z  \+\S+ \S+ +(\w+) ", story.stdout, re.MULTILINE) == before
         assert "large-needs-finance" in story.stdout and "judged under generation" in story.stdout
         assert str(HELD) not in story.stdout, "no argument in a timeline"
         assert gateway("calls", "--data", data, "show", held).stdout == story.stdout, "--data may stand before `show`"
@@ -219,7 +225,9 @@ def in_a_terminal(*words: str) -> str:
     """What a command says to a terminal of 160 columns."""
     ours, theirs = pty.openpty()
     variables = environment(COLUMNS="160", TERM="xterm-256color") | {"NO_COLOR": ""}
-    with subprocess.Popen([sys.executable, "-m", "gateway", *words], env=variables, stdout=theirs, stdin=theirs) as process:
+    with subprocess.Popen(
+        [sys.executable, "-m", "gateway", *words], env=variables, stdout=theirs, stdin=theirs
+    ) as process:
         os.close(theirs)
         said = b""
         while True:
@@ -233,5 +241,3 @@ def in_a_terminal(*words: str) -> str:
         assert process.wait() == 0
     os.close(ours)
     return said.decode()
-
-

@@ -33,7 +33,12 @@ POST = replace(
 
 def test_the_story_is_true_from_beginning_to_end():
     played = subprocess.run(
-        [sys.executable, "-m", "gateway", "demo"], env=environment(), capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-m", "gateway", "demo"],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert played.returncode == 0, played.stdout + played.stderr
     assert played.stderr == ""
@@ -69,9 +74,7 @@ def test_a_span_below_a_span_of_the_agent_is_a_root():
 
 
 def test_the_collector_keeps_a_span_that_comes_twice_once_and_knows_an_exchange():
-    raw = trace_pb2.Span(
-        trace_id=b"\1" * 16, span_id=b"\2" * 8, name="POST", kind=trace_pb2.Span.SPAN_KIND_CLIENT
-    )
+    raw = trace_pb2.Span(trace_id=b"\1" * 16, span_id=b"\2" * 8, name="POST", kind=trace_pb2.Span.SPAN_KIND_CLIENT)
     raw.attributes.add(key="gateway.call.id").value.string_value = "07ab"
     request = ExportTraceServiceRequest()
     request.resource_spans.add().scope_spans.add().spans.append(raw)
@@ -84,7 +87,11 @@ def test_the_collector_keeps_a_span_that_comes_twice_once_and_knows_an_exchange(
 
 def test_the_approver_agrees_with_the_gateway_about_signatures():
     secret, body = new_secret(), b'{"type": "approval.requested"}'
-    headers = {"webhook-id": "m", "webhook-timestamp": "1000", "webhook-signature": webhook.sign(secret, "m", 1000, body)}
+    headers = {
+        "webhook-id": "m",
+        "webhook-timestamp": "1000",
+        "webhook-signature": webhook.sign(secret, "m", 1000, body),
+    }
     assert authentic(secret, headers, body, 1000.0)
     assert not authentic(secret, headers, body + b" ", 1000.0)
     assert not authentic(secret, headers, body, 1400.0)

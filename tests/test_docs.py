@@ -107,7 +107,9 @@ def test_every_error_of_the_agents_port_is_explained(slug):
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_no_page_names_an_error_that_does_not_exist(page):
     known = slugs(errors.__name__) | slugs(control_errors.__name__)
-    named = set(re.findall(r"\b[45]\d\d `([a-z]+(?:-[a-z]+)+)`|`[45]\d\d ([a-z]+(?:-[a-z]+)+)`", page.read_text("utf-8")))
+    named = set(
+        re.findall(r"\b[45]\d\d `([a-z]+(?:-[a-z]+)+)`|`[45]\d\d ([a-z]+(?:-[a-z]+)+)`", page.read_text("utf-8"))
+    )
     assert {first or second for first, second in named} <= set(known)
 
 
@@ -133,7 +135,9 @@ def test_every_command_is_in_the_readme(command):
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_no_page_speaks_of_a_command_that_does_not_exist(page):
     known = set(commands())
-    for words in re.findall(r"(?:^\$ |bin/|`)gateway ([a-z]+(?: [a-z]+)?)", page.read_text(encoding="utf-8"), re.MULTILINE):
+    for words in re.findall(
+        r"(?:^\$ |bin/|`)gateway ([a-z]+(?: [a-z]+)?)", page.read_text(encoding="utf-8"), re.MULTILINE
+    ):
         first, *rest = words.split()
         assert f"gateway {first}" in known, words
         group = [name for name in known if name.startswith(f"gateway {first} ")]
@@ -229,7 +233,9 @@ def test_the_page_about_approvals_shows_the_example_that_is_shipped():
 
 @pytest.mark.parametrize("name", ["routes.yaml", "examples/routes.yaml"])
 def test_shipped_routes_have_no_mistake(name):
-    loaded, found = load_routes(ROOT / name, {"STRIPE_URL": "https://api.stripe.com", "APPROVALS_URL": "http://127.0.0.1:1/"})
+    loaded, found = load_routes(
+        ROOT / name, {"STRIPE_URL": "https://api.stripe.com", "APPROVALS_URL": "http://127.0.0.1:1/"}
+    )
     assert loaded is not None and not found
 
 
@@ -252,7 +258,9 @@ def test_the_page_about_the_lifecycle_is_what_the_code_does():
 
 def test_every_state_is_explained():
     page = read("docs/lifecycle.md")
-    drawn = set(re.findall(r"^\| (\*?[a-z ]+\*?) \| [A-Z]", page.split("### Every append")[1], re.MULTILINE)) - {"*new*"}
+    drawn = set(re.findall(r"^\| (\*?[a-z ]+\*?) \| [A-Z]", page.split("### Every append")[1], re.MULTILINE)) - {
+        "*new*"
+    }
     explained = set(re.findall(r"^\| ([a-z ]+) \| [a-z]", page.split("## Four rules")[0], re.MULTILINE)) - {"state"}
     assert drawn | {"denied", "unreachable"} == explained
 
@@ -321,7 +329,7 @@ def held() -> Iterator[tuple[str, Path, str, object]]:
 
 
 def keep_notice(scene, folder: Path, to: str) -> str:
-    call = scene.hold(to)
+    call: str = scene.hold(to)
     (folder / "notice.json").write_bytes(scene.approvers.notice(call).raw)
     return call
 
@@ -363,6 +371,8 @@ def test_the_decision_with_a_token_is_accepted(held):
     call = keep_notice(scene, folder, "token")
     fingerprint = scene.approvers.notice(call).data["fingerprint"]
     (block,) = [block for block in blocks("bash") if block.page.name == "approvals.md" and "$FINGERPRINT" in block.text]
-    said = run(block.text, folder, CONTROL=scene.gateway.control, TOKEN=token_of("lead"), CALL=call, FINGERPRINT=fingerprint)
+    said = run(
+        block.text, folder, CONTROL=scene.gateway.control, TOKEN=token_of("lead"), CALL=call, FINGERPRINT=fingerprint
+    )
     assert f'"fingerprint":"{fingerprint}"' in said and '"recorded":true' in said
     assert scene.status(call)["status"] == "answered"

@@ -9,6 +9,7 @@ import logging
 import os
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -93,7 +94,11 @@ def test_an_edit_is_taken_as_a_whole(tmp_path):
 
 @pytest.mark.parametrize(
     ("policies", "text"),
-    [(BROKEN, ""), (READS, "version: 1\nsystems: [\n"), (BROKEN, routes(more={"request": "GET /more", "effect": "read"}))],
+    [
+        (BROKEN, ""),
+        (READS, "version: 1\nsystems: [\n"),
+        (BROKEN, routes(more={"request": "GET /more", "effect": "read"})),
+    ],
     ids=["broken policies", "broken routes", "broken policies beside good routes"],
 )
 def test_a_broken_edit_keeps_the_old_generation_whole_and_says_why(tmp_path, policies, text, caplog):
@@ -148,7 +153,8 @@ def call_of(generations: Generations):
     tool, variables = current.index.match("bank", "POST", "/payments")
     admission = admit(
         Asker(agent=current.routes.agents["bot"]), current.routes.systems["bank"], tool, request,
-        current.index.reader(tool).read(request, variables), call_id="07" + "ab" * 11, salt=b"s" * 16, deployment_key=b"k",
+        current.index.reader(tool).read(request, variables), call_id="07" + "ab" * 11, salt=b"s" * 16,
+        deployment_key=b"k",
     )  # fmt: skip
     return admission.call, {"request": pack_request(request), "salt": b"s" * 16}
 
@@ -214,6 +220,10 @@ def watching(generations: Generations, story: Callable[[], Awaitable[None]]) -> 
                 await watch
 
     asyncio.run(main())
+
+
+def serves(generations: Generations, digest: str) -> bool:
+    return generations.current.digest == digest
 
 
 async def settled(truth: Callable[[], bool], edit: Callable[[], object]) -> None:
@@ -300,9 +310,7 @@ def test_after_a_swap_the_next_swap_is_noticed_too(tmp_path):
 
     async def story() -> None:
         for name in ("..1", "..0", "..1"):
-            wanted = digests[name]
-            swap = lambda name=name: point(tmp_path / "..data", name)  # noqa: E731
-            await settled(lambda wanted=wanted: generations.current.digest == wanted, swap)
+            await settled(partial(serves, generations, digests[name]), partial(point, tmp_path / "..data", name))
 
     watching(generations, story)
 
@@ -328,8 +336,13 @@ def test_a_policies_directory_that_is_a_link_can_be_swapped(tmp_path):
 def test_what_lies_beside_the_files_is_not_looked_at(tmp_path, monkeypatch):
     """Otherwise a log file in that directory would make every process load everything for every line, for ever."""
     generations = opened(deploy(tmp_path))
-    loaded = []
-    monkeypatch.setattr("gateway.generations.load", lambda *paths: loaded.append(paths) or load(*paths))
+    loaded: list[object] = []
+
+    def counting(*paths: object) -> object:
+        loaded.append(paths)
+        return load(*paths)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("gateway.generations.load", counting)
 
     async def story() -> None:
         for number in range(5):

@@ -30,7 +30,9 @@ from tests.gateway_world import BRIEF, HELD, NEVER, POLICIES, slug, world
 from tests.scripted_upstream import answer, fresh, resets, stalls
 
 OVERFLOWS, TAGGED = 4242, "tagged"
-MORE_POLICIES = POLICIES + """
+MORE_POLICIES = (
+    POLICIES
+    + """
 @id("errs") @reason("Cannot be computed.")
 forbid (principal, action == Action::"bank.pay", resource)
 when { context.input.amount == 4242 && context.input.amount * 9223372036854775807 > 0 };
@@ -41,6 +43,7 @@ forbid (principal, action in Action::"destructive", resource);
 @id("only-harmless-tags") @reason("Only harmless tags.")
 forbid (principal, action == Action::"bank.tag", resource) when { context.input.label.id != "harmless" };
 """
+)
 
 
 def _more_tools(routes):
@@ -61,11 +64,15 @@ def collector():
 
 
 @pytest.fixture(scope="module")
-def scene(collector):
-    state = {"down": False}
+def collector_is():
+    """Whether the collector is down."""
+    return {"down": False}
 
+
+@pytest.fixture(scope="module")
+def scene(collector, collector_is):
     def receive(headers, body):
-        return (503, "text/plain", b"later") if state["down"] else collector.receive(headers, body)
+        return (503, "text/plain", b"later") if collector_is["down"] else collector.receive(headers, body)
 
     with listening(receive) as url:
         settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_EXPORTER_OTLP_TIMEOUT": "2"}
@@ -73,7 +80,6 @@ def scene(collector):
             workers=2, settings=settings, change=_more_tools, policies=_policies_of_filed(MORE_POLICIES),
             files={"bank.key": "sk_of_the_morning_1234"},
         ) as made:  # fmt: skip
-            made.collector_state = state
             yield made
 
 
@@ -285,15 +291,15 @@ def test_row_15_an_approval_covers_these_arguments_and_no_others(scene):
     assert len(scene.upstream.seen(to)) == 1
 
 
-def test_row_18_a_collector_that_is_down_loses_nothing_and_the_record_names_the_human(scene, collector):
-    scene.collector_state["down"] = True
+def test_row_18_a_collector_that_is_down_loses_nothing_and_the_record_names_the_human(scene, collector, collector_is):
+    collector_is["down"] = True
     try:
         to = fresh("pay")
         call = scene.hold(to)
         scene.approvers.approve(call)
         assert scene.status(call)["status"] == "answered"
     finally:
-        scene.collector_state["down"] = False
+        collector_is["down"] = False
     spans = eventually(lambda: collector.spans_of(call), "the spans never came", seconds=30)
     eventually(lambda: "lead" in _said(collector, call), f"no approver in {spans}", seconds=10)
     assert "bot" in _said(collector, call)
@@ -335,7 +341,10 @@ def test_row_20_a_trailer_never_becomes_a_header(scene):
     to = fresh("pay")
     body = json.dumps({"to": to, "amount": 1}).encode()
     start = f"POST /bank/payments HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key_of('bot')}\r\nConnection: close\r\n"
-    chunked = b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n" % (len(body), body)
+    chunked = b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n" % (
+        len(body),
+        body,
+    )
     trailers = b"Authorization: Bearer sk_smuggled\r\nBank-Account: smuggled\r\nX-Request-Id: smuggled\r\n\r\n"
     assert _exchange(scene, start.encode() + chunked + trailers).startswith(b"HTTP/1.1 200")
     (sent,) = scene.upstream.seen(to)
@@ -415,17 +424,20 @@ def test_row_28_a_reset_after_sending_is_in_doubt_and_not_could_not_connect(scen
     assert len(scene.upstream.seen(to)) == 1
 
 
-def test_row_29_no_span_is_dropped_however_slow_the_collector(scene, collector):
-    scene.collector_state["down"] = True
+def test_row_29_no_span_is_dropped_however_slow_the_collector(scene, collector, collector_is):
+    collector_is["down"] = True
     calls = [scene.agent().get(f"/bank/items/{number}").headers["gateway-call"] for number in range(150)]
     time.sleep(0.5)  # the exporter has failed in between
-    scene.collector_state["down"] = False
+    collector_is["down"] = False
     eventually(lambda: all(collector.spans_of(call) for call in calls), "spans are missing", seconds=30)
 
 
 def test_row_30_a_duplicate_json_key_is_refused(scene):
     to = fresh("pay")
-    for body in (f'{{"to": "{to}", "amount": 1, "amount": {NEVER}}}', f'{{"to": "{to}", "amount": {NEVER}, "amount": 1}}'):
+    for body in (
+        f'{{"to": "{to}", "amount": 1, "amount": {NEVER}}}',
+        f'{{"to": "{to}", "amount": {NEVER}, "amount": 1}}',
+    ):
         found = scene.agent().post("/bank/payments", content=body, headers={"content-type": "application/json"})
         assert (found.status_code, slug(found)) == (400, "ambiguous-request")
     assert scene.upstream.seen(to) == []

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from gateway.core.approval import Decision, shown
-from gateway.core.facts import Abandoned, Answered, Approved, Delivered
+from gateway.core.facts import Abandoned, Answered, Approved, Delivered, Judged, Lost, Rejected
 from gateway.core.lifecycle import Finish, Wait
+from gateway.core.pointers import REFUSED_MS
 from gateway.decisions import Decisions, Stale
 from gateway.errors import IdempotencyKeyReused, RequesterGone
 from gateway.life import Requester
@@ -18,6 +19,7 @@ from tests.company import (
     HOLDING,
     REFUND,
     Generation,
+    deny,
     with_tool,
 )
 from tests.world import Behaviour, World, held, settle
@@ -204,6 +206,54 @@ def test_a_tool_without_dedupe_acts_as_often_as_it_is_asked():
     for _ in range(3):
         world.live(partial(world.ask, replace(REFUND, dedupe=False)))
     assert world.effects == 3 and not world.journal.pointers
+
+
+@pytest.mark.parametrize("key", ["key-1", "key-2"])
+def test_for_an_hour_after_a_person_said_no_the_same_request_hears_that_no(key):
+    world, call = held(key="key-1")
+    world.live(partial(world.vote, call, approve=False))
+    world.restart(later=REFUSED_MS - 1)
+    life, step = world.live(partial(world.ask, key=key))
+    assert life.attached and isinstance(step.outcome, Rejected)
+    assert len(world.calls) == 1
+
+
+def test_after_that_hour_a_new_key_may_ask_again():
+    world, call = held(key="key-1")
+    world.live(partial(world.vote, call, approve=False))
+    world.restart(later=REFUSED_MS)
+    _, step = world.live(partial(world.ask, key="key-2"))
+    assert isinstance(step, Wait) and len(world.calls) == 2
+
+
+@pytest.mark.parametrize("key", ["key-1", "key-2"])
+def test_a_request_identical_to_one_in_doubt_is_told_of_the_doubt(key):
+    world = World()
+    world.upstream.script = [Behaviour(raises=SendLost("reset"))]
+    world.live(partial(world.ask, key="key-1"))
+    world.restart(later=90 * 24 * 3_600_000)
+    life, step = world.live(partial(world.ask, key=key))
+    assert life.attached and isinstance(step.outcome, Lost)
+    assert world.upstream.sends == 1
+
+
+@pytest.mark.parametrize("key", ["key-1", "key-2"])
+def test_what_provably_did_not_happen_can_be_tried_again(key):
+    world = World()
+    world.upstream.script = [Behaviour(acts=False, raises=NeverSent("refused")), Behaviour(acts=False, status=429)]
+    for _ in range(2):
+        world.live(partial(world.ask, key="key-1"))
+    life, step = world.live(partial(world.ask, key=key))
+    assert not life.attached and isinstance(step.outcome, Answered)
+    assert (world.upstream.sends, world.effects) == (3, 1)
+
+
+def test_a_finished_call_is_judged_again_before_its_answer_is_replayed():
+    world = World()
+    world.live(partial(world.ask, key="key-1"))
+    world.generation = Generation("generation-2", policies=Policies(deny))
+    life, step = world.live(partial(world.ask, key="key-1"))
+    assert isinstance(step.outcome, Judged) and not life.attached and life.answer is None
 
 
 # --- Requesters that go away -------------------------------------------------------------------------------------

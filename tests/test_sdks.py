@@ -1,4 +1,4 @@
-"""The gateway's sentences reach a model through the SDKs that people use, unmodified: stripe, openai, PyGithub, octokit.
+"""The gateway's sentences reach a model through unmodified SDKs: stripe, openai, PyGithub, octokit.
 
 Each is given a base URL and a gateway key, and nothing else. What is checked is the text of the exception, because
 that is what an agent's model reads. octokit needs Node and `npm ci` in tests/octokit.
@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import github
 import openai
@@ -20,15 +21,24 @@ from tests.gateway_world import POLICIES, SECRET, world
 from tests.scripted_upstream import answer, fresh, resets
 
 OCTOKIT = Path(__file__).parent / "octokit"
-SDK_POLICIES = POLICIES + """
-@id("sdk-hold") @approval("finance") @reason("This needs a yes from finance.")
-forbid (principal, action in [Action::"stripe.create_refund", Action::"openai.chat", Action::"github.create_issue"], resource)
-when { context.input has kind && context.input.kind == "hold" || context.input has model && context.input.model == "hold" };
+SDK_POLICIES = (
+    POLICIES
+    + """
+@id("hold-kind") @approval("finance") @reason("This needs a yes from finance.")
+forbid (principal, action in [Action::"stripe.create_refund", Action::"github.create_issue"], resource)
+when { context.input has kind && context.input.kind == "hold" };
 
-@id("sdk-deny") @reason("This is never done by agents: ask Ada.")
-forbid (principal, action in [Action::"stripe.create_refund", Action::"openai.chat", Action::"github.create_issue"], resource)
-when { context.input has kind && context.input.kind == "deny" || context.input has model && context.input.model == "deny" };
+@id("hold-model") @approval("finance") @reason("This needs a yes from finance.")
+forbid (principal, action == Action::"openai.chat", resource) when { context.input.model == "hold" };
+
+@id("deny-kind") @reason("This is never done by agents: ask Ada.")
+forbid (principal, action in [Action::"stripe.create_refund", Action::"github.create_issue"], resource)
+when { context.input has kind && context.input.kind == "deny" };
+
+@id("deny-model") @reason("This is never done by agents: ask Ada.")
+forbid (principal, action == Action::"openai.chat", resource) when { context.input.model == "deny" };
 """
+)
 WORDS = {
     "approval-pending": r"needs approval by finance.*nothing has been executed.*GET /calls/\d\d[0-9a-f]{22}",
     "policy-denied": r"was denied: This is never done by agents: ask Ada\..*Nothing was executed",
@@ -49,8 +59,10 @@ def _systems(routes):
         "idempotency": {"key": "charge"},
     }  # fmt: skip
     chat = {"request": "POST /v1/chat/completions", "effect": "write", "open": True, "input": {"model": text}}
-    issue = {"request": "POST /repos/{owner}/{repo}/issues", "effect": "write", "open": True,
-             "input": {"owner": text, "repo": text, "title": text, "kind": {"type": "string", "optional": True}}}  # fmt: skip
+    issue = {
+        "request": "POST /repos/{owner}/{repo}/issues", "effect": "write", "open": True,
+        "input": {"owner": text, "repo": text, "title": text, "kind": {"type": "string", "optional": True}},
+    }  # fmt: skip
     issues = {"request": "GET /repos/{owner}/{repo}/issues", "effect": "read", "open": True}
     routes["systems"] |= {
         "stripe": bank | {"tools": {"create_refund": refund | hold}},
@@ -78,14 +90,15 @@ def with_stripe(scene, situation, marker):
     client = stripe.StripeClient(key_of("bot"), base_addresses={"api": url}, max_network_retries=2)
     if situation == "unknown-tool":
         return client.v1.customers.delete(marker)
-    return client.v1.refunds.create({"charge": marker, "amount": 1, "kind": KINDS[situation]})
+    arguments: Any = {"charge": marker, "amount": 1, "kind": KINDS[situation]}
+    return client.v1.refunds.create(arguments)
 
 
 def with_openai(scene, situation, marker):
     with openai.OpenAI(api_key=key_of("bot"), base_url=f"{scene.gateway.agents}/openai/v1") as client:
         if situation == "unknown-tool":
             return client.models.retrieve(marker)
-        messages = [{"role": "user", "content": marker}]
+        messages: Any = [{"role": "user", "content": marker}]
         return client.chat.completions.create(model=KINDS[situation], messages=messages)
 
 
@@ -124,7 +137,12 @@ def octokit(scene, method, arguments):
         pytest.skip("octokit is not tried: there is no `node` on PATH")
     if not (OCTOKIT / "node_modules").is_dir():
         pytest.skip("octokit is not tried: run `npm ci` in tests/octokit first")
-    asked = {"baseUrl": f"{scene.gateway.agents}/github", "key": key_of("bot"), "method": method, "arguments": arguments}
+    asked = {
+        "baseUrl": f"{scene.gateway.agents}/github",
+        "key": key_of("bot"),
+        "method": method,
+        "arguments": arguments,
+    }
     done = subprocess.run(
         ["node", "attempt.mjs", json.dumps(asked)], cwd=OCTOKIT, capture_output=True, text=True, timeout=60, check=True
     )
@@ -189,7 +207,7 @@ def test_after_the_approval_the_same_line_of_code_returns_the_real_object(scene)
             attempt(scene, "approval-pending", marker)
         (call,) = re.findall(r"/calls/(\d\d[0-9a-f]{22})", str(raised.value))[:1]
         assert scene.approvers.approve(call).status_code == 200
-        eventually(lambda call=call: scene.state(call) == "answered")
+        _answered(scene, call)
         assert attempt(scene, "approval-pending", marker) is not None
         assert len(scene.upstream.seen(marker)) == 1
 
@@ -223,3 +241,7 @@ def _both_pages_came_through_the_gateway(scene, repo):
     assert b"page=2" in second.target and first.target != second.target
     for sent in (first, second):
         assert sent.all("authorization") == [b"Bearer " + SECRET.encode()] and b"gk_" not in sent.raw
+
+
+def _answered(scene, call):
+    eventually(lambda: scene.state(call) == "answered")

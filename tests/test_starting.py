@@ -20,8 +20,10 @@ def document(**changes: object) -> dict[str, object]:
         "approvals": {"finance": {"members": ["alice"], "notify": [
             {"webhook": "http://127.0.0.1:9001/", "secret": {"env": "NOTICES"}}]}},
         "agents": {"bot": {"owner": "olga", "keys": [{"sha256": hashlib.sha256(b"x").hexdigest()}]}},
-        "systems": {"bank": {"upstream": "http://127.0.0.1:9000", "owner": "olga", "credential": {"bearer": {"env": "BANK_TOKEN"}},
-                             "tools": {"get": {"request": "GET /items/{item}", "effect": "read"}}}},
+        "systems": {"bank": {
+            "upstream": "http://127.0.0.1:9000", "owner": "olga", "credential": {"bearer": {"env": "BANK_TOKEN"}},
+            "tools": {"get": {"request": "GET /items/{item}", "effect": "read"}},
+        }},
     } | changes  # fmt: skip
 
 
@@ -77,13 +79,17 @@ def test_a_mistake_is_told_by_check_and_stops_serve(tmp_path, changes, environ, 
 
 
 def test_a_broken_policy_is_told_with_its_line(tmp_path):
-    found = examine(*place(tmp_path, PERMIT + '@id("two") forbid (principal, action == Action::"bank.gett", resource);'), SECRETS)
+    found = examine(
+        *place(tmp_path, PERMIT + '@id("two") forbid (principal, action == Action::"bank.gett", resource);'), SECRETS
+    )
     assert len(found) == 1 and "all.cedar:2" in found[0] and "bank.gett" in found[0]
 
 
 def test_mistakes_of_settings_and_of_files_are_told_at_once(tmp_path):
     found = examine(*place(tmp_path, version=2), {"GATEWAY_NONSENSE": "1"})
-    assert any("GATEWAY_NONSENSE" in sentence for sentence in found) and any("routes.yaml" in sentence for sentence in found)
+    assert any("GATEWAY_NONSENSE" in sentence for sentence in found) and any(
+        "routes.yaml" in sentence for sentence in found
+    )
 
 
 @pytest.mark.parametrize("missing", ["routes.yaml", "policies"])
@@ -95,7 +101,12 @@ def test_files_that_are_not_there_are_one_sentence(tmp_path, missing):
 
 
 def test_a_webhook_elsewhere_cannot_call_back_to_loopback(tmp_path):
-    elsewhere = {"finance": {"members": ["alice"], "notify": [{"webhook": "https://hooks.example/", "secret": {"env": "NOTICES"}}]}}
+    elsewhere = {
+        "finance": {
+            "members": ["alice"],
+            "notify": [{"webhook": "https://hooks.example/", "secret": {"env": "NOTICES"}}],
+        }
+    }
     places = place(tmp_path, approvals=elsewhere)
     assert any("GATEWAY_CONTROL_URL" in sentence for sentence in examine(*places, SECRETS))
     reachable = SECRETS | {"GATEWAY_CONTROL_URL": "https://gateway.acme.example:8081"}

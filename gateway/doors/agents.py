@@ -207,7 +207,7 @@ class AgentsDoor:
         life, step = driven
         answer: Answer | None = None
         if isinstance(step, Finish):
-            judged = await judge(life, self.engine.journal)
+            judged = await judge(life, self.engine.journal, self.engine.suspended)
             if judged.verdict.decision == "deny" and timeline.state(life.record) in ("answered", "settled"):
                 call = life.record.call
                 raise errors.PolicyDenied.of(judged.verdict, tool=call.tool, call=call.id)

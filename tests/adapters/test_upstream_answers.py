@@ -1,4 +1,4 @@
-"""Answers pass as they are: whole, streamed, compressed, and nothing is done on their word."""
+"""Answers pass as they are, and nothing is done on their word."""
 
 import asyncio
 import gzip

@@ -1,4 +1,4 @@
-"""Every failure proves exactly as much as it proves, and no request arrives twice."""
+"""A failure says no more than it proves, and no request arrives twice."""
 
 import asyncio
 import socket

@@ -216,8 +216,8 @@ def quick(call: Call, **changes: object) -> Call:
 
 
 WALKS = [
-    pytest.param(quick(CALL), PRINT, True, id="effect"),
-    pytest.param(quick(CALL), OTHER_PRINT, False, id="effect, other bytes tomorrow"),
+    pytest.param(quick(CALL, keeps_ms=KEEPS_TICKS), PRINT, True, id="effect"),
+    pytest.param(quick(CALL, keeps_ms=KEEPS_TICKS), OTHER_PRINT, False, id="effect, other bytes tomorrow"),
     pytest.param(quick(REPEATABLE, keeps_ms=KEEPS_TICKS), PRINT, False, id="repeatable"),
     pytest.param(quick(REPEATABLE, keeps_ms=KEEPS_TICKS), OTHER_PRINT, False, id="repeatable, other bytes tomorrow"),
     pytest.param(quick(READ, key="key-1", match="m" * 64), PRINT, True, id="read"),

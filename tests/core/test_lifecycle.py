@@ -1,5 +1,7 @@
 """The story of a call, turn by turn: design section 5 as dialogues. `>>` a fact goes in, `<<` a step comes out."""
 
+from dataclasses import replace
+
 import pytest
 
 from gateway.core.facts import Abandoned, Admitted, Attached, Delivered, Ended, Expired, Notified, Resolved, Withdrawn
@@ -320,7 +322,7 @@ def test_unsent_settles_only_the_doubt_of_its_own_send():
 
 
 def test_an_unrepeatable_call_is_never_sent_again_whatever_is_judged():
-    story = Playbook() >> ALLOW >> claimed("first") >> lost("first")
+    story = Playbook(replace(CALL, keeps_ms=KEEPS)) >> ALLOW >> claimed("first") >> lost("first")
     doubt = story.last
     for late in (0, BACKOFF_MS[1], BACKOFF_MS[2], LEASE):
         _ = story.at(late) << Finish(doubt)
@@ -350,8 +352,6 @@ def test_any_other_status_is_the_systems_own_word(status):
 
 
 def test_a_tool_may_name_further_doubtful_statuses():
-    from dataclasses import replace
-
     assert proves_nothing(replace(CALL, doubtful=(500,)), 500, resent=False)
 
 

@@ -115,10 +115,16 @@ def test_every_fact_has_a_sentence_of_its_own():
 @pytest.mark.parametrize(
     ("fact", "parts"),
     [
-        (Admitted(call=replace(CALL, run="r7", reason="the cup broke")), ["billing-bot", "Charge/ch_1", "r7", '"the cup broke"']),
+        (
+            Admitted(call=replace(CALL, run="r7", reason="the cup broke")),
+            ["billing-bot", "Charge/ch_1", "r7", '"the cup broke"'],
+        ),
         (HOLD, ["over-50 needs finance"]),
         (judged("allow", FINANCE), ["lifting over-50 by finance"]),
-        (replace(DENY, verdict=Verdict(decision="deny", policies=("never",), reasons=("Not on Sundays.",))), ["never", "Sundays"]),
+        (
+            replace(DENY, verdict=Verdict(decision="deny", policies=("never",), reasons=("Not on Sundays.",))),
+            ["never", "Sundays"],
+        ),
         (replace(ALLOW, verdict=Verdict(decision="allow", policies=("p",), shadow=("try",))), ["by p", "shadow: try"]),
         (yes(), ["ann approved for finance", "token"]),
         (no(), ["ann rejected for finance", '"not this month"']),

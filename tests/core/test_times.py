@@ -7,7 +7,11 @@ from gateway.core.times import iso, span
 
 @pytest.mark.parametrize(
     ("milliseconds", "expected"),
-    [(0, "1970-01-01T00:00:00Z"), (1_795_168_800_999, "2026-11-20T10:00:00Z"), (1_709_164_800_000, "2024-02-29T00:00:00Z")],
+    [
+        (0, "1970-01-01T00:00:00Z"),
+        (1_795_168_800_999, "2026-11-20T10:00:00Z"),
+        (1_709_164_800_000, "2024-02-29T00:00:00Z"),
+    ],
 )
 def test_a_moment_is_in_utc_to_the_second(milliseconds, expected):
     assert iso(milliseconds) == expected

@@ -162,9 +162,8 @@ def test_a_field_that_names_another_request_is_refused(scene, line):
     ("method", "path", "lines", "body"),
     [
         ("GET", "/bank/items/{}", ["Host: other"], b""),
-        ("POST", "/bank/payments?{}", ["Content-Type: application/json", "Content-Length: 4",
-                                       "Transfer-Encoding: chunked"], b"0\r\n\r\n"),
-        ("POST", "/bank/payments?{}", ["Content-Type: application/json", "Content-Length: 2", "Content-Length: 3"], b"{}"),
+        ("POST", "/bank/files?{}", ["Content-Length: 4", "Transfer-Encoding: chunked"], b"0\r\n\r\n"),
+        ("POST", "/bank/files?{}", ["Content-Length: 2", "Content-Length: 3"], b"{}"),
         ("GET", "/bank/items/%2e%2e/{}", [], b""),
         ("GET", "/bank/items/../{}", [], b""),
         ("GET", "/bank/items/a%2f{}", [], b""),
@@ -187,11 +186,11 @@ def test_a_request_that_can_be_read_in_two_ways_is_400_and_nothing_is_sent(scene
 def test_json_that_can_be_read_in_two_ways_is_400(scene):
     to = fresh("pay")
     for body in (
-        '{"to": "%s", "amount": 1, "amount": 500000}' % to,
-        '{"to": "%s", "amount": 1e400}' % to,
-        '{"to": "%s", "amount": NaN}' % to,
-        '{"to": "%s", "amount": 1} {}' % to,
-        '{"to": "%s", "amount": 1, "note": %s}' % (to, "[" * 500 + "]" * 500),
+        f'{{"to": "{to}", "amount": 1, "amount": 500000}}',
+        f'{{"to": "{to}", "amount": 1e400}}',
+        f'{{"to": "{to}", "amount": NaN}}',
+        f'{{"to": "{to}", "amount": 1}} {{}}',
+        f'{{"to": "{to}", "amount": 1, "note": {"[" * 500 + "]" * 500}}}',
     ):
         found = scene.agent().post("/bank/payments", content=body, headers={"content-type": "application/json"})
         assert found.status_code in (400, 422) and slug(found) in ("ambiguous-request", "invalid-arguments"), body
@@ -335,9 +334,10 @@ def test_a_stream_that_breaks_off_breaks_off_for_the_agent_too(scene):
     item = fresh("item")
     whole = 4 * 1024 * 1024
     scene.upstream.will(item, sends(response(b"x" * (2 * 1024 * 1024), length=whole), then="close"))
-    with pytest.raises(httpx.RemoteProtocolError), scene.agent().stream("GET", f"/bank/items/{item}") as found:
+    with scene.agent().stream("GET", f"/bank/items/{item}") as found:
         call = found.headers["gateway-call"]
-        assert len(b"".join(found.iter_raw())) < whole
+        with pytest.raises(httpx.RemoteProtocolError):
+            b"".join(found.iter_raw())
     told = eventually(lambda: _ended(scene, call))
     assert "broke off" in told
 

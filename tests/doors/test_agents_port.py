@@ -4,6 +4,7 @@ import hashlib
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import pytest
@@ -31,10 +32,10 @@ def limited():
         yield made
 
 
-def problem(found: httpx.Response, status: int, kind: str, *, retryable: bool) -> dict:
+def problem(found: httpx.Response, status: int, kind: str, *, retryable: bool) -> dict[str, Any]:
     """The members of an error, which all have."""
     assert (found.status_code, slug(found)) == (status, kind), found.text
-    told = found.json()
+    told: dict[str, Any] = found.json()
     assert set(told) >= MEMBERS
     assert told["status"] == status and told["retryable"] is retryable
     assert told["detail"] == told["message"] == told["error"]["message"]
@@ -145,9 +146,7 @@ def test_prefer_wait_answers_as_soon_as_somebody_approves(scene):
     to = fresh("pay")
     with ThreadPoolExecutor() as pool:
         waiting = pool.submit(scene.pay, to, HELD, prefer="wait=20")
-        call = eventually(
-            lambda: [notice for notice in scene.approvers.notices if notice.data["resource"].endswith(to)]
-        )
+        call = eventually(lambda: [n for n in scene.approvers.notices if n.data["resource"].endswith(to)])
         assert scene.approvers.approve(call[0].data["call"]).status_code == 200
         found = waiting.result()
     assert found.status_code == 200 and found.headers["gateway-call"] == call[0].data["call"]
@@ -278,6 +277,7 @@ def _facts_of(scene: World, to: str) -> list[str]:
 def test_a_call_in_doubt_says_so_and_is_never_sent_again(scene):
     to = fresh("pay")
     scene.upstream.will(to, resets())
+    told: dict[str, Any] = {}
     for key in ("a", "a", "b", ""):  # the same key, another one, none
         found = scene.pay(to, key=key and key + to)
         told = problem(found, 502, "outcome-unknown", retryable=False)

@@ -42,6 +42,7 @@ class HighWater:
         """Replace what is remembered; only if nothing is missing. Raises OSError."""
         if ends == self._written:
             return
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # with a Redis elsewhere nobody made it yet
         draft = self.path.with_suffix(".draft")
         with draft.open("wb") as file:
             file.write(orjson.dumps(dict(ends)))

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import math
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,7 +86,7 @@ class RedisJournal:
         self._learn_time(await ask("TIME"))
         self.memory.refresh()
         known = self.loss
-        for partition in self.highest:
+        for partition in list(self.highest):
             try:
                 found = await ask("XREVRANGE", _ledger(partition), "+", "-", "COUNT", "1")
             except Elsewhere:
@@ -210,8 +210,11 @@ class RedisJournal:
     async def readmit(self, agent: str) -> None:
         await self.ask("DEL", _suspended(agent))
 
-    async def is_suspended(self, agent: str) -> bool:
-        return bool(await self.ask("EXISTS", _suspended(agent)))
+    async def suspended(self, agents: Collection[str]) -> set[str]:
+        """Which of these are suspended now."""
+        listed = list(agents)
+        replies = await self.ask_all(*(("EXISTS", _suspended(agent)) for agent in listed)) if listed else []
+        return {agent for agent, found in zip(listed, replies, strict=True) if found}
 
     # --- The server ------------------------------------------------------------------------------------------
 

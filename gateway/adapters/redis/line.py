@@ -89,6 +89,11 @@ class Line:
 
     async def calls(self, *commands: tuple[Any, ...]) -> list[Reply]:
         """The replies to commands that travel together, one after another; an error reply is an item, not raised."""
+        if len(commands) == 1:
+            try:
+                return [await self.call(*commands[0])]
+            except LineRefused as error:
+                return [error]
         packed = b"".join(hiredis.pack_command(command) for command in commands)
         replies: list[Reply] = await self._enqueue(packed, len(commands))
         return replies
