@@ -116,8 +116,8 @@ class Life:
 def known(record: Record, fact: Abandoned | Delivered | Ended) -> bool:
     """True if writing `fact` would say nothing new."""
     match fact:
-        case Delivered():
-            return record.delivered
+        case Delivered(polled=polled):
+            return record.delivered and (polled or not record.polled)
         case Abandoned():
             return record.abandoned and not record.delivered
         case Ended():

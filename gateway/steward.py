@@ -9,7 +9,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import orjson
 
@@ -21,6 +21,7 @@ from gateway.core.notices import requested
 from gateway.core.pointers import REMINDER_MS
 from gateway.core.routes import Webhook
 from gateway.engine import Engine
+from gateway.errors import GatewayError
 from gateway.judging import admission_of
 from gateway.life import Life
 from gateway.ports import Conflict, JournalUnavailable, SecretMissing, Timers
@@ -46,6 +47,7 @@ class Steward:
     control_url: str
     lease: Callable[[str, int], Awaitable[bool]]
     """True if this steward may do the named thing for that many milliseconds."""
+    _looked_at: set[str] = field(default_factory=set)
 
     async def run(self) -> None:
         while True:
@@ -54,15 +56,31 @@ class Steward:
             except JournalUnavailable as error:
                 log.warning("the journal is unavailable: %s", error)
                 await asyncio.sleep(1.0)
+            except Exception:
+                log.exception("a round failed; the next one comes")
             await asyncio.sleep(ROUND_SECONDS)
 
     async def round(self) -> None:
-        """Drive everything that is due, once."""
+        """Begin to drive everything that is due. A call whose system is slow keeps no other one waiting."""
         for call in await self.timers.due(BATCH):
-            await self._look(call)
+            if call not in self._looked_at:
+                self._looked_at.add(call)
+                spawn(self._look_without_harm(call), f"look at {call}")
         for call, notice in await self.timers.outbox(BATCH):
             if await self.lease(f"notice:{notice}", LEASE_MS):
                 spawn(self._deliver(call, notice), f"notice {notice}")
+
+    async def _look_without_harm(self, call: str) -> None:
+        """Whatever is wrong with one call must not keep the steward from the others."""
+        try:
+            await self._look(call)
+        except (JournalUnavailable, GatewayError) as error:
+            log.warning("call %s could not be driven on: %s", call, error)
+        except Exception:
+            log.exception("call %s could not be driven on", call)
+            await self.timers.rearm(call, REMINDER_MS)
+        finally:
+            self._looked_at.discard(call)
 
     async def _look(self, call: str) -> None:
         driven = await self.engine.unattended(call)
@@ -75,7 +93,8 @@ class Steward:
             case Wait(until):
                 await self.timers.rearm(call, max(until - now, round(ROUND_SECONDS * 1000)))
             case Finish(Lost(error=error)) if life.record.call.acts:
-                owner = life.generation.routes.systems[life.record.call.system].owner
+                system = life.generation.routes.systems.get(life.record.call.system)
+                owner = system.owner if system is not None else "an operator"
                 log.warning("call %s is in doubt (%s); %s has to settle it by POST /calls/{id}/resolve", call, error, owner)
                 await self.timers.rearm(call, REMINDER_MS)
             case Finish():
@@ -103,7 +122,7 @@ class Steward:
     def _note(self, life: Life, notice: str, attempt: int, delivery: Delivery) -> None:
         now = self.engine.journal.now()
         again = None
-        if not delivery.done and not delivery.gone and life.record.judged is not None:
+        if not delivery.done and not delivery.gone:
             left = (life.record.expires_at or now) - now
             again = next_attempt_ms(attempt, retry_after=delivery.retry_after, expires_in=left, jitter=random.random())
         fact = Notified(notice=notice, attempt=attempt, status=delivery.status, done=delivery.done, error=delivery.error, at=now)

@@ -356,6 +356,11 @@ def test_the_decision_in_python_is_accepted_and_a_forged_one_is_not(held):
 
     forged = decide("whsec_" + "A" * 40)
     assert forged.returncode == 1 and forged.stderr.startswith("401 ") and "bad-signature" in forged.stderr
+    shown = (folder / "notice.json").read_text()
+    (folder / "notice.json").write_text(re.sub(r'("fingerprint": ?")[0-9a-f]{8}', r"\g<1>00000000", shown))
+    other = decide(secret)
+    assert other.returncode == 1 and "approval-stale" in other.stderr, "a decision about something else than was shown"
+    (folder / "notice.json").write_text(shown)
     assert scene.state(call) == "held"
     assert '"recorded":true' in decide(secret).stdout
     assert scene.status(call)["status"] == "answered"

@@ -230,7 +230,7 @@ async def settled(truth: Callable[[], bool], edit: Callable[[], object]) -> None
     """Edit, and wait for what must come of it; again if the watcher was not listening yet."""
     for _ in range(10):
         edit()
-        for _ in range(100):
+        for _ in range(150):  # three seconds: longer than the pause between looks
             if truth():
                 return
             await asyncio.sleep(0.02)
@@ -329,6 +329,20 @@ def test_a_policies_directory_that_is_a_link_can_be_swapped(tmp_path):
         after = generations.current.digest
         more = lambda: (tmp_path / "second" / "more.cedar").write_text(READS)  # noqa: E731
         await settled(lambda: generations.current.digest != after, more)
+
+    watching(generations, story)
+
+
+def test_a_link_higher_up_can_be_swapped(tmp_path):
+    """As deployments do that keep releases side by side: nothing changes in any directory that the paths name."""
+    deploy(tmp_path / "releases" / "1")
+    deploy(tmp_path / "releases" / "2", WRITES)
+    (tmp_path / "current").symlink_to("releases/1")
+    generations = opened(tmp_path / "current")
+    wanted = opened(tmp_path / "releases" / "2").current.digest
+
+    async def story() -> None:
+        await settled(partial(serves, generations, wanted), partial(point, tmp_path / "current", "releases/2"))
 
     watching(generations, story)
 

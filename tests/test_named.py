@@ -198,9 +198,10 @@ forbid (principal, action == Action::"vault.pay", resource) when { context.input
 )
 
 
-@pytest.mark.parametrize(
-    "edit", [_another_upstream, _another_credential, _another_policy], ids=lambda edit: edit.__name__
-)
+EDITS = {"upstream": _another_upstream, "credential": _another_credential, "policy": _another_policy}
+
+
+@pytest.mark.parametrize("edited", EDITS)
 def test_what_is_approved_is_edited_while_the_call_is_held(edited):
     """The people are asked again, and the vote that was cast before counts for nothing."""
     to = fresh("pay")
@@ -208,10 +209,8 @@ def test_what_is_approved_is_edited_while_the_call_is_held(edited):
         call = made.hold(to, HELD, system="vault")
         first = made.approvers.notice(call, "pair")
         assert made.approvers.post(first, made.approvers.decision(first, by="lead")).status_code == 200
-        edit(made)
-        made.approvers.post(
-            first, made.approvers.decision(first, by="second")
-        )  # the second of two, on the old question
+        EDITS[edited](made)
+        made.approvers.post(first, made.approvers.decision(first, by="second"))  # the second yes, to the old question
         again = made.approvers.notice(call, "pair", number=2)
         assert again.data["fingerprint"] != first.data["fingerprint"]
         assert made.state(call) in ("held", "judging") and made.upstream.seen(to) == []

@@ -28,7 +28,21 @@ def encode(fact: facts.Fact) -> bytes:
     plain = _plain(fact)
     plain.pop("at", None)
     plain["type"] = type(fact).__name__
-    return orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)
+    try:
+        return orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # half a surrogate pair, as in an error text that names an odd file: no reason to lose a fact
+        return orjson.dumps(_whole_characters(plain), option=orjson.OPT_SORT_KEYS)
+
+
+def _whole_characters(value: Any) -> Any:
+    match value:
+        case str():
+            return value.encode("utf-8", "replace").decode()
+        case dict():
+            return {name: _whole_characters(item) for name, item in value.items()}
+        case list():
+            return [_whole_characters(item) for item in value]
+    return value
 
 
 def decode(envelope: bytes) -> facts.Fact:

@@ -195,6 +195,8 @@ class Abandoned:
 class Delivered:
     """The outcome was handed to a requester that was still there."""
 
+    polled: bool = False
+    """To one that only asked how the call stands: it may still repeat its request to get the answer itself."""
     at: int = 0
 
 

@@ -92,6 +92,8 @@ class Record:
     resolved: Resolved | None = None
     abandoned: bool = False
     delivered: bool = False
+    polled: bool = False
+    """It was delivered, but only to somebody who asked about the call."""
     keys: tuple[tuple[str, int], ...] = ()
     """Names of the key pointers that lead here, and how many milliseconds each lasts after the end."""
 
@@ -262,9 +264,9 @@ def _changes(record: Record, fact: Fact) -> dict[str, Any]:  # noqa: PLR0911 - o
         case Ended():
             return {"ended": fact}
         case Abandoned():
-            return {"abandoned": True, "delivered": False}
-        case Delivered():
-            return {"delivered": True}
+            return {"abandoned": True, "delivered": False, "polled": False}
+        case Delivered(polled=polled):
+            return {"delivered": True, "polled": polled and (record.polled or not record.delivered)}
         case Resolved():
             return {"resolved": fact, "doubts": frozenset(), "claim": None}
         case Approved() | Rejected() | Expired() | Withdrawn():

@@ -15,6 +15,8 @@ REFUSED_MS = 3_600_000
 """For an hour after a person or time said no, an identical request hears the same no instead of asking again."""
 OWED_MS = 24 * 3_600_000
 """How long an answer that nobody has received yet attracts identical requests."""
+POLLED_MS = 300_000
+"""The same once an agent has seen it at /calls/{id}: it may then run its SDK's line again, under a new key, to get it."""
 RECALL_MS = 24 * 3_600_000
 """How long an ended call can be shown beyond the time that its keys last, so that no key leads to nothing."""
 HANDOVER_MS = 1_000
@@ -99,7 +101,9 @@ def _lifetimes(record: Record, outcome: Outcome) -> tuple[Literal["free", "keep"
             return "free", 0
         case Answered() | Resolved(acted=True):
             owed = record.asked or record.abandoned or record.lost
-            return "keep", OWED_MS if owed and not record.delivered else 0
+            if not owed or (record.delivered and not record.polled):
+                return "keep", 0
+            return "keep", POLLED_MS if record.polled else OWED_MS
         case Lost() if record.call.acts:
             return "for ever", None
         case Rejected() | Expired():

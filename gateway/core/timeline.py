@@ -96,8 +96,8 @@ def line(fact: Fact) -> str:  # noqa: C901, PLR0911, PLR0912 - one sentence per 
             return f"the body ended after {length} bytes" if whole else f"the body broke off after {length} bytes"
         case Abandoned():
             return "the requester went away before it had the answer"
-        case Delivered():
-            return "the answer was handed over"
+        case Delivered(polled=polled):
+            return "the agent saw the answer at /calls" if polled else "the answer was handed over"
         case Resolved(by=by, acted=acted, note=note):
             return f"{by} settled the doubt: it {'acted' if acted else 'did not act'}" + (f' ("{note}")' if note else "")
         case _:

@@ -142,14 +142,15 @@ class AgentsDoor:
         await _send_answer(answer, head, life, send, replayed=replayed)
         self._handed_over(life, call)
 
-    def _handed_over(self, life: Life, call: str) -> None:
+    def _handed_over(self, life: Life, call: str, *, polled: bool = False) -> None:
         """What an agent got, or did not get, decides whether an identical request later is another call."""
         if not life.record.call.acts and not life.record.asked:
             return
         if life.requester.left:
-            spawn(self.engine.note(call, Abandoned()), "abandoned")
+            if not polled:
+                spawn(self.engine.note(call, Abandoned()), "abandoned")
         elif owed(life.record):
-            spawn(self.engine.note(call, Delivered()), "delivered")
+            spawn(self.engine.note(call, Delivered(polled=polled)), "delivered")
 
     async def _stream(self, life: Life, reply: Reply, head: http.Head, send: Send) -> None:
         """Pass a body on as it comes, and write down what it was."""
@@ -214,7 +215,7 @@ class AgentsDoor:
             answer = await self.engine.kept_answer(life)
         await _respond_json(send, 200, status_document(life.record, answer), life.record.call.id)
         if isinstance(step, Finish) and answer is not None:
-            self._handed_over(life, life.record.call.id)
+            self._handed_over(life, life.record.call.id, polled=True)
 
 
 class BrokenOff(Exception):

@@ -87,7 +87,7 @@ def _lost(life: Life, lost: Lost) -> errors.GatewayError | Rendered:
 def owed(record: Record) -> bool:
     """True if whether this answer was delivered decides what an identical request means."""
     over = record.answer is not None or (record.resolved is not None and record.resolved.acted)
-    return over and not record.delivered and bool(record.asked or record.abandoned or record.lost)
+    return over and (record.polled or not record.delivered) and bool(record.asked or record.abandoned or record.lost)
 
 
 def status_document(record: Record, answer: Answer | None) -> dict[str, object]:

@@ -239,6 +239,15 @@ def test_a_late_vote_while_sending_changes_nothing(late):
     _ = story << Finish(story.last)
 
 
+def test_a_late_yes_is_not_even_counted():
+    sending = Playbook() >> HOLD >> asked(FINANCE) >> yes() >> ALLOW >> claimed()
+    rejected = Playbook() >> HOLD >> asked(FINANCE) >> no()
+    for story in (sending, rejected):
+        before = story.record
+        _ = story >> yes("bob")
+        assert story.record == before.evolve(version=before.version + 1)
+
+
 def test_a_late_vote_does_not_send_a_call_in_doubt_again():
     story = Playbook() >> HOLD >> asked(FINANCE) >> yes() >> ALLOW >> claimed() >> lost()
     doubt = story.last

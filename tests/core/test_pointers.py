@@ -9,6 +9,7 @@ from gateway.core.lifecycle import BACKOFF_MS
 from gateway.core.pointers import (
     HANDOVER_MS,
     OWED_MS,
+    POLLED_MS,
     RECALL_MS,
     REFUSED_MS,
     REMINDER_MS,
@@ -235,3 +236,15 @@ def test_whoever_writes_arrives_at_the_same_upkeep():
     story = Playbook() >> HOLD >> asked(FINANCE) >> yes() >> ALLOW >> claimed()
     mine = upkeep(story.record, now=0, today=TODAY, fresh=False)
     assert upkeep(story.recalled().record, now=0, today=TODAY, fresh=False) == mine
+
+
+def test_an_answer_that_was_only_looked_at_attracts_the_request_that_fetches_it():
+    """An agent reads /calls/{id}, then runs its SDK's line again under a new key: that is still this call."""
+    story = Playbook() >> HOLD >> asked() >> yes() >> ALLOW >> claimed() >> answered() >> Delivered(polled=True)
+    assert modes(around(story))["open"] == ("hold", POLLED_MS)
+    assert modes(around(story >> Delivered()))["open"] == ("free", 0)
+
+
+def test_looking_at_an_answer_that_was_handed_over_attracts_nothing():
+    story = Playbook() >> HOLD >> asked() >> yes() >> ALLOW >> claimed() >> answered() >> Delivered()
+    assert modes(around(story >> Delivered(polled=True)))["open"] == ("free", 0)

@@ -220,6 +220,39 @@ def test_a_redis_restored_from_an_older_state_stops_effects_until_an_operator_kn
             eventually(lambda marker=marker: pay_on_a_new_connection(scene, marker, marker).status_code == 200)
 
 
+@pytest.mark.parametrize("left", ["an older state", "nothing at all"])
+def test_a_loss_is_noticed_by_processes_that_never_saw_what_is_missing(own_valkey: Any, tmp_path: Path, left: str) -> None:
+    """Everything died together, and a backup was put back: the data directory remembers how far the ledger was."""
+    with on(own_valkey, workers=2) as scene:
+        own_valkey.copy_data(tmp_path / "old")
+        if left == "an older state":
+            assert_serves_again(scene)
+            own_valkey.copy_data(tmp_path / "old")
+        marker = fresh("forgotten")
+        assert scene.pay(marker, key=marker).status_code == 200
+        time.sleep(2.0)  # the high-water mark is written every second
+        own_valkey.kill()
+        scene.gateway.kill("worker")
+        scene.gateway.kill("steward")
+        own_valkey.restore_data(tmp_path / "old")
+        own_valkey.start()
+        for _ in range(12):
+            refused = eventually(lambda: _answered(scene, marker), "no worker came back", RETURN_SECONDS)
+            assert (refused.status_code, slug(refused)) == (503, "journal-unavailable"), refused.text
+        assert len(scene.upstream.effects(marker)) == 1
+        eventually(lambda: scene.gateway.readyz().status_code == 503)
+        assert "acknowledge-loss" in scene.gateway.readyz().text
+        acknowledge(scene)
+        assert_serves_again(scene)
+
+
+def _answered(scene: World, marker: str) -> httpx.Response | None:
+    try:
+        return pay_on_a_new_connection(scene, marker, marker)
+    except httpx.TransportError:
+        return None  # the worker is being started again
+
+
 # --- It is not what promise 7 needs -----------------------------------------------------------------------------------
 
 
