@@ -240,11 +240,11 @@ def test_whoever_writes_arrives_at_the_same_upkeep():
 
 def test_an_answer_that_was_only_looked_at_attracts_the_request_that_fetches_it():
     """An agent reads /calls/{id}, then runs its SDK's line again under a new key: that is still this call."""
-    story = Playbook() >> HOLD >> asked() >> yes() >> ALLOW >> claimed() >> answered() >> Delivered(polled=True)
+    story = held_and_sent() >> answered() >> Delivered(polled=True)
     assert modes(around(story))["open"] == ("hold", POLLED_MS)
     assert modes(around(story >> Delivered()))["open"] == ("free", 0)
 
 
 def test_looking_at_an_answer_that_was_handed_over_attracts_nothing():
-    story = Playbook() >> HOLD >> asked() >> yes() >> ALLOW >> claimed() >> answered() >> Delivered()
+    story = held_and_sent() >> answered() >> Delivered()
     assert modes(around(story >> Delivered(polled=True)))["open"] == ("free", 0)
