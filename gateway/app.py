@@ -63,7 +63,7 @@ HIGH_WATER_SECONDS = 1.0
 """How often it is written down how far the ledger is; what everybody forgets at once is younger than this."""
 SUSPENSION_SECONDS = 1.0
 """How long a suspended agent's reads may still reach systems; the answers are withheld from the first moment."""
-JOURNAL_SECONDS = 30.0
+JOURNAL_SECONDS = 10.0
 """How long a starting process waits for the journal before it gives up with a sentence."""
 
 log = logging.getLogger("gateway")

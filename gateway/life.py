@@ -102,8 +102,9 @@ class Life:
     def append(self, now: int) -> Append:
         """What is pending, as one append."""
         record, pending = self.record, self.pending
-        claims = any(isinstance(fact, Claimed) for fact in pending)
-        discloses = not record.call.acts and any(isinstance(fact, Answered) for fact in pending)
+        kinds = {type(fact) for fact in pending}
+        claims = Claimed in kinds
+        discloses = Answered in kinds and not record.call.acts
         return Append(
             call=record.call.id, agent=record.call.agent, expected=self.durable, token=random.hex(8),
             facts=tuple(pending),

@@ -125,13 +125,16 @@ async def _lost(reply: Reply, token: str, limits: Limits, now: Callable[[], int]
 
 def _answer(reply: Reply, body: bytes) -> Answer:
     headers = tuple(
-        (name.decode("latin-1"), value.decode("latin-1")) for name, value in reply.headers if name != b"set-cookie"
+        [(name.decode("latin-1"), value.decode("latin-1")) for name, value in reply.headers if name != b"set-cookie"]
     )
     return Answer(status=reply.status, headers=headers, body=body)
 
 
 def _header(reply: Reply, name: bytes) -> str:
-    return next((value.decode("latin-1") for found, value in reply.headers if found == name), "")
+    for found, value in reply.headers:
+        if found == name:
+            return value.decode("latin-1")
+    return ""
 
 
 def _traceparent(life: Life, token: str) -> str:

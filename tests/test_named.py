@@ -176,19 +176,6 @@ def test_a_vote_arriving_while_the_effect_is_being_sent_changes_nothing(scene):
 # --- edits while a call is held -----------------------------------------------------------------------------------
 
 
-def _another_upstream(scene):
-    scene.gateway.edit_routes(lambda routes: routes["systems"]["vault"].update(upstream=scene.upstream.origin + "/v2"))
-
-
-def _another_credential(scene):
-    header = {"header": {"name": "PRIVATE-TOKEN", "value": {"env": "APPROVALS_SECRET"}}}
-    scene.gateway.edit_routes(lambda routes: routes["systems"]["vault"].update(credential=header))
-
-
-def _another_policy(scene):
-    scene.gateway.edit_policies(POLICIES_OF_THE_VAULT.replace("Payments above 20.00", "Payments above 20.01"))
-
-
 POLICIES_OF_THE_VAULT = (
     POLICIES
     + """
@@ -198,45 +185,69 @@ forbid (principal, action == Action::"vault.pay", resource) when { context.input
 )
 
 
+@pytest.fixture(scope="module")
+def editable():
+    """A gateway whose configuration these tests change; every edit is another one than those before it."""
+    with world(policies=POLICIES_OF_THE_VAULT) as made:
+        yield made
+
+
+def _another_upstream(scene, word):
+    scene.gateway.edit_routes(
+        lambda routes: routes["systems"]["vault"].update(upstream=f"{scene.upstream.origin}/{word}")
+    )
+
+
+def _another_credential(scene, word):
+    header = {"header": {"name": f"X-{word}", "value": {"env": "APPROVALS_SECRET"}}}
+    scene.gateway.edit_routes(lambda routes: routes["systems"]["vault"].update(credential=header))
+
+
+def _another_policy(scene, word):
+    scene.gateway.edit_policies(POLICIES_OF_THE_VAULT.replace("Payments above 20.00", f"Payments above 20.00 ({word})"))
+
+
 EDITS = {"upstream": _another_upstream, "credential": _another_credential, "policy": _another_policy}
 
 
 @pytest.mark.parametrize("edited", EDITS)
-def test_what_is_approved_is_edited_while_the_call_is_held(edited):
+def test_what_is_approved_is_edited_while_the_call_is_held(editable, edited):
     """The people are asked again, and the vote that was cast before counts for nothing."""
-    to = fresh("pay")
-    with world(policies=POLICIES_OF_THE_VAULT) as made:
-        call = made.hold(to, HELD, system="vault")
-        first = made.approvers.notice(call, "pair")
-        assert made.approvers.post(first, made.approvers.decision(first, by="lead")).status_code == 200
-        EDITS[edited](made)
-        made.approvers.post(first, made.approvers.decision(first, by="second"))  # the second yes, to the old question
-        again = made.approvers.notice(call, "pair", number=2)
-        assert again.data["fingerprint"] != first.data["fingerprint"]
+    made, to, word = editable, fresh("pay"), fresh("v")
+    call = made.hold(to, HELD, system="vault")
+    first = made.approvers.notice(call, "pair")
+    assert made.approvers.post(first, made.approvers.decision(first, by="lead")).status_code == 200
+    EDITS[edited](made, word)
+    made.approvers.post(first, made.approvers.decision(first, by="second"))  # the second yes, to the old question
+    again = made.approvers.notice(call, "pair", number=2)
+    assert again.data["fingerprint"] != first.data["fingerprint"]
+    assert made.state(call) in ("held", "judging") and made.upstream.seen(to) == []
+    stale = made.approvers.post(first, made.approvers.decision(first, by="lead"))
+    assert (stale.status_code, slug(stale)) == (409, "approval-stale")
+    for person in ("lead", "second"):
         assert made.state(call) in ("held", "judging") and made.upstream.seen(to) == []
-        stale = made.approvers.post(first, made.approvers.decision(first, by="lead"))
-        assert (stale.status_code, slug(stale)) == (409, "approval-stale")
-        for person in ("lead", "second"):
-            assert made.state(call) in ("held", "judging") and made.upstream.seen(to) == []
-            assert made.approvers.post(again, made.approvers.decision(again, by=person)).status_code == 200
-        assert made.status(call)["status"] == "answered"
-        (sent,) = made.upstream.seen(to)
-        if edited == "upstream":
-            assert sent.target == b"/v2/payments"
-        if edited == "credential":
-            assert sent.all("private-token") == [made.approvers.secret.encode()]
+        assert made.approvers.post(again, made.approvers.decision(again, by=person)).status_code == 200
+    assert made.status(call)["status"] == "answered"
+    (sent,) = made.upstream.seen(to)
+    if edited == "upstream":
+        assert sent.target == f"/{word}/payments".encode()
+    if edited == "credential":
+        assert sent.all(f"x-{word}") == [made.approvers.secret.encode()]
 
 
-def test_a_tool_that_is_gone_while_its_call_is_held_is_not_sent(scene):
+def test_a_tool_that_is_gone_while_its_call_is_held_is_not_sent(editable):
+    def request(line):
+        editable.gateway.edit_routes(lambda routes: routes["systems"]["bank"]["tools"]["pay"].update(request=line))
+
     to = fresh("pay")
-    with world() as made:
-        call = made.hold(to)
-        notice = made.approvers.notice(call)
-        made.gateway.edit_routes(lambda routes: routes["systems"]["bank"]["tools"].update(
-            pay=routes["systems"]["bank"]["tools"]["pay"] | {"request": "POST /other"}
-        ))  # fmt: skip
-        made.approvers.post(notice, made.approvers.decision(notice))
-        assert made.status(call)["status"] == "denied" and made.upstream.seen(to) == []
+    call = editable.hold(to)
+    notice = editable.approvers.notice(call)
+    request("POST /other")
+    try:
+        editable.approvers.post(notice, editable.approvers.decision(notice))
+        assert editable.status(call)["status"] == "denied" and editable.upstream.seen(to) == []
+    finally:
+        request("POST /payments")
 
 
 def test_a_credential_that_is_rotated_between_hold_and_release_is_read_at_send_time(scene):
@@ -406,56 +417,56 @@ def test_a_secret_that_is_missing_sends_nothing_and_says_no_name_of_it(scene):
 # --- Redis --------------------------------------------------------------------------------------------------------
 
 
-def test_redis_killed_during_calls_loses_nothing_and_the_service_returns_by_itself():
+def test_redis_killed_during_calls_loses_nothing_and_the_service_returns_by_itself(scene):
     """SIGKILL, three times, under load. Whatever was answered is in the journal; nothing acted twice."""
-    with world(workers=2) as made:
-        stop = threading.Event()
-        told: dict[str, list[tuple[int, str, str]]] = {}
+    made = scene
+    stop = threading.Event()
+    told: dict[str, list[tuple[int, str, str]]] = {}
 
-        def work(number):
-            headers = bearer(key_of("bot"))
-            with httpx.Client(base_url=made.gateway.agents, headers=headers, trust_env=False, timeout=30) as client:
-                while not stop.is_set():
-                    to = fresh(f"pay{number}x")
-                    for _ in range(3):
-                        try:
-                            found = client.post(
-                                "/slow/payments", json={"to": to, "amount": 1}, headers={"idempotency-key": to}
-                            )
-                        except httpx.TransportError:
-                            continue
-                        told.setdefault(to, []).append((found.status_code, slug(found), found.text))
-                        if found.status_code == 200:
-                            break
+    def work(number):
+        headers = bearer(key_of("bot"))
+        with httpx.Client(base_url=made.gateway.agents, headers=headers, trust_env=False, timeout=30) as client:
+            while not stop.is_set():
+                to = fresh(f"pay{number}x")
+                for _ in range(3):
+                    try:
+                        found = client.post(
+                            "/slow/payments", json={"to": to, "amount": 1}, headers={"idempotency-key": to}
+                        )
+                    except httpx.TransportError:
+                        continue
+                    told.setdefault(to, []).append((found.status_code, slug(found), found.text))
+                    if found.status_code == 200:
+                        break
 
-        workers = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(6)]
-        try:
-            for worker in workers:
-                worker.start()
-            for _ in range(3):
-                time.sleep(0.5)
-                made.gateway.kill("valkey")
-                eventually(lambda: made.gateway.pids("valkey"), "the embedded server was not restarted", seconds=20)
+    workers = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(6)]
+    try:
+        for worker in workers:
+            worker.start()
+        for _ in range(3):
             time.sleep(0.5)
-        finally:
-            stop.set()
-            for worker in workers:
-                worker.join(60)
+            made.gateway.kill("valkey")
+            eventually(lambda: made.gateway.pids("valkey"), "the embedded server was not restarted", seconds=20)
+        time.sleep(0.5)
+    finally:
+        stop.set()
+        for worker in workers:
+            worker.join(60)
 
-        seen = {slug for found in told.values() for _, slug, _ in found}
-        assert seen <= {"", "journal-unavailable", "call-in-progress", "outcome-unknown"}, seen
-        assert eventually(lambda: made.pay(fresh("pay")).status_code == 200)
-        counts = {to: len(made.upstream.seen(to)) for to in told}
-        assert max(counts.values()) == 1 and sum(counts.values()) > 20
-        for to, found in told.items():
-            answered = [text for status, _, text in found if status == 200]
-            again = eventually(partial(_settled, made, to), f"{to}: {found}", seconds=40)
-            if answered:
-                assert again.status_code == 200 and again.text == answered[0], (to, found, again.text)
-            if again.status_code == 200:
-                assert len(made.upstream.seen(to)) == 1
-            else:
-                assert slug(again) == "outcome-unknown"
+    seen = {slug for found in told.values() for _, slug, _ in found}
+    assert seen <= {"", "journal-unavailable", "call-in-progress", "outcome-unknown"}, seen
+    assert eventually(lambda: made.pay(fresh("pay")).status_code == 200)
+    counts = {to: len(made.upstream.seen(to)) for to in told}
+    assert max(counts.values()) == 1 and sum(counts.values()) > 20
+    for to, found in told.items():
+        answered = [text for status, _, text in found if status == 200]
+        again = eventually(partial(_settled, made, to), f"{to}: {found}", seconds=40)
+        if answered:
+            assert again.status_code == 200 and again.text == answered[0], (to, found, again.text)
+        if again.status_code == 200:
+            assert len(made.upstream.seen(to)) == 1
+        else:
+            assert slug(again) == "outcome-unknown"
 
 
 def _settled(made, to):
@@ -464,20 +475,20 @@ def _settled(made, to):
     return again if again.status_code == 200 or slug(again) == "outcome-unknown" else None
 
 
-def test_without_redis_every_door_says_so_and_nothing_is_sent():
-    with world() as made:
-        call = made.hold(fresh("pay"))
-        notice = made.approvers.notice(call)
-        (valkey,) = made.gateway.kill("valkey")
-        found = made.pay(to := fresh("pay"))
-        assert found.status_code in (200, 503)  # it may be back already
-        if found.status_code == 503:
-            assert slug(found) == "journal-unavailable" and found.json()["retryable"]
-            assert int(found.headers["retry-after"]) > 0 and made.upstream.seen(to) == []
-        eventually(lambda: made.pay(fresh("pay")).status_code == 200, "the service did not return")
-        assert made.gateway.pids("valkey") != [valkey]
-        eventually(lambda: made.approvers.post(notice, made.approvers.decision(notice)).status_code == 200)
-        assert made.status(call)["status"] == "answered"
+def test_without_redis_every_door_says_so_and_nothing_is_sent(editable):
+    made = editable
+    call = made.hold(fresh("pay"))
+    notice = made.approvers.notice(call)
+    (valkey,) = made.gateway.kill("valkey")
+    found = made.pay(to := fresh("pay"))
+    assert found.status_code in (200, 503)  # it may be back already
+    if found.status_code == 503:
+        assert slug(found) == "journal-unavailable" and found.json()["retryable"]
+        assert int(found.headers["retry-after"]) > 0 and made.upstream.seen(to) == []
+    eventually(lambda: made.pay(fresh("pay")).status_code == 200, "the service did not return")
+    assert made.gateway.pids("valkey") != [valkey]
+    eventually(lambda: made.approvers.post(notice, made.approvers.decision(notice)).status_code == 200)
+    assert made.status(call)["status"] == "answered"
 
 
 def test_an_unreachable_external_redis_stops_effects_and_comes_back(own_valkey):
@@ -503,18 +514,17 @@ def test_an_unreachable_external_redis_stops_effects_and_comes_back(own_valkey):
         eventually(lambda: made.gateway.readyz().status_code == 200)
 
 
-def test_a_quorum_is_kept_over_a_crash_of_everything(own_valkey):
+def test_a_quorum_is_kept_over_a_crash_of_everything(scene):
     """One vote, then the steward and all workers die; the other vote comes to their successors."""
-    to = fresh("pay")
-    with world(workers=2, settings={"GATEWAY_REDIS_URL": own_valkey.url}) as made:
-        call = made.hold(to, PAIR)
-        notice = made.approvers.notice(call, "pair")
-        assert made.approvers.post(notice, made.approvers.decision(notice)).status_code == 200
-        for what in ("steward", "worker"):
-            made.gateway.kill(what)
-        eventually(lambda: _post(made, notice, "second") == 200, "nobody took the vote")
-        assert eventually(lambda: made.upstream.seen(to)) and made.status(call)["status"] == "answered"
-        assert len(made.upstream.seen(to)) == 1
+    made, to = scene, fresh("pay")
+    call = made.hold(to, PAIR)
+    notice = made.approvers.notice(call, "pair")
+    assert made.approvers.post(notice, made.approvers.decision(notice)).status_code == 200
+    for what in ("steward", "worker"):
+        made.gateway.kill(what)
+    eventually(lambda: _post(made, notice, "second") == 200, "nobody took the vote")
+    assert eventually(lambda: made.upstream.seen(to)) and made.status(call)["status"] == "answered"
+    assert len(made.upstream.seen(to)) == 1
 
 
 def _post(made, notice, by):

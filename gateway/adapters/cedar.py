@@ -13,7 +13,7 @@ ten thousand policies cost what ten do, and an argument that no policy reads cos
 import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import field, replace
 
 import orjson
 from cedarpy import Decision, Entities, PolicySet, Schema, is_authorized
@@ -53,6 +53,8 @@ class Answer:
     matched: list[LoadedPolicy]
     """The determining ones: permits of a yes, forbids of a no. In the order of files and lines."""
     erred: tuple[str, ...] = ()
+    plain_yes: Verdict | None = field(default=None, compare=False)
+    """The verdict of a yes with no questions asked, made once however often the answer is found again."""
 
 
 Ask = Callable[["Rules | None"], Answer]
@@ -83,7 +85,7 @@ class Rules:
         matched = [policy for _, policy in sorted(map(self.places.__getitem__, names))]
         if any((policy.effect == "permit") is not allowed for policy in matched) or (allowed and not matched):
             raise Undecided
-        return Answer(allowed, matched, tuple(map(self._named, told.errors)))
+        return Answer(allowed, matched, tuple(map(self._named, told.errors)), _told("allow", matched) if allowed else None)
 
     def _named(self, error: str) -> str:
         found = ERRED.match(error)
@@ -286,7 +288,7 @@ def _verdict(part: Slice, question: Question, met: frozenset[Requirement], ask: 
     """Design section 6, in its four steps."""
     answer = _trusted(ask(part.enforced))
     if answer.allowed:
-        return _told("allow", answer.matched)
+        return answer.plain_yes or _told("allow", answer.matched)
     if final := [policy for policy in answer.matched if not policy.group]:
         return _told("deny", final)
     without = _trusted(ask(part.plain)) if answer.matched else answer

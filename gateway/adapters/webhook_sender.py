@@ -11,7 +11,6 @@ checked, and the connection goes to a checked address, so that a name cannot cha
 """
 
 import asyncio
-import ipaddress
 import socket
 import ssl
 from collections.abc import Callable, Iterable
@@ -27,35 +26,13 @@ import httpcore
 import httpx
 
 from gateway import __version__
+from gateway.core.addresses import refused
 
 TIMEOUT_SECONDS = 15.0
 """For everything from the name look-up to the status line; the lower end of what Standard Webhooks advises."""
 
 Sign = Callable[[str, str, int, bytes], str]
 """`gateway.wire.webhook.sign`: secret, message id, timestamp, body."""
-
-_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-_REFUSED = tuple(
-    ipaddress.ip_network(network)
-    for network in (
-        "169.254.0.0/16",  # link-local: AWS, Azure, GCP and OpenStack metadata
-        "fe80::/10",  # link-local
-        "fd00:ec2::254/128",  # AWS metadata over IPv6
-        "fd20:ce::254/128",  # GCP metadata over IPv6
-        "100.100.100.200/32",  # Alibaba metadata
-        "192.0.0.192/32",  # Oracle metadata
-        "168.63.129.16/32",  # Azure's host agent
-        "0.0.0.0/8",  # "this host" by another name
-        "::/128",
-        "224.0.0.0/4",  # multicast
-        "ff00::/8",
-        "255.255.255.255/32",
-    )
-)
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_COMPATIBLE = ipaddress.ip_network("::/96")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
@@ -141,24 +118,6 @@ class WebhookSender:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
-
-
-def refused(address: str) -> bool:
-    """True if no notice may be sent to this IP address, however it is dressed up."""
-    found: _Address = ipaddress.ip_address(address.partition("%")[0])
-    return any(form in network for form in _forms(found) for network in _REFUSED if network.version == form.version)
-
-
-def _forms(address: _Address) -> Iterable[_Address]:
-    """The address, and the IPv4 addresses that an IPv6 one may be carrying."""
-    yield address
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None:
-            yield address.ipv4_mapped
-        if address.sixtofour is not None:
-            yield address.sixtofour
-        if address in _NAT64 or (address in _COMPATIBLE and not address.is_loopback):
-            yield ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
 
 
 class _CheckedAddresses(httpcore.AsyncNetworkBackend):

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
+from gateway.core.addresses import forms, refused
+
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -21,19 +23,6 @@ VISIBLE = re.compile(r"[!-~]+")
 HOST_NAME = re.compile(r"(?=.{1,253}\Z)(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*")
 NUMERIC_END = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)")
 """Resolvers read such a host as an IPv4 address in one of many spellings, so only the usual one is accepted."""
-METADATA = tuple(
-    ipaddress.ip_network(network)
-    for network in (
-        "169.254.0.0/16",  # link-local; 169.254.169.254 is metadata of AWS, Azure, Google and most others
-        "fe80::/10",  # link-local
-        "fd00:ec2::254/128",  # AWS
-        "100.100.100.200/32",  # Alibaba
-        "168.63.129.16/32",  # Azure's host
-        "192.0.0.192/32",  # Oracle
-    )
-)
-NAT64 = ipaddress.ip_network("64:ff9b::/96")
-
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
@@ -132,29 +121,12 @@ def network(text: str) -> str:
         raise ValueError(f"must be a network such as 10.0.0.0/8 or an address{cure}") from None
 
 
-def _meant(address: Address) -> list[Address]:
-    """The address and the IPv4 one it may stand for."""
-    if isinstance(address, ipaddress.IPv4Address):
-        return [address]
-    wrapped: list[Address] = [inner for inner in (address.ipv4_mapped, address.sixtofour) if inner]
-    if address in NAT64 or int(address) >> 32 == 0:
-        wrapped.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-    return [address, *wrapped]
-
-
-def _within(address: Address, networks: Sequence[Network]) -> bool:
-    return any(address in found for found in networks if found.version == address.version)
-
-
 def refused_address(host: str, allowed: Sequence[str]) -> bool:
     """Whether `host` is a literal link-local or metadata address that no network in `allowed` covers."""
     try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
+        return refused(host, tuple(allowed))
+    except ValueError:  # a name: the code that connects checks what it leads to
         return False
-    networks = [ipaddress.ip_network(text) for text in allowed]
-    meant = _meant(address)
-    return any(_within(one, METADATA) for one in meant) and not any(_within(one, networks) for one in meant)
 
 
 def only_here(host: str) -> bool:
@@ -162,7 +134,7 @@ def only_here(host: str) -> bool:
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
-        meant = _meant(ipaddress.ip_address(host))
+        meant = list(forms(ipaddress.ip_address(host)))
     except ValueError:
         return False
     return any(one.is_loopback or one.is_unspecified for one in meant)

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import struct
 from collections.abc import Iterable
+from functools import lru_cache
 
 from gateway.core.value import value
 
@@ -36,7 +37,10 @@ class Request:
     body: bytes = b""
 
     def header(self, name: str) -> str:
-        return next((value for found, value in self.headers if found == name), "")
+        for found, value in self.headers:
+            if found == name:
+                return value
+        return ""
 
 
 @value
@@ -93,9 +97,14 @@ def call_id(agent: str, random: str) -> str:
 
 def joined(parts: Iterable[bytes]) -> bytes:
     """How many parts, their lengths, then the parts: no two lists of parts give the same bytes."""
-    listed = list(parts)
+    listed = tuple(parts)
     count = len(listed)
-    return struct.pack(f">{count + 1}Q", count, *map(len, listed)) + b"".join(listed)
+    return _lengths(count).pack(count, *map(len, listed)) + b"".join(listed)
+
+
+@lru_cache(maxsize=64)
+def _lengths(count: int) -> struct.Struct:
+    return struct.Struct(f">{count + 1}Q")
 
 
 def fingerprint(
@@ -111,7 +120,7 @@ def fingerprint(
     declared_headers: Iterable[tuple[str, str]],
 ) -> str:
     """SHA-256, hex, over everything an approver's yes is bound to, and a re-send must share."""
-    headers = joined(f"{name}: {value}".encode("utf-8", "surrogateescape") for name, value in declared_headers)
+    headers = joined([f"{name}: {value}".encode("utf-8", "surrogateescape") for name, value in declared_headers])
     parts = (
         FORMAT, salt, agent.encode(), (user or "").encode(), request.system.encode(), origin.encode(),
         credential.encode(), tool.encode(), request.method.encode(), request.target.encode(), headers,
@@ -135,7 +144,7 @@ def match_digest(
 
     `comparable_body`: JSON per RFC 8785, multipart as its parts without the boundary, anything else as bytes.
     """
-    headers = joined(f"{name}: {value}".encode("utf-8", "surrogateescape") for name, value in declared_headers)
+    headers = joined([f"{name}: {value}".encode("utf-8", "surrogateescape") for name, value in declared_headers])
     parts = (
         FORMAT, agent.encode(), (user or "").encode(), (run or "").encode(), tool.encode(),
         request.method.encode(), request.target.encode(), headers, comparable_body,

@@ -7,6 +7,7 @@ field's type comes from this program, never from the data. The journal wraps eac
 
 import dataclasses
 import functools
+import itertools
 import operator
 import types
 from collections.abc import Callable
@@ -63,12 +64,20 @@ def envelope(fact: bytes, at: int, token: str) -> bytes:
 
 
 @functools.cache
-def _fields(cls: Any) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]], tuple[Any, ...]]:
+def _fields(cls: Any) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]], tuple[Any, ...], tuple[str, ...]]:
+    """Names, how to get the values, their defaults; and the names of those that may hold more than a primitive."""
     fields = dataclasses.fields(cls)
     names = tuple(field.name for field in fields)
     first, *others = names
     get = operator.attrgetter(*names) if others else lambda value: (getattr(value, first),)
-    return names, get, tuple(field.default for field in fields)
+    nested = tuple(name for name, hint in _hints(cls).items() if not _is_primitive(hint))
+    return names, get, tuple(field.default for field in fields), nested
+
+
+def _is_primitive(hint: Any) -> bool:
+    if get_origin(hint) in (Union, types.UnionType):
+        return all(map(_is_primitive, get_args(hint)))
+    return get_origin(hint) is Literal or hint in _PRIMITIVES
 
 
 @functools.cache
@@ -80,18 +89,15 @@ _PRIMITIVES = frozenset((str, int, bool, type(None)))
 
 
 def _plain(value: Any) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    cls: Any = type(value)
-    names, get, defaults = _fields(cls)
-    for name, item, default in zip(names, get(value), defaults, strict=True):
-        if item == default:
-            continue
-        kind = type(item)
-        if kind in _PRIMITIVES:
-            found[name] = item
-        elif kind is tuple:
+    names, get, defaults, nested = _fields(type(value))
+    values = get(value)
+    # All of it in C: most fields of most facts are at their defaults, and this runs for each fact of each call.
+    found = dict(itertools.compress(zip(names, values, strict=True), map(operator.ne, values, defaults)))
+    for name in nested:
+        item = found.get(name)
+        if type(item) is tuple:
             found[name] = [element if type(element) in _PRIMITIVES else _plain(element) for element in item]
-        else:
+        elif item is not None:
             found[name] = _plain(item)
     return found
 

@@ -135,7 +135,7 @@ def parse_traceparent(text: str) -> SpanContext | None:
 
 def agent_context(call: Call, segment: int) -> SpanContext | None:
     """The agent's span that a segment continues, if it does."""
-    return parse_traceparent(call.traceparent) if segment == 1 else None
+    return parse_traceparent(call.traceparent) if segment == 1 and call.traceparent else None
 
 
 def trace_of(call: Call, segment: int) -> str:
@@ -149,7 +149,7 @@ def root_of(call: Call, segment: int) -> str:
 
 def derived(size: int, *parts: str) -> str:
     """`size` bytes in hex that follow from these parts and from nothing else."""
-    return hashlib.sha256(joined((FORMAT, *(part.encode() for part in parts)))).digest()[:size].hex()
+    return hashlib.sha256(joined([FORMAT, *map(str.encode, parts)])).digest()[:size].hex()
 
 
 def _wakes(fact: Fact) -> bool:

@@ -40,13 +40,16 @@ def answer_headers(
     `length`: of the body in bytes, if it was rewritten; else the system's own Content-Length stands.
     """
     found = list(reply_headers)
-    dropped = DROPPED | _named_by_connection(found)
+    dropped = DROPPED
+    if any(name.lower() == b"connection" for name, _ in found):
+        dropped = dropped | _named_by_connection(found)
     if length is not None:
         dropped = dropped | OF_THE_BODY | {b"content-length"}
+    sendable = not _UNSENDABLE.search(b"".join([value for _, value in found]))  # one search where all is well
     kept: list[Header] = []
     for original, untrimmed in found:
         name, value = original.lower(), untrimmed.strip(b" \t")
-        if name in dropped or _UNSENDABLE.search(value):
+        if name in dropped or not (sendable or not _UNSENDABLE.search(value)):
             continue
         if name in _ADDRESS:
             value = _rewritten(value, _address, system, index, base)

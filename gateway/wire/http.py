@@ -116,7 +116,7 @@ def head(scope: Scope, index: Index) -> Head:
     if prefer:
         kept.append(("prefer", prefer))
     traceparent = read.traceparent(fields.get(b"traceparent"))
-    if b"tracestate" in fields and not traceparent:
+    if not traceparent and b"tracestate" in fields:
         kept = [pair for pair in kept if pair[0] != "tracestate"]
     return Head(
         agent=agent,
@@ -125,7 +125,7 @@ def head(scope: Scope, index: Index) -> Head:
         prefer_wait=wait,
         prefer_async=asynchronous,
         client_ip=_client_ip(scope),
-        base=Base(f"{scope['scheme']}://{fields[b'host'].decode('ascii')}", system.name if raw_path is raw else ""),
+        base=_base(scope["scheme"], fields[b"host"], system.name if raw_path is raw else ""),
         system=system,
         path=path,
         target=f"{path}?{query}" if query else path,
@@ -154,7 +154,7 @@ def visit(scope: Scope, index: Index) -> Visit:
         prefer_wait=wait,
         prefer_async=asynchronous,
         client_ip=_client_ip(scope),
-        base=Base(f"{scope['scheme']}://{fields[b'host'].decode('ascii')}", ""),
+        base=_base(scope["scheme"], fields[b"host"], ""),
     )
 
 
@@ -227,6 +227,11 @@ def _host(value: bytes) -> bytes | None:
     if found is None or (found[2] and int(found[2]) > 65535):
         return None
     return found[1].lower().removesuffix(b".") or None
+
+
+@lru_cache(maxsize=1024)  # as above
+def _base(scheme: str, host: bytes, own: str) -> Base:
+    return Base(f"{scheme}://{host.decode('ascii')}", own)
 
 
 def _locate(host: bytes, raw_path: bytes, index: Index) -> tuple[Entrance | None, bytes]:

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from gateway.adapters.addresses import Addresses, refused
+from gateway.adapters.addresses import Addresses
+from gateway.core.addresses import refused
 from gateway.ports import NeverSent
 
 METADATA = [

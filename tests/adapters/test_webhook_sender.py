@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 import httpcore
 import pytest
 
-from gateway.adapters.webhook_sender import WebhookSender, refused
+from gateway.adapters.webhook_sender import WebhookSender
+from gateway.core.addresses import refused
 from gateway.wire.webhook import sign, verify
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
