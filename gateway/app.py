@@ -21,9 +21,7 @@ from typing import Any
 
 import certifi
 import uvicorn
-from redis.asyncio import Redis, RedisCluster
 
-from gateway.adapters import durability
 from gateway.adapters.addresses import Addresses
 from gateway.adapters.announcer import Announcer
 from gateway.adapters.otlp.collector import configured
@@ -35,16 +33,17 @@ from gateway.adapters.secrets import Secrets
 from gateway.adapters.upstream import PyreqwestUpstream
 from gateway.adapters.webhook_sender import WebhookSender
 from gateway.config.mistakes import Mistakes
-from gateway.config.references import missing_secrets
 from gateway.decisions import Decisions
 from gateway.doors.agents import AgentsDoor, Rate
 from gateway.doors.control import ControlPlane
 from gateway.doors.protocol import StrictProtocol
+from gateway.duties import export, keep_high_water, watch_suspensions
 from gateway.duty import Duty
 from gateway.engine import Engine
 from gateway.generations import Generations
 from gateway.listening import shown
 from gateway.ports import JournalUnavailable
+from gateway.readiness import measures_of, readiness_of
 from gateway.sending import Limits
 from gateway.settings import Settings
 from gateway.steward import Steward
@@ -55,14 +54,8 @@ from gateway.wire.webhook import sign
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than the usual 60 s of load balancers, so that they close idle connections and not we."""
-EXPORT_LEASE_MS = 10_000
-"""How long one steward alone exports; another host's takes over after that."""
 COLLECT_AFTER = 50_000
 """Objects between two collections of the youngest generation; a few hundred calls."""
-HIGH_WATER_SECONDS = 1.0
-"""How often it is written down how far the ledger is; what everybody forgets at once is younger than this."""
-SUSPENSION_SECONDS = 1.0
-"""How long a suspended agent's reads may still reach systems; the answers are withheld from the first moment."""
 JOURNAL_SECONDS = 10.0
 """How long a starting process waits for the journal before it gives up with a sentence."""
 
@@ -105,19 +98,8 @@ async def assemble(duty: Duty, settings: Settings) -> Parts:
         suspended=suspended,
         announce=Announcer().announce,
     )
-    spawn(_watch_suspensions(journal, generations, suspended), "watch suspensions")
+    spawn(watch_suspensions(journal, generations, suspended), "watch suspensions")
     return Parts(settings, generations, journal, secrets, upstream, engine, duty.redis_url)
-
-
-async def _watch_suspensions(journal: RedisJournal, generations: Generations, known: set[str]) -> None:
-    while True:
-        try:
-            now = await journal.suspended(generations.current.routes.agents)
-            known |= now
-            known &= now
-        except JournalUnavailable:
-            pass  # then nothing can be written for anybody
-        await asyncio.sleep(SUSPENSION_SECONDS)
 
 
 async def _reach(journal: RedisJournal) -> None:
@@ -171,12 +153,12 @@ async def steward(duty: Duty, settings: Settings) -> None:
         journal=parts.journal,
         ledger=ledger,
         secrets=parts.secrets,
-        readiness=_readiness(parts, exporter),
-        measures=_measures(parts, ledger, exporter),
+        readiness=readiness_of(settings, parts.redis_url, parts.generations, parts.journal, exporter),
+        measures=measures_of(parts.generations, ledger, exporter),
     )
-    duties: list[Coroutine[Any, Any, None]] = [looking.run(), _keep_high_water(parts.journal)]
+    duties: list[Coroutine[Any, Any, None]] = [looking.run(), keep_high_water(parts.journal)]
     if exporter is not None:
-        duties.append(_export(exporter, lease))
+        duties.append(export(exporter, lease))
     await _serve(duty, parts, plane.app(), duties)
 
 
@@ -225,70 +207,6 @@ async def _tell_when_ready(duty: Duty, server: uvicorn.Server) -> None:
 async def _end_with_the_supervisor(duty: Duty, server: uvicorn.Server) -> None:
     await duty.orphaned()
     server.should_exit = True
-
-
-async def _keep_high_water(journal: RedisJournal) -> None:
-    """Remember on disk how far the ledger is, so that a restored Redis is noticed even by a process that is new."""
-    trouble = ""
-    while True:
-        try:
-            await journal.keep_high_water()
-            trouble = ""
-        except JournalUnavailable:
-            pass  # whoever wants to append says so
-        except OSError as error:
-            if str(error) != trouble:
-                log.warning("a Redis restored from an older state will go unnoticed by new processes: %s", error)
-            trouble = str(error)
-        await asyncio.sleep(HIGH_WATER_SECONDS)
-
-
-async def _export(exporter: TraceExporter, lease: Callable[[str, int], Coroutine[Any, Any, bool]]) -> None:
-    """Publish the ledger, one steward at a time; what fails is tried again."""
-    while True:
-        try:
-            sent = await exporter.step() if await lease("export", EXPORT_LEASE_MS) else 0
-        except JournalUnavailable as error:
-            log.warning("traces are not exported while the journal is away: %s", error)
-            sent = 0
-        await asyncio.sleep(0.0 if sent else 0.25)
-
-
-def _readiness(parts: Parts, exporter: TraceExporter | None) -> Callable[[], Coroutine[Any, Any, list[str]]]:
-    client: Redis | RedisCluster = (
-        RedisCluster.from_url(parts.redis_url.replace("redis+cluster://", "redis://"))
-        if parts.redis_url.startswith("redis+cluster://")
-        else Redis.from_url(parts.redis_url, decode_responses=True)
-    )
-    settings = parts.settings
-
-    async def readiness() -> list[str]:
-        found = list(parts.generations.mistakes)
-        found += await durability.examine(client, settings.redis_replicas, settings.redis_durability)
-        if parts.journal.loss:
-            found.append(parts.journal.loss)
-        found += [str(item) for item in missing_secrets(parts.generations.current.routes, os.environ)]
-        if exporter is not None and exporter.problem:
-            log.warning("traces: %s", exporter.problem)
-        return found
-
-    return readiness
-
-
-def _measures(
-    parts: Parts, ledger: RedisLedger, exporter: TraceExporter | None
-) -> Callable[[], Coroutine[Any, Any, dict[str, float]]]:
-    async def measures() -> dict[str, float]:
-        found = {
-            "gateway_calls_unsettled": float(len(await ledger.unsettled())),
-            "gateway_configuration_mistakes": float(len(parts.generations.mistakes)),
-        }
-        if exporter is not None:
-            found["gateway_export_lag_entries"] = float(exporter.lag_entries)
-            found["gateway_export_oldest_waiting_ms"] = float(exporter.oldest_waiting_ms or 0)
-        return found
-
-    return measures
 
 
 def _origin(generations: Generations) -> Callable[[str, str], str]:

@@ -170,12 +170,13 @@ def test_a_held_call_is_admitted_anew_from_its_bytes(tmp_path):
     ("change", "code"),
     [
         (lambda text: text.replace("POST /payments", "POST /transfers"), "unknown-tool"),
+        (lambda text: text.replace("pay:", "transfer:"), "unknown-tool"),
         (lambda text: text.replace("type: integer", "type: string"), "invalid-arguments"),
         (lambda text: text.replace("bot:", "robot:"), "unknown-tool"),
         (lambda text: text.replace("  bank:", "  house:"), "unknown-tool"),
         (lambda text: text.replace("effect: write", "effect: read\n        safe: true"), "tool-changed"),
     ],
-    ids=["another path", "another type", "agent gone", "system gone", "a read now"],
+    ids=["another path", "another tool", "another type", "agent gone", "system gone", "a read now"],
 )
 def test_a_call_that_could_not_be_made_today_is_refused(tmp_path, change, code):
     generations = opened(deploy(tmp_path))

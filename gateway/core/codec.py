@@ -89,7 +89,8 @@ _PRIMITIVES = frozenset((str, int, bool, type(None)))
 
 
 def _plain(value: Any) -> dict[str, Any]:
-    names, get, defaults, nested = _fields(type(value))
+    cls: Any = type(value)
+    names, get, defaults, nested = _fields(cls)
     values = get(value)
     # All of it in C: most fields of most facts are at their defaults, and this runs for each fact of each call.
     found = dict(itertools.compress(zip(names, values, strict=True), map(operator.ne, values, defaults)))

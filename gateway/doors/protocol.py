@@ -28,6 +28,37 @@ ON_LEAVE = "gateway.on_leave"
 REASONS = {400: b"Bad Request", 413: b"Content Too Large"}
 
 
+class Joining:
+    """A connection as uvicorn writes to it: a head waits for the body that follows it, or for the end of this turn of
+    the event loop, so that a whole answer is one system call and one packet. Nothing else waits, and nothing overtakes.
+    """
+
+    __slots__ = ("_head", "_loop", "_transport", "get_extra_info", "is_closing")
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport, self._loop, self._head = transport, loop, b""
+        self.is_closing, self.get_extra_info = transport.is_closing, transport.get_extra_info
+
+    def write(self, data: bytes) -> None:
+        if self._head:
+            data, self._head = self._head + data, b""
+        elif data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 1"):
+            # A body may begin like this too; then it waits as well, which does no harm.
+            self._head = data
+            self._loop.call_soon(self._flush)
+            return
+        self._transport.write(data)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._head:
+            data, self._head = self._head, b""
+            self._transport.write(data)
+
+
 class StrictProtocol(HttpToolsProtocol):
     """Pass it as `http=` to uvicorn.Config, with `ws="none"` and `proxy_headers=False`."""
 
@@ -39,8 +70,6 @@ class StrictProtocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._in_head = False
-        self._head_size = 0
         self._since_progress = 0
         """Bytes received since a message began or some of its body came: a head, or trailers, or chunk sizes."""
         self._refusal: GatewayError | None = None
@@ -52,24 +81,19 @@ class StrictProtocol(HttpToolsProtocol):
             self._refusal = TooLarge("head of the request", HEAD_LIMIT, "HEAD_LIMIT")
             self.send_400_response("")
 
-    def on_message_begin(self) -> None:
-        self._in_head = True
-        self._head_size = 0
-        super().on_message_begin()
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._in_head:
-            return  # a trailer: it must never look like a field of the head
-        self._head_size += len(name) + len(value) + FIELD_OVERHEAD
-        super().on_header(name, value)
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)  # type: ignore[arg-type]  # uvicorn declares less than asyncio gives
+        self.transport: Any = Joining(self.transport, self.loop)
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
         self._since_progress = 0
         self._refusal = self._fault()
         if self._refusal is not None:
             raise httptools.HttpParserError(self._refusal.slug)  # data_received answers and closes
         super().on_headers_complete()
+        # The scope keeps the list that is complete now. What comes later is a trailer, and goes where nobody looks: it
+        # must never look like a field of the head.
+        self.headers = []
         if self.parser.should_upgrade():
             # The parser ignores all that follows on this connection, so it must not be kept alive.
             self.cycle.keep_alive = False
@@ -84,7 +108,8 @@ class StrictProtocol(HttpToolsProtocol):
 
     def _fault(self) -> GatewayError | None:
         """What is wrong with a complete head, beyond what the application can see."""
-        if self._head_size + len(self.url) > HEAD_LIMIT:
+        size = sum([len(name) + len(value) for name, value in self.headers])
+        if size + FIELD_OVERHEAD * len(self.headers) + len(self.url) > HEAD_LIMIT:
             return TooLarge("head of the request", HEAD_LIMIT, "HEAD_LIMIT")
         if not self.url.startswith(b"/"):
             return AmbiguousRequest("the request target is not a path", close=True)

@@ -17,7 +17,14 @@ from tests.torture.people import Fate
 from tests.torture.scene import AGENTS, HELD, NEVER, SMALL
 from tests.torture.wire import Message, Torn, ask
 
-FINAL = {"outcome-unknown", "approval-rejected", "approval-expired", "policy-denied", "answer-not-kept", "found-not-done"}
+FINAL = {
+    "outcome-unknown",
+    "approval-rejected",
+    "approval-expired",
+    "policy-denied",
+    "answer-not-kept",
+    "found-not-done",
+}
 """The gateway's own answers after which an agent has no reason to ask again."""
 PERSISTENCE_SECONDS = 25.0
 """An agent gives an order up after this long without a final word."""
@@ -81,7 +88,9 @@ class Crowd:
             [kind] = dice.choices([*kinds], [*kinds.values()])
             self.orders[kind] += 1
             # Keys are short and scoped to an agent, so different agents often use the same one.
-            await Order(self, dice, agent, kind, f"{kind.replace(' ', '-')}-{number}-{count}", f"k{number // 4}-{count}").run()
+            await Order(
+                self, dice, agent, kind, f"{kind.replace(' ', '-')}-{number}-{count}", f"k{number // 4}-{count}"
+            ).run()
 
 
 @dataclass
@@ -101,9 +110,13 @@ class Order:
 
     async def run(self) -> None:
         if self.kind == "read":
-            return await self._read()
-        if self.kind.startswith("held"):
-            return await self._held()
+            await self._read()
+        elif self.kind.startswith("held"):
+            await self._held()
+        else:
+            await self._plain()
+
+    async def _plain(self) -> None:
         amount = NEVER if self.kind == "never" else SMALL
         key = "" if self.kind == "keyless" else self.key
         async with asyncio.TaskGroup() as group:
@@ -111,8 +124,8 @@ class Order:
                 group.create_task(self._persist(key, amount, give_up=self.dice.random() < 0.15))
 
     async def _held(self) -> None:
-        [fate] = self.dice.choices(["approve", "reject", "ignore"], [80, 12, 8])
-        self.crowd.fates[self.name] = fate
+        fates: tuple[Fate, ...] = ("approve", "reject", "ignore")
+        [self.crowd.fates[self.name]] = self.dice.choices(fates, [80, 12, 8])
         keys = [f"{self.key}-{attempt}" for attempt in range(self.dice.choice([1, 2, 3]))]
         await asyncio.gather(*(self._bind(key) for key in keys))
         self.crowd.bound(self.name).set()
@@ -123,7 +136,7 @@ class Order:
     async def _bind(self, key: str) -> None:
         """Ask until the gateway has heard of this order under this key."""
         while True:
-            told = await self._once(key, HELD, patience=3.0, more={"prefer": "wait=0"})
+            told = await self.once(key, HELD, patience=3.0, more={"prefer": "wait=0"})
             if told is not None and (told.slug == "approval-pending" or told.final):
                 return
             await asyncio.sleep(0.1)
@@ -133,7 +146,7 @@ class Order:
         end = time.monotonic() + PERSISTENCE_SECONDS
         while time.monotonic() < end:
             patience = self.dice.choice([0.15, 0.5, 1.0, 4.0, 8.0])
-            told = await self._once(key, amount, patience=patience)
+            told = await self.once(key, amount, patience=patience)
             if told is not None and told.final:
                 if told.acknowledged and self.dice.random() < 0.5:
                     await self.again(told, amount)
@@ -145,7 +158,7 @@ class Order:
     async def again(self, first: Told, amount: int) -> None:
         """The same key again: the same bytes, marked as a replay."""
         for _ in range(40):
-            told = await self._once(first.key, amount, patience=8.0)
+            told = await self.once(first.key, amount, patience=8.0)
             if told is not None and told.status != 503 and told.slug not in ("call-in-progress", "journal-unavailable"):
                 same = told.call == first.call and told.body == first.body and told.status == first.status
                 if not (same and told.replayed):
@@ -153,7 +166,7 @@ class Order:
                 return
             await asyncio.sleep(0.2)
 
-    async def _once(self, key: str, amount: int, *, patience: float, more: dict[str, str] | None = None) -> Told | None:
+    async def once(self, key: str, amount: int, *, patience: float, more: dict[str, str] | None = None) -> Told | None:
         headers = {**bearer(key_of(self.agent)), "content-type": "application/json", **(more or {})}
         if key:
             headers["idempotency-key"] = key

@@ -8,6 +8,8 @@ test; it lies to the gateway all the time.
 import asyncio
 import json
 import random
+import socket
+import struct
 import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -150,7 +152,9 @@ class EffectSystem:
             case "late 504 after":
                 await _answer(writer, 504, b"<h1>Gateway Timeout</h1>")
             case "cut after":
-                writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 4000\r\n\r\n" + body)
+                writer.write(
+                    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 4000\r\n\r\n" + body
+                )
                 await writer.drain()
                 return False
             case _:
@@ -165,9 +169,6 @@ async def _answer(writer: asyncio.StreamWriter, status: int, body: bytes) -> Non
 
 
 def _reset(writer: asyncio.StreamWriter) -> bool:
-    import socket
-    import struct
-
     found = writer.get_extra_info("socket")
     found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()

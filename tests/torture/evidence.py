@@ -106,7 +106,9 @@ def _illegal(entries: list[LedgerEntry]) -> Iterator[str]:
 def recall_again(record: Record) -> Record:
     """An allow that was not used in its own append is worth nothing in the next."""
     judged = record.judged
-    unused = judged is not None and judged.verdict.decision == "allow" and record.claim is None and record.answer is None
+    unused = (
+        judged is not None and judged.verdict.decision == "allow" and record.claim is None and record.answer is None
+    )
     return record.evolve(judged=None) if unused else record
 
 
@@ -142,9 +144,7 @@ def _illegal_result(fact: Answered | Lost | Unsent, results: dict[str, list[type
     so_far.append(type(fact))
 
 
-def nothing_acted_twice(
-    evidence: Evidence, told: list[Told], executions: dict[str, list[Arrival]]
-) -> Iterator[str]:
+def nothing_acted_twice(evidence: Evidence, told: list[Told], executions: dict[str, list[Arrival]]) -> Iterator[str]:
     """Whatever was asked under one key, and whatever was held under several, happens once.
 
     A call that provably did nothing frees all its keys, and each may then become a call of its own: not looked at.
@@ -221,7 +221,7 @@ def every_key_is_bound(evidence: Evidence, told: list[Told]) -> Iterator[str]:
             calls[item.agent, item.tool, item.key or item.order].add(item.call)
         pointer = key_pointer(agent=item.agent, user=None, tool=f"bank.{item.tool}", key=f"={item.key}")
         if item.key and pointer not in {name for name, _ in record.keys}:
-            yield f"{item.call}: the key {item.key} of {item.agent} got {item.status} {item.slug}, but is not bound to it"
+            yield f"{item.call}: {item.agent}'s key {item.key} got {item.status} {item.slug}, but is not bound to it"
     for (agent, tool, key), found in calls.items():
         if len(found) > 1:
             yield f"the key {key} of {agent} for {tool} led to several calls: {sorted(found)}"
@@ -239,7 +239,9 @@ def everything_is_settled(evidence: Evidence) -> Iterator[str]:
     for call, facts in evidence.calls.items():
         found = state(recall(facts))
         if found not in ("answered", "denied", "unreachable", "in doubt"):
-            yield f"{call} is still {found}" + ("" if call in evidence.unsettled else ", and nobody will ever look at it")
+            yield f"{call} is still {found}" + (
+                "" if call in evidence.unsettled else ", and nobody will ever look at it"
+            )
         if found == "in doubt" and call not in evidence.unsettled:
             yield f"{call} is in doubt, and on nobody's list"
 
@@ -247,8 +249,11 @@ def everything_is_settled(evidence: Evidence) -> Iterator[str]:
 def story(evidence: Evidence, told: list[Told], arrivals: list[Arrival], order: str) -> str:
     """Everything that is known about one order, in the order of time: for whoever has to find out what went wrong."""
     calls = {item.call for item in told if item.order == order}
-    lines = [(item.at, f"told {item.key or '-'}: {item.status} {item.slug} {item.call[-6:]} {'replayed' * item.replayed}")
-             for item in told if item.order == order]
+    lines = [
+        (item.at, f"told {item.key or '-'}: {item.status} {item.slug} {item.call[-6:]} {'replayed' * item.replayed}")
+        for item in told
+        if item.order == order
+    ]
     lines += [(item.at, f"  system: {item.mood} under {item.span}") for item in arrivals if item.order == order]
     sends = evidence.sends()
     calls |= {sends[item.span][0] for item in arrivals if item.order == order and item.span in sends}

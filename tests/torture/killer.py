@@ -1,4 +1,4 @@
-"""SIGKILL, and now and then a freeze, for a process of the gateway chosen by dice. Who dies is printed as it happens."""
+"""SIGKILL, and now and then a freeze, for a process of the gateway that dice have chosen."""
 
 import asyncio
 import os

@@ -32,7 +32,7 @@ async def read_message(reader: asyncio.StreamReader) -> Message | None:
     if not line:
         return None
     headers: dict[str, str] = {}
-    while (header := (await reader.readline()).decode("latin-1").strip()):
+    while header := (await reader.readline()).decode("latin-1").strip():
         name, _, value = header.partition(":")
         headers[name.lower()] = value.strip()
     if headers.get("transfer-encoding") == "chunked":

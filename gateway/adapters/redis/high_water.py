@@ -35,7 +35,7 @@ class HighWater:
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, TypeError, AttributeError) as error:
-            log.error("%s cannot be read, so an older state of Redis may go unnoticed: %s", self.path, error)
+            log.warning("%s cannot be read, so an older state of Redis may go unnoticed: %s", self.path, error)
             return {}
 
     def write(self, ends: Mapping[str, Entry]) -> None:
@@ -86,7 +86,7 @@ class Memory:
         )
 
     def acknowledgement(self, now: int) -> int:
-        """The time to write down when a person says that the loss is known. A server's clock may be behind the last's."""
+        """What to write down when a person says that the loss is known. The new server's clock may be slow."""
         return max(now, self._missing)
 
     def acknowledged(self, at: int) -> None:

@@ -71,11 +71,8 @@ class RedisJournal:
     @classmethod
     def open(cls, url: str, *, replicas: int = 0, high_water: HighWater | None = None) -> "RedisJournal":
         """A journal at `url`. Connects at first use."""
-        line: Line | ClusterLine
-        if url.startswith("redis+cluster://"):
-            line = ClusterLine(url, _unconnected)
-        else:
-            line = Line(maker(url), _unconnected)
+        cluster = url.startswith("redis+cluster://")
+        line: Line | ClusterLine = ClusterLine(url, _unconnected) if cluster else Line(maker(url), _unconnected)
         journal = cls(line=line, replicas=replicas, memory=Memory(high_water))
         line.on_connect = journal.on_connect
         return journal

@@ -78,7 +78,8 @@ class Line:
     on_connect: OnConnect
     """Run on every fresh connection before any command, such as loading scripts. If it raises, nobody gets through."""
     _queue: list[Waiting] = field(default_factory=list)
-    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _idle: asyncio.Future[None] | None = None
+    """What the pump waits for while there is nothing to send."""
     _connection: AbstractConnection | None = None
     _exchanging: "Exchange | None" = None
     _pump: asyncio.Task[None] | None = None
@@ -99,11 +100,16 @@ class Line:
         return replies
 
     def _enqueue(self, packed: bytes, replies: int) -> asyncio.Future[Reply]:
-        if self._pump is None or self._pump.done():
-            self._pump = spawn(self._run(), "redis line")
-        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        pump = self._pump
+        if pump is None or pump.done():
+            pump = self._pump = spawn(self._run(), "redis line")
+        future: asyncio.Future[Reply] = pump.get_loop().create_future()
         self._queue.append((packed, future, replies))
-        self._wake.set()
+        idle = self._idle
+        if idle is not None:
+            self._idle = None
+            if not idle.done():
+                idle.set_result(None)
         return future
 
     async def close(self) -> None:
@@ -117,8 +123,9 @@ class Line:
         batch: list[Waiting] = []
         try:
             while True:
-                await self._wake.wait()
-                self._wake.clear()
+                if not self._queue:
+                    self._idle = asyncio.get_running_loop().create_future()
+                    await self._idle
                 batch, self._queue = self._queue, []
                 try:
                     if batch:
@@ -131,13 +138,15 @@ class Line:
 
     async def _exchange(self, batch: list[Waiting]) -> None:
         exchange = self._exchanging or await self._connect()
-        async with asyncio.timeout(REPLY_SECONDS):
-
-            replies = iter(await exchange.send([packed for packed, _, _ in batch], sum(count for *_, count in batch)))
+        replies = iter(await exchange.send([packed for packed, _, _ in batch], sum([count for *_, count in batch])))
         for _, future, count in batch:
-            several = [next(replies) for _ in range(count)]
-            if not future.done():
-                _settle(future, several[0]) if count == 1 else future.set_result(several)
+            reply = next(replies) if count == 1 else [next(replies) for _ in range(count)]
+            if future.done():
+                continue
+            if isinstance(reply, Exception):
+                future.set_exception(refusal(reply))
+            else:
+                future.set_result(reply)
 
     async def _connect(self) -> "Exchange":
         connection = await self.make()
@@ -200,10 +209,14 @@ class Exchange(asyncio.Protocol):
         """Write commands and return that many replies. One batch at a time. Raises if the connection ends."""
         if self._lost is not None:
             raise self._lost
-        self._wanted = replies
-        self._waiter = asyncio.get_running_loop().create_future()
-        self._transport.write(b"".join(packed))
-        return await self._waiter
+        loop = asyncio.get_running_loop()
+        self._wanted, self._waiter = replies, loop.create_future()
+        silence = loop.call_later(REPLY_SECONDS, self.connection_lost, TimeoutError("the server says nothing"))
+        try:
+            self._transport.write(b"".join(packed))
+            return await self._waiter
+        finally:
+            silence.cancel()
 
     def data_received(self, data: bytes) -> None:
         self._parser.feed(data)
@@ -234,13 +247,6 @@ async def _read(connection: AbstractConnection) -> Reply:
 def _is_reply(error: RedisError) -> bool:
     """redis-py raises error replies and broken connections alike; only the former leave the connection usable."""
     return isinstance(error, ResponseError)
-
-
-def _settle(future: asyncio.Future[Reply], reply: Reply) -> None:
-    if isinstance(reply, Exception):
-        future.set_exception(refusal(reply))
-    else:
-        future.set_result(reply)
 
 
 def maker(url: str) -> Made:

@@ -16,8 +16,8 @@ class PyreqwestReply:
     """`gateway.ports.Reply`. One reader at a time."""
 
     __slots__ = (
-        "_at_once", "_coding", "_deadline", "_echoed", "_free", "_length", "_over", "_reader", "_request", "_searched",
-        "_seen", "_size", "headers", "status", "unreadable",
+        "_coding", "_deadline", "_echoed", "_free", "_length", "_over", "_reader", "_request", "_searched",
+        "_seen", "_size", "_untimed", "headers", "status", "unreadable",
     )  # fmt: skip
 
     def __init__(
@@ -29,14 +29,15 @@ class PyreqwestReply:
         deadline: float,
         free: asyncio.Semaphore,
         *,
-        at_once: bool,
+        untimed: bool,
     ) -> None:
-        """`searched`: the credential's forms. `free` is given back. `at_once`: the first bytes came with the head."""
+        """`searched`: the credential's forms. `free` is given back. `untimed`: the first part of the body is here
+        already, or the client's own timeout for it is enough."""
         self.status: int = response.status
         fields, self.unreadable = _fields(response)
         self.headers = _pairs(fields)
         self._request, self._reader = request, response.body_reader
-        self._searched, self._deadline, self._at_once = searched, deadline, at_once
+        self._searched, self._deadline, self._untimed = searched, deadline, untimed
         self._free: asyncio.Semaphore | None = free
         self._seen: list[bytes] = []
         self._size = 0
@@ -54,8 +55,8 @@ class PyreqwestReply:
         self._refuse_echo()
         if self._length > limit:
             return None
-        if self._at_once and not self._over and not self._seen:
-            await self._more()  # came with the head
+        if self._untimed and not self._over and not self._seen:
+            await self._more()
         if not self._over and self._size <= limit:
             await self._until_over(limit)
         if self._size > limit:

@@ -28,8 +28,10 @@ short timeout, so that a connection that cannot be made is noticed as such and n
 CONNECT_SHARE = 0.8
 IDLE_SECONDS = 4.0
 """Unused connections are closed before the systems' own timeouts (5 s and more) do it: that race loses requests."""
-PROMPT_SECONDS = 0.05
-"""A request that was handed over this soon needs no timer of ours beside the client's own."""
+PROMPT_SECONDS = 0.5
+"""What begins this soon after the start (handing the request over, reading the first part of the body) needs no timer
+of ours beside the client's own, which ends each of them after the system's timeout: the whole ends at most this much
+later, and claims outlive it by seconds. A timer of ours costs more than everything else in a send."""
 CONNECTIONS = 256
 """At one time, per system and worker, so that one stalled system cannot take every file descriptor."""
 CLIENTS = 64
@@ -108,7 +110,8 @@ class PyreqwestUpstream:
                 until = deadline if clock() - started > PROMPT_SECONDS else None
                 failure, answer = await _exchange(client, ready, url, request.method, at_once=at_once, until=until)
                 if answer is not None:
-                    return PyreqwestReply(request.method, *answer, searched, deadline, free, at_once=at_once)
+                    untimed = at_once or clock() - started <= PROMPT_SECONDS
+                    return PyreqwestReply(request.method, *answer, searched, deadline, free, untimed=untimed)
                 if not isinstance(failure, NeverSent):
                     break
                 self._addresses.avoid(place.host, address)

@@ -1,0 +1,68 @@
+"""What a process does beside its port, for as long as it lives: loops that look, act and sleep.
+
+None of them may end: whatever goes wrong is logged and the next round comes. None of them decides anything about a
+call; due times and notices have a file of their own, `gateway.steward`.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from gateway.adapters.otlp.exporter import TraceExporter
+from gateway.adapters.redis.journal import RedisJournal
+from gateway.generations import Generations
+from gateway.ports import JournalUnavailable
+
+EXPORT_LEASE_MS = 10_000
+"""How long one steward alone exports; another host's takes over after that."""
+SUSPENSION_SECONDS = 1.0
+"""How long a suspended agent's reads may still reach systems; the answers are withheld from the first moment."""
+HIGH_WATER_SECONDS = 1.0
+"""How often it is written down how far the ledger is; what everybody forgets at once is younger than this."""
+PAUSE_SECONDS = 5.0
+"""After a failure that nobody foresaw."""
+
+log = logging.getLogger("gateway")
+
+
+async def keep_high_water(journal: RedisJournal) -> None:
+    """Remember on disk how far the ledger is, so that a restored Redis is noticed even by a process that is new."""
+    trouble = ""
+    while True:
+        try:
+            await journal.keep_high_water()
+            trouble = ""
+        except JournalUnavailable:
+            pass  # whoever wants to append says so
+        except OSError as error:
+            if str(error) != trouble:
+                log.warning("a Redis restored from an older state will go unnoticed by new processes: %s", error)
+            trouble = str(error)
+        await asyncio.sleep(HIGH_WATER_SECONDS)
+
+
+async def export(exporter: TraceExporter, lease: Callable[[str, int], Coroutine[Any, Any, bool]]) -> None:
+    """Publish the ledger, one steward at a time; what fails is tried again."""
+    while True:
+        try:
+            sent = await exporter.step() if await lease("export", EXPORT_LEASE_MS) else 0
+        except JournalUnavailable as error:
+            log.warning("traces are not exported while the journal is away: %s", error)
+            sent = 0
+        except Exception:
+            log.exception("exporting traces failed in an unknown way; nothing is lost, and it is tried again")
+            sent = 0
+            await asyncio.sleep(PAUSE_SECONDS)
+        await asyncio.sleep(0.0 if sent else 0.25)
+
+
+async def watch_suspensions(journal: RedisJournal, generations: Generations, known: set[str]) -> None:
+    while True:
+        try:
+            now = await journal.suspended(generations.current.routes.agents)
+            known |= now
+            known &= now
+        except JournalUnavailable:
+            pass  # then nothing can be written for anybody
+        await asyncio.sleep(SUSPENSION_SECONDS)
