@@ -78,6 +78,19 @@ def load(routes_path: Path, policies_path: Path, environ: Mapping[str, str]) -> 
     return LoadedGeneration(digest, routes, CedarPolicies(loaded, routes), Index.of(routes))
 
 
+def signature(routes_path: Path, policies_path: Path) -> Signature:
+    """What is there now."""
+    found = set()
+    for path, pattern in ((routes_path, "*.yaml"), (policies_path, "**/*.cedar")):
+        for file in path.glob(pattern) if path.is_dir() else [path]:
+            try:
+                state = file.stat()
+            except OSError:
+                continue
+            found.add((str(file.resolve()), state.st_mtime_ns, state.st_size, state.st_ino))
+    return frozenset(found)
+
+
 @dataclass(slots=True)
 class Generations:
     """What serves now, and why a newer one does not."""
@@ -85,12 +98,15 @@ class Generations:
     routes_path: Path
     policies_path: Path
     current: LoadedGeneration
+    known: Signature = frozenset()
+    """Of the files, when they were last loaded."""
     mistakes: list[str] = field(default_factory=list)
     """Of the last attempt to load; empty if what serves is what the files say."""
 
     @classmethod
     def open(cls, routes_path: Path, policies_path: Path) -> "Generations":
-        return cls(routes_path, policies_path, load(routes_path, policies_path, os.environ))
+        known = signature(routes_path, policies_path)  # before loading, so that an edit in between is noticed
+        return cls(routes_path, policies_path, load(routes_path, policies_path, os.environ), known)
 
     def serving(self) -> LoadedGeneration:
         return self.current
@@ -114,7 +130,6 @@ class Generations:
         Changes are noticed at once where the system tells of them, and by looking every LOOK_MS where it does not:
         a link swapped higher up, a network file system. What is compared is what is there, not what was reported.
         """
-        known = await asyncio.to_thread(self._signature)
         while True:
             places = self._places()
             changes = watchfiles.awatch(
@@ -122,21 +137,24 @@ class Generations:
                 ignore_permission_denied=True,
             )  # fmt: skip
             try:
-                known = await self._follow(changes, known, places)
+                await self._follow(changes, places)
             except (OSError, RuntimeError) as error:  # a directory went away while it was looked at
                 log.warning("watching the configuration: %s", error)
                 await asyncio.sleep(LOOK_MS / 1000)
 
-    async def _follow(self, changes: AsyncIterator[object], known: Signature, places: set[Path]) -> Signature:
+    async def _follow(self, changes: AsyncIterator[object], places: set[Path]) -> None:
         """Reload at every change, until other directories matter than those that are watched."""
+        await self._look()
         async for _ in changes:
-            found = await asyncio.to_thread(self._signature)
-            if found != known:
-                known = found
-                await self.reload()
+            await self._look()
             if self._places() != places:
-                break
-        return known
+                return
+
+    async def _look(self) -> None:
+        found = await asyncio.to_thread(signature, self.routes_path, self.policies_path)
+        if found != self.known:
+            self.known = found
+            await self.reload()
 
     def _places(self) -> set[Path]:
         """The directories whose entries matter, as they are now."""
@@ -144,14 +162,3 @@ class Generations:
         below = [below for path in paths if path.is_dir() for below in path.resolve().rglob("*") if below.is_dir()]
         inside = [path.resolve() for path in paths if path.is_dir()]
         return {path.absolute().parent for path in paths} | {*inside, *below} or {Path.cwd()}
-
-    def _signature(self) -> Signature:
-        found = set()
-        for path, pattern in ((self.routes_path, "*.yaml"), (self.policies_path, "**/*.cedar")):
-            for file in path.glob(pattern) if path.is_dir() else [path]:
-                try:
-                    state = file.stat()
-                except OSError:
-                    continue
-                found.add((str(file.resolve()), state.st_mtime_ns, state.st_size, state.st_ino))
-        return frozenset(found)

@@ -99,6 +99,7 @@ CLOCKS = {"now", "utcnow", "today"}
 
 LONGEST_FILE, LONGEST_FUNCTION = 300, 40
 LONG_FILES = {
+    "adapters/redis/journal.py": (345, "to be split: what was acknowledged, and its loss, is a subject of its own"),
     "core/lifecycle.py": (335, "the whole story in one file is worth more than the limit; half of it is one record"),
     "adapters/cedar.py": (330, "one outside thing, one file: the only one that knows cedarpy"),
     "engine.py": (360, "the only loop and its steps; splitting it would hide the order in which they happen"),

@@ -99,6 +99,17 @@ def test_the_delivery_of_a_held_calls_answer_is_lost_and_asked_for_again_with_ei
     assert len(scene.upstream.seen(to)) == 1
 
 
+def test_an_answer_that_was_only_looked_at_still_attracts_the_request_that_fetches_it(scene):
+    """GET /calls/{id}, as the pending error advises, and then the SDK's line once more, under a key it invents."""
+    to = fresh("pay")
+    call = scene.hold(to, key="first" + to)
+    scene.approvers.approve(call)
+    assert scene.status(call)["status"] == "answered"
+    found = scene.pay(to, HELD, key="second" + to)
+    assert found.status_code == 200 and found.headers["gateway-call"] == call
+    assert len(scene.upstream.seen(to)) == 1
+
+
 def test_the_requester_of_a_held_call_hangs_up_and_the_call_lives_on(scene):
     to = fresh("pay")
 

@@ -223,7 +223,7 @@ def test_a_suspended_agent_is_told_so_and_does_nothing(scene):
     finally:
         assert scene.person("operator").delete("/agents/third/suspend").status_code == 200
     assert all(request.method == b"GET" for request in scene.upstream.seen(to))
-    assert scene.pay(to, agent="third").status_code == 200
+    eventually(lambda: scene.pay(to, agent="third").status_code == 200)
 
 
 # --- one call, many requests --------------------------------------------------------------------------------------
