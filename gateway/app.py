@@ -199,7 +199,7 @@ async def _serve(duty: Duty, parts: Parts, app: Any, duties: list[Coroutine[Any,
 
 
 async def _tell_when_ready(duty: Duty, server: uvicorn.Server) -> None:
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.01)
     duty.ready()
 
@@ -235,7 +235,9 @@ def run(duty: Duty, settings: Settings) -> int:
     import uvloop  # noqa: PLC0415 - other commands do not need it
 
     logging.basicConfig(
-        level=settings.log_level.upper(), stream=sys.stderr, format=f"%(levelname)s {duty.role} {duty.number}: %(message)s"
+        level=settings.log_level.upper(),
+        stream=sys.stderr,
+        format=f"%(levelname)s {duty.role} {duty.number}: %(message)s",
     )
     for chatty in ("httpx", "watchfiles"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

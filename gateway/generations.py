@@ -117,7 +117,8 @@ class Generations:
             loaded = await asyncio.to_thread(load, self.routes_path, self.policies_path, os.environ)
         except Mistakes as mistakes:
             self.mistakes = [str(mistake) for mistake in mistakes.found]
-            log.error("the edit is not used, the old configuration keeps serving:\n%s", mistakes)
+            told = "the edit is not used, the old configuration keeps serving:\n%s"
+            log.error(told, mistakes)  # noqa: TRY400 - the mistakes say it all
             return
         self.mistakes = []
         if loaded.digest != self.current.digest:

@@ -66,7 +66,8 @@ class Life:
     def identify(self, call: Call) -> None:
         """Before anything is written: the call with the pointers that a read has only if it is held."""
         first = self.facts[0]
-        assert isinstance(first, Admitted) and not self.durable
+        assert isinstance(first, Admitted)
+        assert not self.durable
         known = Admitted(call=call, at=first.at)
         self.facts[0] = known
         self.record = self.record.evolve(call=call, keys=begin(known).keys)

@@ -12,7 +12,7 @@ from gateway.core.call import Call, Request
 from gateway.core.facts import Fact
 from gateway.core.pointers import Upkeep
 from gateway.core.routes import Routes, System, Tool
-from gateway.core.value import positional, value
+from gateway.core.value import keyword_value, positional_value
 from gateway.core.verdict import Question, Requirement, Verdict
 
 # --- The journal ------------------------------------------------------------------------------------------------
@@ -44,7 +44,7 @@ class TooFewReplicas(JournalUnavailable):
     """The append is durable here, but too few replicas have it, so an unrepeatable effect must not follow."""
 
 
-@value
+@keyword_value
 class Append:
     """Facts for one call, all or nothing."""
 
@@ -67,7 +67,7 @@ class Append:
     """Outbox entries: notice id and milliseconds from now until it is (next) due; None removes it."""
 
 
-@positional
+@positional_value
 class Appended:
     at: int
     """The journal's time, milliseconds since the epoch; all facts of the append carry it."""

@@ -15,7 +15,7 @@ from gateway.core.lifecycle import proves_nothing
 from gateway.core.payload import Answer
 from gateway.core.routes import System
 from gateway.core.segments import outgoing_traceparent, traceparent_in
-from gateway.core.value import positional, value
+from gateway.core.value import keyword_value, positional_value
 from gateway.life import Life
 from gateway.ports import BodyBroken, CredentialEchoed, NeverSent, Reply, SendLost, Upstream
 
@@ -25,7 +25,7 @@ STREAMED = ("text/event-stream", "application/x-ndjson", "application/stream+jso
 """Content types whose parts matter as they come; never gathered first."""
 
 
-@value
+@keyword_value
 class Limits:
     """Sizes in bytes; see docs/operations.md."""
 
@@ -35,8 +35,7 @@ class Limits:
     via: str = "policy-gateway"
 
 
-
-@positional
+@positional_value
 class Sent:
     """What came of one send."""
 
@@ -60,9 +59,13 @@ async def send(
     """Send the call once. `token` is the claim's; a read has none."""
     record = life.record
     if token and time.monotonic() >= life.claimed + LEASE_MARGIN_MS / 1000 / 2:
-        return Sent((Unsent(token=token, error="writing the claim took so long that it could run out while sending", at=now()),))
+        return Sent(
+            (Unsent(token=token, error="writing the claim took so long that it could run out while sending", at=now()),)
+        )
     try:
-        reply = await upstream.send(admission.system, admission.tool, admission.request, _extra(admission, life, token, limits))
+        reply = await upstream.send(
+            admission.system, admission.tool, admission.request, _extra(admission, life, token, limits)
+        )
     except NeverSent as error:
         return Sent((Unsent(token=token, error=str(error), at=now()),))
     except SendLost as error:
@@ -75,9 +78,7 @@ async def send(
     return await _answered(reply, token, limits, now, keep=record.call.acts or bool(record.asked))
 
 
-async def _answered(
-    reply: Reply, token: str, limits: Limits, now: Callable[[], int], *, keep: bool
-) -> Sent:
+async def _answered(reply: Reply, token: str, limits: Limits, now: Callable[[], int], *, keep: bool) -> Sent:
     kind = _header(reply, b"content-type").partition(";")[0].strip().lower()
     if kind in STREAMED:
         return Sent((Answered(token=token, status=reply.status, at=now()),), reply=reply)
@@ -85,7 +86,9 @@ async def _answered(
         body = await reply.read(limits.kept_answer)
     except BodyBroken:
         await reply.close()
-        return Sent((Answered(token=token, status=reply.status, at=now()), Ended(length=0, sha256="", whole=False, at=now())))
+        return Sent(
+            (Answered(token=token, status=reply.status, at=now()), Ended(length=0, sha256="", whole=False, at=now()))
+        )
     except CredentialEchoed:
         await reply.close()
         return Sent((Answered(token=token, status=reply.status, withheld=True, at=now()),))

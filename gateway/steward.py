@@ -95,7 +95,9 @@ class Steward:
             case Finish(Lost(error=error)) if life.record.call.acts:
                 system = life.generation.routes.systems.get(life.record.call.system)
                 owner = system.owner if system is not None else "an operator"
-                log.warning("call %s is in doubt (%s); %s has to settle it by POST /calls/{id}/resolve", call, error, owner)
+                log.warning(
+                    "call %s is in doubt (%s); %s has to settle it by POST /calls/{id}/resolve", call, error, owner
+                )
                 await self.timers.rearm(call, REMINDER_MS)
             case Finish():
                 await self.timers.forget(call)
@@ -124,8 +126,10 @@ class Steward:
         again = None
         if not delivery.done and not delivery.gone:
             left = (life.record.expires_at or now) - now
-            again = next_attempt_ms(attempt, retry_after=delivery.retry_after, expires_in=left, jitter=random.random())
-        fact = Notified(notice=notice, attempt=attempt, status=delivery.status, done=delivery.done, error=delivery.error, at=now)
+            again = next_attempt_ms(attempt, retry_after=delivery.retry_after, expires_in=left, jitter=random.random())  # noqa: S311 - it only spreads attempts
+        fact = Notified(
+            notice=notice, attempt=attempt, status=delivery.status, done=delivery.done, error=delivery.error, at=now
+        )
         life.add(fact)
         life.notices.append((notice, again))
 
@@ -134,7 +138,12 @@ class Steward:
         group = routes.groups.get(notice.group)
         if judged is None and life.record.refusal is None and life.record.claim is None:
             return Delivery(status=0, done=False, error="the call was just being judged")
-        if judged is None or judged.verdict.decision != "hold" or group is None or notice.channel >= len(group.webhooks):
+        if (
+            judged is None
+            or judged.verdict.decision != "hold"
+            or group is None
+            or notice.channel >= len(group.webhooks)
+        ):
             return Delivery(status=0, done=False, gone=True, error="the question is no longer open")
         webhook: Webhook = group.webhooks[notice.channel]
         now = self.engine.journal.now()

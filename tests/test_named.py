@@ -261,6 +261,21 @@ def test_a_tool_that_is_gone_while_its_call_is_held_is_not_sent(editable):
         request("POST /payments")
 
 
+def test_an_agent_that_may_no_longer_make_a_call_no_longer_gets_its_answer(editable):
+    """A replay and a poll are judged again, under the policies of that moment."""
+    to = fresh("pay")
+    call = editable.pay(to, key="k" + to).headers["gateway-call"]
+    forbid = f'forbid (principal, action == Action::"bank.pay", resource) when {{ context.input.to == "{to}" }};'
+    editable.gateway.edit_policies(f'{POLICIES_OF_THE_VAULT}\n@id("no-more") @reason("No more.") {forbid}')
+    try:
+        for found in (editable.pay(to, key="k" + to), editable.pay(to), editable.agent().get(f"/calls/{call}")):
+            assert (found.status_code, slug(found)) == (403, "policy-denied") and "No more." in found.text
+    finally:
+        editable.gateway.edit_policies(POLICIES_OF_THE_VAULT)
+    assert editable.pay(to, key="k" + to).headers["gateway-call"] == call
+    assert len(editable.upstream.seen(to)) == 1
+
+
 def test_a_credential_that_is_rotated_between_hold_and_release_is_read_at_send_time(scene):
     to = fresh("pay")
     call = scene.hold(to, system="filed")

@@ -20,7 +20,7 @@ GATHER_SECONDS = 0.1
 
 @dataclass(slots=True)
 class Announcer:
-    descriptor: int = field(default_factory=lambda: sys.stdout.fileno())
+    descriptor: int = field(default_factory=lambda: sys.stdout.fileno())  # noqa: PLW0108 - stdout of that moment
     _waiting: list[tuple[Call, Sequence[Fact]]] = field(default_factory=list)
 
     def announce(self, call: Call, facts: Sequence[Fact]) -> None:

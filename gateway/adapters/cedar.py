@@ -21,7 +21,7 @@ from cedarpy import Decision, Entities, PolicySet, Schema, is_authorized
 from gateway.config.policies import LoadedPolicies, LoadedPolicy
 from gateway.config.schema import CALL, Attribute, NotCedar, input_attributes, slice_schema, unseen
 from gateway.core.routes import Agent, Routes, Tool
-from gateway.core.value import positional
+from gateway.core.value import positional_value
 from gateway.core.verdict import Decision as Decided
 from gateway.core.verdict import Question, Requirement, Verdict
 
@@ -45,7 +45,7 @@ class Undecided(Exception):
         """`@id`s of the policies that erred, as far as they are known."""
 
 
-@positional
+@positional_value
 class Answer:
     """What Cedar said about some policies."""
 
@@ -85,7 +85,9 @@ class Rules:
         matched = [policy for _, policy in sorted(map(self.places.__getitem__, names))]
         if any((policy.effect == "permit") is not allowed for policy in matched) or (allowed and not matched):
             raise Undecided
-        return Answer(allowed, matched, tuple(map(self._named, told.errors)), _told("allow", matched) if allowed else None)
+        return Answer(
+            allowed, matched, tuple(map(self._named, told.errors)), _told("allow", matched) if allowed else None
+        )
 
     def _named(self, error: str) -> str:
         found = ERRED.match(error)
@@ -228,7 +230,7 @@ class CedarPolicies:
         self._kept: Kept = {}
 
     def judge(self, question: Question, met: frozenset[Requirement]) -> Verdict:
-        """Allow, hold or deny. Total: a policy that errs is a deny with code `policy-error`, an engine that fails is one
+        """Allow, hold or deny. Total: if a policy errs it is a deny with code `policy-error`, if the engine fails one
         with code `policies-unavailable`."""
         reason, code = POLICY_ERROR, "policy-error"
         names: tuple[str, ...] = ()

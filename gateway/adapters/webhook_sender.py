@@ -34,6 +34,7 @@ TIMEOUT_SECONDS = 15.0
 Sign = Callable[[str, str, int, bytes], str]
 """`gateway.wire.webhook.sign`: secret, message id, timestamp, body."""
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
     """What came of one attempt."""

@@ -24,6 +24,7 @@ HOST_NAME = re.compile(r"(?=.{1,253}\Z)(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-
 NUMERIC_END = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)")
 """Resolvers read such a host as an IPv4 address in one of many spellings, so only the usual one is accepted."""
 
+
 @dataclass(frozen=True, slots=True)
 class Upstream:
     """`https://api.example.com/base` in two parts."""

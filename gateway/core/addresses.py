@@ -40,6 +40,7 @@ CARRIERS: tuple[tuple[ipaddress.IPv6Network, int], ...] = (
 )
 """IPv6 networks whose addresses carry an IPv4 address, and how many bits follow it."""
 
+
 def refused(address: str, allowed: tuple[str, ...] = ()) -> bool:
     """True if nothing may be sent to this IP address. `allowed`: CIDR networks that are fine all the same."""
     meant = tuple(forms(ipaddress.ip_address(address.partition("%")[0])))

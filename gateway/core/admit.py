@@ -12,7 +12,7 @@ from typing import Protocol
 
 from gateway.core.call import Call, Request, fingerprint, key_pointer, match_digest
 from gateway.core.routes import Agent, System, Tool
-from gateway.core.value import value
+from gateway.core.value import keyword_value
 from gateway.core.verdict import Question
 
 LEASE_MARGIN_MS = 5_000
@@ -43,7 +43,7 @@ class Arguments(Protocol):
     def resource_id(self) -> str: ...
 
 
-@value
+@keyword_value
 class Asker:
     """What a request says about itself, beside the request."""
 
@@ -57,7 +57,7 @@ class Asker:
     source_ip: str = ""
 
 
-@value
+@keyword_value
 class Admission:
     """A call with everything needed to judge and send it, all of one generation."""
 

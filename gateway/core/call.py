@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterable
 from functools import lru_cache
 
-from gateway.core.value import value
+from gateway.core.value import keyword_value
 
 FORMAT = b"gateway-1"
 """First part of every digest, so that a future format can never collide with this one."""
@@ -20,7 +20,7 @@ PARTITIONS = 64
 """For ever: the partition is part of every id and of every key in Redis (design section 10)."""
 
 
-@value
+@keyword_value
 class Request:
     """What would be sent to the system, exactly, before the credential is added.
 
@@ -43,7 +43,7 @@ class Request:
         return ""
 
 
-@value
+@keyword_value
 class Call:
     """Everything that is decided about a call when it is admitted. Carries digests, never arguments."""
 
@@ -107,7 +107,7 @@ def _lengths(count: int) -> struct.Struct:
     return struct.Struct(f">{count + 1}Q")
 
 
-def fingerprint(
+def fingerprint(  # noqa: PLR0913 - everything an approval is bound to, by name
     *,
     salt: bytes,
     agent: str,

@@ -7,13 +7,12 @@ it is not part of what a writer encodes. Every duration is in milliseconds and c
 Add a fact only with the feature that uses it, a field only with a default, and a line to tests/core/golden/.
 """
 
-
 from gateway.core.call import Call
-from gateway.core.value import value
+from gateway.core.value import keyword_value
 from gateway.core.verdict import Requirement, Verdict
 
 
-@value
+@keyword_value
 class Admitted:
     """The call began to exist."""
 
@@ -21,7 +20,7 @@ class Admitted:
     at: int = 0
 
 
-@value
+@keyword_value
 class Attached:
     """Another request turned out to be this call; its key now leads here."""
 
@@ -31,7 +30,7 @@ class Attached:
     at: int = 0
 
 
-@value
+@keyword_value
 class Judged:
     """The policies of one generation answered."""
 
@@ -43,7 +42,7 @@ class Judged:
     at: int = 0
 
 
-@value
+@keyword_value
 class Notice:
     """A message that somebody has to get, and is retried until they did."""
 
@@ -54,7 +53,7 @@ class Notice:
     """Index into the group's `notify`."""
 
 
-@value
+@keyword_value
 class Asked:
     """The question is durable; the steward may now deliver its notices."""
 
@@ -66,7 +65,7 @@ class Asked:
     at: int = 0
 
 
-@value
+@keyword_value
 class Notified:
     """A notice was accepted, given up or will be tried again."""
 
@@ -79,7 +78,7 @@ class Notified:
     at: int = 0
 
 
-@value
+@keyword_value
 class Approved:
     """A person said yes, to exactly this fingerprint and these requirements."""
 
@@ -95,7 +94,7 @@ class Approved:
     at: int = 0
 
 
-@value
+@keyword_value
 class Rejected:
     """A person said no. Final."""
 
@@ -108,21 +107,21 @@ class Rejected:
     at: int = 0
 
 
-@value
+@keyword_value
 class Expired:
     """Nobody decided in time. Final."""
 
     at: int = 0
 
 
-@value
+@keyword_value
 class Withdrawn:
     """The agent took its question back. Final."""
 
     at: int = 0
 
 
-@value
+@keyword_value
 class Claimed:
     """One drive may send, once. Written, together with today's allow, before the first byte leaves."""
 
@@ -137,7 +136,7 @@ class Claimed:
     at: int = 0
 
 
-@value
+@keyword_value
 class Unsent:
     """Provably not one byte of the request reached the system."""
 
@@ -146,7 +145,7 @@ class Unsent:
     at: int = 0
 
 
-@value
+@keyword_value
 class Lost:
     """Sent, or perhaps sent, and nobody knows with what result."""
 
@@ -157,7 +156,7 @@ class Lost:
     at: int = 0
 
 
-@value
+@keyword_value
 class Answered:
     """The system answered. Of a body that is streamed past, `Ended` tells the rest."""
 
@@ -174,7 +173,7 @@ class Answered:
     at: int = 0
 
 
-@value
+@keyword_value
 class Ended:
     """A streamed body is over."""
 
@@ -184,14 +183,14 @@ class Ended:
     at: int = 0
 
 
-@value
+@keyword_value
 class Abandoned:
     """The requester went away before it had the answer."""
 
     at: int = 0
 
 
-@value
+@keyword_value
 class Delivered:
     """The outcome was handed to a requester that was still there."""
 
@@ -200,7 +199,7 @@ class Delivered:
     at: int = 0
 
 
-@value
+@keyword_value
 class Resolved:
     """An operator found out what became of a call in doubt. Never re-sends anything."""
 

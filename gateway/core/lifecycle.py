@@ -158,7 +158,7 @@ class Finish:
 Step = Judge | Ask | Expire | Claim | Send | Forfeit | Wait | Finish
 
 
-def next_step(record: Record, *, now: int, me: str, today: str) -> Step:
+def next_step(record: Record, *, now: int, me: str, today: str) -> Step:  # noqa: PLR0911 - one turn per line
     """Say what `record` needs next. Read it downward: this is the whole gateway.
 
     `now` is the journal's time, `me` the token of this drive, `today` the generation that serves now.
@@ -240,7 +240,7 @@ def after(record: Record, fact: Fact) -> Record:
     return record.evolve(version=record.version + 1, **_changes(record, fact))
 
 
-def _changes(record: Record, fact: Fact) -> dict[str, Any]:  # noqa: PLR0911 - one line per fact is the point
+def _changes(record: Record, fact: Fact) -> dict[str, Any]:  # noqa: C901, PLR0911, PLR0912 - one line per fact
     match fact:
         case Judged():
             return {"judged": fact}
@@ -307,7 +307,7 @@ def recall(facts: Iterable[Fact]) -> Record:
     iterator = iter(facts)
     first = next(iterator, None)
     if not isinstance(first, Admitted):
-        raise ValueError("the first fact of a call is its admission")
+        raise ValueError("the first fact of a call is its admission")  # noqa: TRY004 - damaged data, not a caller's bug
     record = begin(first)
     for fact in iterator:
         record = after(record, fact)
@@ -320,7 +320,7 @@ def without_unused_allow(record: Record) -> Record:
     if judged is None or judged.verdict.decision != "allow" or record.claim is not None or record.answer is not None:
         return record
     if first is not None and judged.fingerprint != first.fingerprint:
-        return record  # of other bytes than those in doubt: it never lets anything happen, so it need not be asked for again
+        return record  # of other bytes than those in doubt: it lets nothing happen, and need not be asked for again
     return record.evolve(judged=None)
 
 

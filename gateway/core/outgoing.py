@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote_plus
 from gateway.core.call import Request
 from gateway.core.echo import readable_codings
 from gateway.core.routes import Credential, System
-from gateway.core.value import positional
+from gateway.core.value import positional_value
 
 REPLACED = frozenset({"host", "content-length"})
 """Said by the client library itself, from the system's origin and from the body."""
@@ -32,7 +32,7 @@ class Unsendable(Exception):
     """This request cannot leave exactly as it was judged. The text says why, without any value."""
 
 
-@positional
+@positional_value
 class Outgoing:
     """Ready for the wire. The URL or the last header may hold the credential: never print one."""
 

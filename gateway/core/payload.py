@@ -5,10 +5,10 @@ from typing import Any
 import orjson
 
 from gateway.core.call import Request
-from gateway.core.value import value
+from gateway.core.value import keyword_value
 
 
-@value
+@keyword_value
 class Answer:
     """A system's answer, or what of it reached us, as the agent gets it: already stripped of what it must not see."""
 

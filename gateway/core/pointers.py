@@ -8,15 +8,15 @@ transition just happened: the record alone decides, so a crashed writer's succes
 from typing import Literal
 
 from gateway.core.facts import Answered, Expired, Judged, Lost, Rejected, Resolved, Unsent, Withdrawn
-from gateway.core.lifecycle import Finish, Outcome, Record, Wait, next_step
-from gateway.core.value import positional
+from gateway.core.lifecycle import Finish, Outcome, Record, Step, Wait, next_step
+from gateway.core.value import positional_value
 
 REFUSED_MS = 3_600_000
 """For an hour after a person or time said no, an identical request hears the same no instead of asking again."""
 OWED_MS = 24 * 3_600_000
 """How long an answer that nobody has received yet attracts identical requests."""
 POLLED_MS = 300_000
-"""The same once an agent has seen it at /calls/{id}: it may then run its SDK's line again, under a new key, to get it."""
+"""The same once an agent has seen it at /calls/{id}: it may run its SDK's line again, under a new key, to get it."""
 RECALL_MS = 24 * 3_600_000
 """How long an ended call can be shown beyond the time that its keys last, so that no key leads to nothing."""
 HANDOVER_MS = 1_000
@@ -25,7 +25,7 @@ REMINDER_MS = 3_600_000
 """A call in doubt stays on the steward's list; it looks, and says so in the log, once an hour."""
 
 
-@positional
+@positional_value
 class Pointer:
     """The desired state of one pointer."""
 
@@ -38,7 +38,7 @@ class Pointer:
     """Milliseconds it lasts from now; None: until changed."""
 
 
-@positional
+@positional_value
 class Upkeep:
     """Everything beside the facts that an append must bring about."""
 
@@ -59,10 +59,10 @@ def upkeep(record: Record, *, now: int, today: str, fresh: bool) -> Upkeep:
         kept = () if fresh else pointers
         longest = max((keep for _, keep in record.keys), default=0) + RECALL_MS
         return Upkeep(kept, REMINDER_MS if in_doubt else None, None if in_doubt else longest)
-    return Upkeep(_pointers_of_the_open(record, fresh=fresh), _due_in(record, step, now))
+    return Upkeep(_pointers_of_the_open(record, fresh=fresh), _due_in(step, now))
 
 
-def _due_in(record: Record, step: object, now: int) -> int:
+def _due_in(step: Step, now: int) -> int:
     if isinstance(step, Wait):
         return max(0, step.until - now)
     return HANDOVER_MS

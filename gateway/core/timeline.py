@@ -70,7 +70,7 @@ def line(fact: Fact) -> str:  # noqa: C901, PLR0911, PLR0912 - one sentence per 
             return _judged(fact) + (f"; shadow: {', '.join(verdict.shadow)}" if verdict.shadow else "")
         case Asked(requirements=requirements, notices=notices, expire=expire):
             groups = ", ".join(dict.fromkeys(item.group for item in requirements))
-            return f"{groups} was asked ({len(notices)} notice(s)); open for {span(expire)}"
+            return f"{groups} was asked ({len(notices)} {'notice' if len(notices) == 1 else 'notices'}); open for {span(expire)}"
         case Notified(done=True, status=status, attempt=attempt):
             return f"notice delivered ({status}, attempt {attempt})"
         case Notified(error=error, attempt=attempt):
@@ -99,7 +99,9 @@ def line(fact: Fact) -> str:  # noqa: C901, PLR0911, PLR0912 - one sentence per 
         case Delivered(polled=polled):
             return "the agent saw the answer at /calls" if polled else "the answer was handed over"
         case Resolved(by=by, acted=acted, note=note):
-            return f"{by} settled the doubt: it {'acted' if acted else 'did not act'}" + (f' ("{note}")' if note else "")
+            return f"{by} settled the doubt: it {'acted' if acted else 'did not act'}" + (
+                f' ("{note}")' if note else ""
+            )
         case _:
             assert_never(fact)
 

@@ -13,13 +13,13 @@ T = TypeVar("T")
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
-def value(cls: type[T]) -> type[T]:
+def keyword_value(cls: type[T]) -> type[T]:
     """A value whose fields are given by name."""
     return _made(cls, kw_only=True)
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
-def positional(cls: type[T]) -> type[T]:
+def positional_value(cls: type[T]) -> type[T]:
     """A value whose fields may also be given by place."""
     return _made(cls, kw_only=False)
 

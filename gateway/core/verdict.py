@@ -7,12 +7,12 @@ them (design section 6). Nothing here knows Cedar; `gateway.adapters.cedar` comp
 from collections.abc import Mapping
 from typing import Literal
 
-from gateway.core.value import positional, value
+from gateway.core.value import keyword_value, positional_value
 
 Decision = Literal["allow", "hold", "deny"]
 
 
-@positional
+@positional_value
 class Requirement:
     """One forbid that a group's approval lifts. A changed policy text is another requirement."""
 
@@ -23,7 +23,7 @@ class Requirement:
     """SHA-256 of the forbid's text, hex."""
 
 
-@value
+@keyword_value
 class Question:
     """One authorization request, in the words of the schema generated from routes.yaml."""
 
@@ -40,7 +40,7 @@ class Question:
     """What the gateway knows: method, key_given, run, user, source_ip, now, attempt."""
 
 
-@value
+@keyword_value
 class Verdict:
     """The answer to one question."""
 
@@ -54,4 +54,5 @@ class Verdict:
     shadow: tuple[str, ...] = ()
     """`@id`s of `@shadow` forbids that matched, or permits that did not matter; recorded, never enforced."""
     code: str = ""
-    """Of a deny that no policy decided: `policy-error`, `policies-unavailable`, `no-permit`, `agent-suspended`, `unknown-tool`, ..."""
+    """Of a deny that no policy decided: `policy-error`, `policies-unavailable`, `no-permit`,
+    `agent-suspended`, `unknown-tool`, `unmanned` and the like."""

@@ -151,7 +151,9 @@ class ControlPlane:
         else:
             who = person(request, self.routes, ("approver",))
             if told["approver"] not in ("", who.name):
-                raise control_errors.NotEligible(call, f"your token is {who.name!r}'s; you cannot decide as {told['approver']!r}")
+                raise control_errors.NotEligible(
+                    call, f"your token is {who.name!r}'s; you cannot decide as {told['approver']!r}"
+                )
             message, by, via = "", who.name, "by token"
         decision = Decision(
             approve=told["decision"] == "approve", by=by, group=told["approval"], fingerprint=told["fingerprint"],
@@ -176,9 +178,7 @@ class ControlPlane:
             raise errors.AmbiguousRequest('the body must be {"outcome": "acted" | "did-not-act", "note": "..."}')
         given = _answer(answer) if answer is not None and outcome == "acted" else None
         try:
-            record = await self.decisions.resolve(
-                call, by=who.name, acted=outcome == "acted", note=note, answer=given
-            )
+            record = await self.decisions.resolve(call, by=who.name, acted=outcome == "acted", note=note, answer=given)
         except NoSuchCall as error:
             raise errors.UnknownCall(call) from error
         except Stale as stale:
@@ -214,7 +214,7 @@ async def _refused(_: Request, error: Exception) -> Response:
     return Response(body, status, headers={name.decode(): value.decode("latin-1") for name, value in headers})
 
 
-async def _journal_unavailable(request: Request, error: Exception) -> Response:
+async def _journal_unavailable(request: Request, _: Exception) -> Response:
     return await _refused(request, errors.JournalUnavailable())
 
 

@@ -83,13 +83,14 @@ class JournalUnavailable(Unavailable):
 
     def __init__(self, *, call: str | None = None, lost: bool = False, retry_seconds: int = 5) -> None:
         """`lost`: records are missing, and a person has to say that this is known before anything goes on."""
-        why, then = (
-            ("has found that records are missing from its journal, and does nothing until an operator has "
-             "acknowledged that loss", "Tell the person you work for; then repeat exactly this request")
-            if lost
-            else ("cannot write its journal, and does nothing that it cannot record",
-                  f"Repeat exactly this request after {retry_seconds} seconds: it will not be executed twice")
-        )  # fmt: skip
+        why = "cannot write its journal, and does nothing that it cannot record"
+        then = f"Repeat exactly this request after {retry_seconds} seconds: it will not be executed twice"
+        if lost:
+            why = (
+                "has found that records are missing from its journal, and does nothing until an operator has "
+                "acknowledged that loss"
+            )
+            then = "Tell the person you work for; then repeat exactly this request"
         super().__init__(
             f"The gateway {why}. {NOTHING_DONE} {then}.", call=call, headers={"retry-after": str(retry_seconds)}
         )

@@ -16,7 +16,7 @@ from functools import lru_cache
 
 from gateway.core.call import Request
 from gateway.core.routes import Tool, Variable
-from gateway.core.value import value
+from gateway.core.value import keyword_value
 from gateway.errors import AmbiguousRequest, InvalidArguments, UnsupportedMediaType
 from gateway.wire import form, multipart
 from gateway.wire.headers import inert
@@ -29,7 +29,7 @@ METHOD_FIELD = "_method"
 """Rails, Laravel and Symfony perform the method that this field names, not the one that was judged."""
 
 
-@value
+@keyword_value
 class Arguments:
     input: Mapping[str, object]
     """Declared arguments by name, declared headers by lower-case name: what policies and approvers see."""

@@ -1,9 +1,9 @@
 """The gateway's own address, as one agent reaches it; system addresses in answers are rewritten to it."""
 
-from gateway.core.value import positional
+from gateway.core.value import positional_value
 
 
-@positional
+@positional_value
 class Base:
     root: str
     """`http://127.0.0.1:8080`: scheme and authority that the agent used."""

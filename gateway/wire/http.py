@@ -14,7 +14,7 @@ from typing import Any
 
 from gateway.core.call import Request
 from gateway.core.routes import Agent, System
-from gateway.core.value import positional, value
+from gateway.core.value import keyword_value, positional_value
 from gateway.errors import AmbiguousRequest, MethodNotAllowed, Misdirected, UnknownTool, UnsupportedEncoding
 from gateway.wire import fields as read
 from gateway.wire.base import Base
@@ -31,7 +31,7 @@ _HOST = re.compile(rb"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?")
 _CONTROLS = bytes(byte for byte in range(256) if (byte < 0x20 and byte != 0x09) or byte == 0x7F)
 
 
-@value
+@keyword_value
 class Visit:
     """What any request says beside what it asks for."""
 
@@ -46,7 +46,7 @@ class Visit:
     """The gateway's own address, as this agent used it."""
 
 
-@value
+@keyword_value
 class Head(Visit):
     """Everything about a request for a system that needs no body."""
 
@@ -64,7 +64,7 @@ class Head(Visit):
     """The gateway key that was presented, to look for it in the body. Never goes further."""
 
 
-@positional
+@positional_value
 class Received:
     """A whole request. `request` is what would be sent; `head` is what else it says."""
 

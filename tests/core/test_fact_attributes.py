@@ -123,7 +123,8 @@ def test_no_field_of_a_fact_is_forgotten_without_a_decision():
     """A new field fails here until somebody has decided whether it may leave the gateway."""
     decided = {
         "at", "attempt", "acted", "by", "call", "done", "expire", "fingerprint", "generation", "group", "keep", "kept",
-        "key", "lease", "length", "message", "notice", "notices", "requirements", "sha256", "status", "token", "worker", "polled",
+        "key", "lease", "length", "message", "notice", "notices", "requirements", "sha256", "status", "token",
+        "worker", "polled",
         "verdict", "via", "whole", "withheld", "error", "note", "reason",
     }  # fmt: skip
     assert {field.name for fact in ALL for field in fields(fact)} == decided

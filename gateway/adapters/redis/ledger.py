@@ -91,7 +91,8 @@ def _order(entry: bytes) -> tuple[int, int]:
 
 def _entry(item: list[object]) -> LedgerEntry:
     entry, fields = item
-    assert isinstance(entry, bytes) and isinstance(fields, list)
+    assert isinstance(entry, bytes)
+    assert isinstance(fields, list)
     found = dict(zip(fields[::2], fields[1::2], strict=True))
     return LedgerEntry(
         entry.decode(),
