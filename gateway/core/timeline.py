@@ -70,7 +70,8 @@ def line(fact: Fact) -> str:  # noqa: C901, PLR0911, PLR0912 - one sentence per 
             return _judged(fact) + (f"; shadow: {', '.join(verdict.shadow)}" if verdict.shadow else "")
         case Asked(requirements=requirements, notices=notices, expire=expire):
             groups = ", ".join(dict.fromkeys(item.group for item in requirements))
-            return f"{groups} was asked ({len(notices)} {'notice' if len(notices) == 1 else 'notices'}); open for {span(expire)}"
+            count = f"{len(notices)} notice" + ("" if len(notices) == 1 else "s")
+            return f"{groups} was asked ({count}); open for {span(expire)}"
         case Notified(done=True, status=status, attempt=attempt):
             return f"notice delivered ({status}, attempt {attempt})"
         case Notified(error=error, attempt=attempt):
