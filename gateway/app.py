@@ -239,7 +239,7 @@ def run(duty: Duty, settings: Settings) -> int:
         stream=sys.stderr,
         format=f"%(levelname)s {duty.role} {duty.number}: %(message)s",
     )
-    for chatty in ("httpx", "watchfiles"):
+    for chatty in ("httpx", "uvicorn", "watchfiles"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
         uvloop.run((work if duty.role == "worker" else steward)(duty, settings))
