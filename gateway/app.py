@@ -37,7 +37,7 @@ from gateway.decisions import Decisions
 from gateway.doors.agents import AgentsDoor, Rate
 from gateway.doors.control import ControlPlane
 from gateway.doors.protocol import StrictProtocol
-from gateway.duties import export, keep_high_water, watch_suspensions
+from gateway.duties import export, keep_high_water, watch_losses, watch_suspensions
 from gateway.duty import Duty
 from gateway.engine import Engine
 from gateway.generations import Generations
@@ -98,6 +98,7 @@ async def assemble(duty: Duty, settings: Settings) -> Parts:
         suspended=suspended,
         announce=Announcer().announce,
     )
+    spawn(watch_losses(journal), "watch losses")
     spawn(watch_suspensions(journal, generations, suspended), "watch suspensions")
     return Parts(settings, generations, journal, secrets, upstream, engine, duty.redis_url)
 
@@ -108,6 +109,7 @@ async def _reach(journal: RedisJournal) -> None:
     while True:
         try:
             await journal.learn_time()
+            await journal.heed()
             return
         except JournalUnavailable as error:
             if time.monotonic() > deadline:

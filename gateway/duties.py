@@ -42,6 +42,16 @@ async def keep_high_water(journal: RedisJournal) -> None:
         await asyncio.sleep(HIGH_WATER_SECONDS)
 
 
+async def watch_losses(journal: RedisJournal) -> None:
+    """Hear within a second of what another process found to be missing, also if nobody asks this one for anything."""
+    while True:
+        try:
+            await journal.heed()
+        except JournalUnavailable:
+            pass  # then nothing can be written anyway
+        await asyncio.sleep(HIGH_WATER_SECONDS)
+
+
 async def export(exporter: TraceExporter, lease: Callable[[str, int], Coroutine[Any, Any, bool]]) -> None:
     """Publish the ledger, one steward at a time; what fails is tried again."""
     while True:

@@ -345,4 +345,7 @@ class Engine:
 def _has(life: Life, sent: Sent) -> bool:
     """True if what came of this send is written already; its time is the journal's, so that cannot tell."""
     first = sent.facts[0]
-    return any(type(fact) is type(first) and replace(fact, at=first.at) == first for fact in life.facts[: life.durable])
+    return any(
+        fact is first or (type(fact) is type(first) and replace(fact, at=first.at) == first)
+        for fact in life.facts[: life.durable]
+    )

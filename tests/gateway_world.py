@@ -11,10 +11,12 @@
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 import httpx
 
+from gateway.core.call import partition_of
 from tests.adapters.hostile import refused_port
 from tests.approver_service import Approvers, approvers
 from tests.gateway_process import Gateway, bearer, digest, key_of, serving, token_of
@@ -23,7 +25,9 @@ from tests.scripted_upstream import ScriptedUpstream
 SECRET = "sk_live_bank_7f3c9a1e5b"
 """The bank's credential. No agent may ever see it."""
 GROUPS = ("finance", "legal", "brief", "pair")
-AGENTS = ("bot", "other", "third")
+TWIN = next(name for number in count() if partition_of(name := f"twin{number}") == partition_of("bot"))
+"""An agent whose calls are kept beside those of bot, so that only what is in a pointer keeps the two apart."""
+AGENTS = ("bot", "other", "third", TWIN)
 HELD, NEVER, BRIEF, BOTH, PAIR = 5_000, 500_000, 777, 5_555, 8_888
 """Amounts that the policies below hold, deny, hold for one second, hold for two groups, hold for two people."""
 

@@ -109,6 +109,7 @@ LONG_FUNCTIONS = {"core/timeline.py line": (50, "one sentence per fact: a table,
 
 TESTED_ELSEWHERE: dict[str, str] = {
     "__main__": "test_cli",
+    "doors.rate": "doors/test_agents_port",
     "duties": "doors/test_control_plane",
     "readiness": "doors/test_control_plane",
     "core.addresses": "adapters/test_addresses",
@@ -154,7 +155,6 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "reading": "test_cli",
     "sending": "test_recording",
     "steward": "test_named",
-    "succession": "test_taking_over",
 }
 """Modules whose tests are not at tests/x/test_y.py for gateway/x/y.py -> where they are."""
 

@@ -40,10 +40,10 @@ forbid (principal, action == Action::"openai.chat", resource) when { context.inp
 """
 )
 WORDS = {
-    "approval-pending": r"needs approval by finance.*nothing has been executed.*GET /calls/\d\d[0-9a-f]{22}",
-    "policy-denied": r"was denied: This is never done by agents: ask Ada\..*Nothing was executed",
-    "unknown-tool": r"passes on only what its operator declared.*Nothing was executed.*nearest declared tools are: ",
-    "outcome-unknown": r"may or may not have been executed.*will not send it again.*settled call \d\d[0-9a-f]{22}",
+    "approval-pending": r"This call needs approval by finance.*nothing has been executed.*GET /calls/\d\d[0-9a-f]{22}",
+    "policy-denied": r"\w+\.\w+ was denied: This is never done by agents: ask Ada\..*Nothing was executed",
+    "unknown-tool": r"The gateway passes on only what its operator declared.*Nothing was executed.*nearest",
+    "outcome-unknown": r"The request was sent to \w+, .*may or may not have been executed.*will not send it again",
 }
 """Of each error, what a model has to read to do the right thing."""
 KINDS = {"approval-pending": "hold", "policy-denied": "deny", "outcome-unknown": "plain", "fine": "plain"}
@@ -157,6 +157,18 @@ SDKS = {
 }
 
 
+def message(error):
+    """What the SDK itself takes for the message: it begins with our sentence, not with a dump of the answer."""
+    match error:
+        case stripe.StripeError():
+            return error.user_message
+        case openai.APIError(body=dict(body)):
+            return body["message"]
+        case github.GithubException():
+            return error.message
+    return str(error)
+
+
 @pytest.mark.parametrize("situation", WORDS)
 @pytest.mark.parametrize("sdk", SDKS)
 def test_the_sentence_is_in_the_exception(scene, sdk, situation):
@@ -165,7 +177,8 @@ def test_the_sentence_is_in_the_exception(scene, sdk, situation):
     scene.upstream.will(marker, resets() if situation == "outcome-unknown" else answer(200, {"object": "never"}))
     with pytest.raises(error) as raised:
         attempt(scene, situation, marker)
-    assert re.search(WORDS[situation], str(raised.value), re.DOTALL), str(raised.value)
+    assert re.match(WORDS[situation], message(raised.value), re.DOTALL), message(raised.value)
+    assert message(raised.value) in str(raised.value)  # which is what reaches the model
     assert len(scene.upstream.seen(marker)) == (situation == "outcome-unknown")
     assert SECRET not in str(raised.value) and key_of("bot") not in str(raised.value)
 

@@ -1,5 +1,6 @@
 """Requests and answers as bytes, for keeping beside the facts. `unpack(pack(x)) == x`."""
 
+from dataclasses import field
 from typing import Any
 
 import orjson
@@ -16,6 +17,8 @@ class Answer:
     headers: tuple[tuple[str, str], ...]
     """latin-1 text, lower-case names, in order."""
     body: bytes
+    raw: tuple[tuple[bytes, bytes], ...] = field(default=(), compare=False, repr=False)
+    """The same headers as bytes, if they are at hand."""
 
 
 def pack_request(request: Request) -> bytes:

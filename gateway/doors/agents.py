@@ -7,9 +7,8 @@ engine. No path on this port leads to the control plane.
 
 import hashlib
 import logging
-import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -23,6 +22,7 @@ from gateway.core.lifecycle import Finish, Wait
 from gateway.core.payload import Answer
 from gateway.decisions import Decisions, NoSuchCall, Stale
 from gateway.doors.protocol import ON_LEAVE
+from gateway.doors.rate import Rate
 from gateway.doors.rendering import Rendered, owed, refusal, status_document
 from gateway.engine import Driven, Engine
 from gateway.generations import LoadedGeneration
@@ -54,7 +54,7 @@ class AgentsDoor:
     serving: Callable[[], LoadedGeneration]
     deployment_key: bytes
     body_limit: int
-    rate: "Rate"
+    rate: Rate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -202,9 +202,9 @@ class AgentsDoor:
         driven = await self.engine.resume(call, requester)
         assert driven is not None
         driven = await self.engine.follow(driven, min(visit.prefer_wait or 0.0, LONGEST_WAIT_SECONDS))
-        await self._tell(driven, send)
+        await self._tell(driven, visit.base, send)
 
-    async def _tell(self, driven: Driven, send: Send) -> None:
+    async def _tell(self, driven: Driven, base: Base, send: Send) -> None:
         life, step = driven
         answer: Answer | None = None
         if isinstance(step, Finish):
@@ -212,7 +212,7 @@ class AgentsDoor:
             if judged.verdict.decision == "deny" and timeline.state(life.record) in ("answered", "settled"):
                 call = life.record.call
                 raise errors.PolicyDenied.of(judged.verdict, tool=call.tool, call=call.id)
-            answer = await self.engine.kept_answer(life)
+            answer = _led_back(await self.engine.kept_answer(life), life, base)
         await _respond_json(send, 200, status_document(life.record, answer), life.record.call.id)
         if isinstance(step, Finish) and answer is not None:
             self._handed_over(life, life.record.call.id, polled=True)
@@ -220,25 +220,6 @@ class AgentsDoor:
 
 class BrokenOff(Exception):
     """The system's body broke off while it was passed on; the connection to the agent must break off too."""
-
-
-@dataclass(slots=True)
-class Rate:
-    """Calls per second and agent, at this worker; a second's worth may come at once."""
-
-    per_second: float
-    _left: dict[str, tuple[float, float]] = field(default_factory=dict)
-
-    def take(self, agent: str) -> None:
-        """Raises TooMany."""
-        if not self.per_second:
-            return
-        now = time.monotonic()
-        left, at = self._left.get(agent, (self.per_second, now))
-        left = min(max(self.per_second, 1.0), left + (now - at) * self.per_second)
-        if left < 1.0:
-            raise errors.TooMany("calls by this agent", retry_seconds=1, setting="GATEWAY_RATE_LIMIT")
-        self._left[agent] = left - 1.0, now
 
 
 def _announces_body(scope: Scope) -> bool:
@@ -269,8 +250,24 @@ def _index(life: Life) -> Index:
     return life.generation.index
 
 
+def _led_back(answer: Answer | None, life: Life, base: Base) -> Answer | None:
+    """A stored answer as the agent may see it: its addresses lead back to the gateway, as those of a fresh one do."""
+    system = life.generation.routes.systems.get(life.record.call.system)
+    if answer is None or system is None:
+        return answer and replace(answer, headers=(), raw=())
+    raw = _raw(answer)
+    body = rewrite_body(answer.body, raw, system, base) if system.rewrite_urls else answer.body
+    kept = answer_headers(raw, system, _index(life), base, life.record.call.id, length=len(body))
+    headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in kept)
+    return Answer(status=answer.status, headers=headers, body=body)
+
+
+def _raw(answer: Answer) -> tuple[tuple[bytes, bytes], ...]:
+    return answer.raw or tuple([(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers])
+
+
 async def _send_answer(answer: Answer, head: http.Head, life: Life, send: Send, *, replayed: bool) -> None:
-    raw = tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers)
+    raw = _raw(answer)
     body, length = answer.body, None
     system, base = head.system, head.base
     if system.rewrite_urls:
@@ -296,4 +293,4 @@ async def _respond_json(send: Send, status: int, document: dict[str, object], ca
     await _respond(send, status, headers, body)
 
 
-__all__ = ["AgentsDoor", "Base", "Rate"]
+__all__ = ["AgentsDoor", "Rate"]

@@ -7,7 +7,7 @@ It must never make an address out of anything but a known origin: rewriting by g
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -25,7 +25,6 @@ DROPPED = HOP_BY_HOP | {
 }  # fmt: skip
 OF_THE_BODY = frozenset({b"content-md5", b"digest", b"content-digest", b"repr-digest"})
 """Wrong once a body was rewritten."""
-_ADDRESS = frozenset({b"location", b"content-location"})
 _LINK_TARGET = re.compile(r"<([^<>]*)>")
 _REFRESH = re.compile(r"(\s*[0-9.]+\s*[;,]\s*url\s*=\s*[\"']?)([^\"']*)(.*)", re.IGNORECASE | re.DOTALL)
 _UNSENDABLE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
@@ -40,24 +39,21 @@ def answer_headers(
     `length`: of the body in bytes, if it was rewritten; else the system's own Content-Length stands.
     """
     found = list(reply_headers)
-    dropped = DROPPED
-    if any(name.lower() == b"connection" for name, _ in found):
+    dropped, names = DROPPED, [name.lower() for name, _ in found]
+    if b"connection" in names:
         dropped = dropped | _named_by_connection(found)
     if length is not None:
         dropped = dropped | OF_THE_BODY | {b"content-length"}
     sendable = not _UNSENDABLE.search(b"".join([value for _, value in found]))  # one search where all is well
     kept: list[Header] = []
-    for original, untrimmed in found:
-        name, value = original.lower(), untrimmed.strip(b" \t")
-        if name in dropped or not (sendable or not _UNSENDABLE.search(value)):
+    for name, (_, untrimmed) in zip(names, found, strict=True):
+        if name in dropped:
             continue
-        if name in _ADDRESS:
-            value = _rewritten(value, _address, system, index, base)
-        elif name == b"link":
-            value = _rewritten(value, _links, system, index, base)
-        elif name == b"refresh":
-            value = _rewritten(value, _refresh, system, index, base)
-        kept.append((name, value))
+        value = untrimmed.strip(b" \t")
+        if not sendable and _UNSENDABLE.search(value):
+            continue
+        how = _REWRITTEN.get(name)
+        kept.append((name, value if how is None else _rewritten(value, how, system, index, base)))
     if length is not None:
         kept.append((b"content-length", b"%d" % length))
     kept.append((b"gateway-call", call.encode("ascii")))
@@ -117,6 +113,11 @@ def _below(path: str, base_path: str) -> str | None:
         return None
     rest = path[len(base_path) :]
     return rest if not rest or rest[0] in "/?#" else None
+
+
+_REWRITTEN: Mapping[bytes, Rewriting] = {
+    b"location": _address, b"content-location": _address, b"link": _links, b"refresh": _refresh,
+}  # fmt: skip
 
 
 def rewrite_body(body: bytes, reply_headers: Iterable[Header], system: System, base: Base) -> bytes:

@@ -84,10 +84,11 @@ class Reader:
     def headers(self, headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
         """The declared ones. Needs no body, so it can be asked before one is read. Raises InvalidArguments."""
         declared: list[tuple[str, str]] = []
+        wanted = self._headers
         for pair in headers:
-            name, value = pair
-            if name in self._headers:
-                if not value.isascii():
+            name = pair[0]
+            if name in wanted:
+                if not pair[1].isascii():
                     raise AmbiguousRequest(f"the header {name} has characters outside of ASCII")
                 declared.append(pair)
             elif not inert(name):

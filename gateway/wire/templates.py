@@ -6,7 +6,7 @@ the narrow tool's template says, while the system reads both alike. So a segment
 decoded, and a path that differs from a narrower tool's only in a slash at its end, are refused as ambiguous.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from heapq import nlargest
@@ -96,7 +96,9 @@ class Tree:
         """The matching template with the most literal segments. None also if two are equal: config refuses those."""
         best: _Leaf | None = None
         tie = False
-        for leaf in _matches(self._root, segments, 0):
+        found: list[_Leaf] = []
+        _collect(self._root, segments, 0, found)
+        for leaf in found:
             if best is None or leaf.literals > best.literals:
                 best, tie = leaf, False
             elif leaf.literals == best.literals:
@@ -110,20 +112,21 @@ class Tree:
             raise AmbiguousRequest(f"the path differs from that of {other.tool.name} only in a slash at its end")
 
 
-def _matches(node: _Node, segments: list[str], position: int) -> Iterator[_Leaf]:
+def _collect(node: _Node, segments: list[str], position: int, found: list[_Leaf]) -> None:
+    """Add every template below `node` that matches the segments from `position` on."""
     if position == len(segments):
-        yield from node.ends
+        found += node.ends
         return
     segment = segments[position]
     child = node.literals.get(segment)
     if child is not None:
-        yield from _matches(child, segments, position + 1)
+        _collect(child, segments, position + 1, found)
     elif "%" in segment and node.literals and decoded_segment(segment) in node.literals:
         raise AmbiguousRequest("the path spells a word of a declared path with percent-encoding")
     if segment:
         if node.variable is not None:
-            yield from _matches(node.variable, segments, position + 1)
-        yield from node.rests
+            _collect(node.variable, segments, position + 1, found)
+        found += node.rests
 
 
 def _captured(leaf: _Leaf, segments: list[str], *, encoded: bool) -> dict[str, str]:

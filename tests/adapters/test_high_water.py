@@ -1,10 +1,11 @@
 """What is remembered of the ledger outside Redis, and what follows from it."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
-from gateway.adapters.redis.high_water import HighWater, Memory
+from gateway.adapters.redis.high_water import ACKNOWLEDGED, FOUND, HighWater, Memory
 
 
 def test_what_was_written_is_read_by_another_process(tmp_path: Path) -> None:
@@ -32,39 +33,72 @@ def test_a_ledger_that_ends_where_it_did_or_later_lacks_nothing() -> None:
     assert memory.loss == ""
 
 
-def test_a_ledger_that_ends_before_lacks_something_until_a_person_knows() -> None:
+class Redis:
+    """As much of one as a memory talks to."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+
+    async def ask(self, command: str, name: str, *value: str) -> bytes | None:
+        match command:
+            case "SET":
+                self.kept[name] = value[0].encode()
+            case "DEL":
+                self.kept.pop(name, None)
+        return self.kept.get(name)
+
+    def heard_by(self, *memories: Memory) -> None:
+        for memory in memories:
+            asyncio.run(memory.heed(self.ask))
+
+    def acknowledge(self, at: int) -> None:
+        self.kept[ACKNOWLEDGED] = str(at).encode()
+
+
+def one_that_misses(highest: tuple[int, int], last: tuple[int, int] = (40, 0)) -> Memory:
     memory = Memory()
-    memory.remember("07", (100, 1))
-    memory.compare("07", (100, 0))
+    memory.remember("07", highest)
+    memory.compare("07", last)
+    return memory
+
+
+def test_a_ledger_that_ends_before_lacks_something_until_a_person_knows() -> None:
+    memory, redis = one_that_misses((100, 1), (100, 0)), Redis()
+    redis.heard_by(memory)
     assert "acknowledge-loss" in memory.loss
-    memory.acknowledged(memory.acknowledgement(150))
-    assert memory.loss == ""
-    assert memory.highest == {}
+    redis.acknowledge(memory.acknowledgement(150))
+    redis.heard_by(memory)
+    assert (memory.loss, memory.highest) == ("", {})
+
+
+def test_one_that_found_a_loss_stops_all() -> None:
+    finder, other, redis = one_that_misses((100, 1)), Memory(), Redis()
+    redis.heard_by(finder, other)
+    assert other.loss == finder.loss
+    redis.acknowledge(other.acknowledgement(150))
+    redis.heard_by(other, finder)
+    assert (other.loss, finder.loss) == ("", "")
+    assert FOUND not in redis.kept
 
 
 def test_an_acknowledgement_of_an_earlier_loss_does_not_count() -> None:
-    """A state that has the acknowledgement is newer than it, so what is missing after it was lost later."""
-    memory = Memory()
-    memory.remember("07", (100, 1))
-    memory.compare("07", (40, 0))
-    memory.acknowledged(99)
+    memory, redis = one_that_misses((100, 1)), Redis()
+    redis.acknowledge(99)
+    redis.heard_by(memory)
     assert memory.loss
 
 
 def test_an_acknowledgement_counts_for_whoever_notices_the_loss_only_afterwards() -> None:
-    memory = Memory()
-    memory.acknowledged(150)
-    memory.remember("07", (100, 1))
-    memory.compare("07", (40, 0))
-    memory.acknowledged(150)
+    memory, redis = one_that_misses((100, 1)), Redis()
+    redis.acknowledge(150)
+    redis.heard_by(memory)
     assert memory.loss == ""
 
 
 def test_a_server_whose_clock_is_slow_can_be_acknowledged() -> None:
-    memory = Memory()
-    memory.remember("07", (1_000, 0))
-    memory.compare("07", (40, 0))
-    memory.acknowledged(memory.acknowledgement(500))
+    memory, redis = one_that_misses((1_000, 0)), Redis()
+    redis.acknowledge(memory.acknowledgement(500))
+    redis.heard_by(memory)
     assert memory.loss == ""
 
 

@@ -224,6 +224,18 @@ def test_cookies_and_hop_by_hop_fields_end_at_the_gateway(scene):
     assert found.headers.get_list("gateway-call") != ["forged"] and len(found.headers.get_list("gateway-call")) == 1
 
 
+def test_no_cookie_passes_beside_a_streamed_or_a_stored_answer(scene):
+    item, to = fresh("item"), fresh("pay")
+    cookie = [("set-cookie", "session=of-the-bank; Path=/")]
+    scene.upstream.will(item, pours(2 * 1024 * 1024, cookie))
+    scene.upstream.will(to, answer(200, {"id": 1}, cookie))
+    with scene.agent().stream("GET", f"/bank/items/{item}") as found:
+        assert found.status_code == 200 and "set-cookie" not in found.headers
+    call = scene.pay(to, key="k" + to).headers["gateway-call"]
+    assert "set-cookie" not in scene.pay(to, key="k" + to).headers
+    assert "of-the-bank" not in scene.agent().get(f"/calls/{call}").text
+
+
 def test_a_redirect_is_not_followed_and_leads_back_to_the_gateway(scene):
     item = fresh("item")
     origin, gateway = scene.upstream.origin, scene.gateway.agents
@@ -255,6 +267,17 @@ def test_an_sdk_following_page_2_comes_to_the_gateway_and_its_key_goes_nowhere_e
     for sent, target in zip(scene.upstream.seen(mark), (f"/items?q={mark}", f"/items?page=2&q={mark}"), strict=True):
         assert sent.target == f"/api/v3{target}".encode() and b"gk_" not in sent.raw
         assert sent.all("authorization") == [b"Bearer " + SECRET.encode()]
+
+
+def test_a_stored_answer_leads_back_to_the_gateway_too(scene):
+    """What GET /calls/{id} shows is what the request itself would have got: no address of the system's own."""
+    to, origin = fresh("pay"), scene.upstream.origin
+    fields = [("location", f"{origin}/items/7"), ("connection", "x-private"), ("x-private", "1")]
+    scene.upstream.will(to, answer(201, {"id": 7}, fields))
+    found = scene.pay(to)
+    told = scene.agent().get(f"/calls/{found.headers['gateway-call']}").json()["answer"]
+    assert told["headers"]["location"] == found.headers["location"] == f"{scene.gateway.agents}/bank/items/7"
+    assert not {"connection", "x-private"} & set(told["headers"])
 
 
 def test_urls_in_bodies_stay_without_rewrite_urls(scene):

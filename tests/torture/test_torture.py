@@ -30,7 +30,7 @@ from tests.torture.scene import HELD, POLICIES, SETTINGS, SMALL, TIMEOUT_SECONDS
 SECONDS = float(os.environ.get("TORTURE_SECONDS", "16"))
 SEED = int(os.environ.get("TORTURE_SEED") or random.SystemRandom().randrange(10**6))
 AGENTS = 24
-PAUSE = (0.4, 1.6)
+PAUSE = (0.4, 1.6) if SECONDS <= 60 else (0.6, 4.0)
 SETTLE_SECONDS = 40.0
 """The claim of a process that was killed outlives the timeout by five seconds; then holds and pauses of restarts."""
 

@@ -64,8 +64,8 @@ end
 redis.call('RPUSH', KEYS[1], unpack(envelopes))
 local entry = redis.call('XADD', KEYS[2], '*', 'call', call, 'from', ARGV[2], 'facts', table.concat(envelopes, '\n'))
 
-for i = 1, payload_count do
-  redis.call('HSET', KEYS[4], ARGV[payload_from + 2 * (i - 1)], ARGV[payload_from + 2 * (i - 1) + 1])
+if payload_count > 0 then
+  redis.call('HSET', KEYS[4], unpack(ARGV, payload_from, payload_from + 2 * payload_count - 1))
 end
 if ARGV[5] ~= '' then
   redis.call('ZADD', KEYS[3], string.format('%.0f', now + tonumber(ARGV[5])), call)

@@ -4,20 +4,27 @@ A Redis that was restored from an older state, or started empty, looks healthy; 
 tell. Each process remembers what was acknowledged to it, and compares whenever it connects. The file remembers for
 all of them, across restarts of every process: the steward writes it every second, everybody reads it at connecting.
 
-It must never be written while entries are missing, or the evidence of a loss would be gone. What was acknowledged in
-the second before everything died at once is not in it; that is the residue.
+Whoever finds a loss says so in Redis, where the others look every second: one process that knows is enough to stop all
+of them. The file must never be written while entries are missing, or the evidence would be gone. What was acknowledged
+in the second before everything died at once is not in it; that is the residue.
 """
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import orjson
 
 Entry = tuple[int, int]
 """Id of a ledger entry: milliseconds by the server's clock, then a number."""
+
+FOUND = "gateway:loss-found"
+"""When the last missing entry was written, and the sentence of whoever found that it is missing."""
+ACKNOWLEDGED = "gateway:loss-acknowledged"
+"""When a person said that a loss is known."""
 
 log = logging.getLogger("gateway.high_water")
 
@@ -89,9 +96,19 @@ class Memory:
         """What to write down when a person says that the loss is known. The new server's clock may be slow."""
         return max(now, self._missing)
 
-    def acknowledged(self, at: int) -> None:
-        """A person said so then. It counts if that was after what is missing here: a state that has an earlier
-        acknowledgement is newer than that, so what is missing now was lost later."""
-        if at >= self._missing:
+    async def heed(self, ask: Callable[..., Awaitable[Any]]) -> None:
+        """Learn what other processes found, tell them what this one found, and see whether a person knows."""
+        told = await ask("GET", FOUND)
+        missing, _, sentence = told.decode().partition(" ") if told else ("0", "", "")
+        if int(missing) > self._missing:
+            self.loss, self._missing = sentence, int(missing)
+        if not self.loss:
+            return
+        at = await ask("GET", ACKNOWLEDGED)
+        if at is not None and int(at) >= self._missing:
+            # A state that has an earlier acknowledgement is newer than that, so what is missing now was lost later.
             self.loss, self._missing = "", 0
             self.highest.clear()
+            await ask("DEL", FOUND)
+        elif int(missing) < self._missing:
+            await ask("SET", FOUND, f"{self._missing} {self.loss}")

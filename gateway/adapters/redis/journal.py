@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.adapters.redis.cluster import ClusterLine
-from gateway.adapters.redis.high_water import HighWater, Memory
+from gateway.adapters.redis.high_water import ACKNOWLEDGED, HighWater, Memory
 from gateway.adapters.redis.line import (
     Elsewhere,
     Line,
@@ -45,7 +45,8 @@ end
 """Never for a pointer that meanwhile leads to another call, which may be open: open calls' pointers do not expire."""
 REPLICA_MS = 1000
 """How long a claim waits for replicas to have it on disk."""
-ACKNOWLEDGED = "gateway:loss-acknowledged"
+HEED_SECONDS = 1.0
+"""How often somebody who is stopped by a loss looks whether it is acknowledged."""
 DEPLOYMENT_KEY = "gateway:deployment-key"
 
 
@@ -66,7 +67,7 @@ class RedisJournal:
     _offset: float = 0.0
     """The server's clock minus our monotonic one, seconds."""
     _last_now: int = 0
-    _looked: float = -math.inf
+    _heeded: float = -math.inf
 
     @classmethod
     def open(cls, url: str, *, replicas: int = 0, high_water: HighWater | None = None) -> "RedisJournal":
@@ -110,7 +111,7 @@ class RedisJournal:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             if self.loss:
-                await self._ask_whether_acknowledged()
+                await self._stop_unless_acknowledged()
             try:
                 return self._understand(append, await self._once(append, command))
             except LineBroken as error:
@@ -121,6 +122,12 @@ class RedisJournal:
                 await self.ask("SCRIPT", "LOAD", APPEND)
             except LineRefused as error:
                 raise JournalUnavailable(str(error)) from error
+
+    async def _stop_unless_acknowledged(self) -> None:
+        if time.monotonic() - self._heeded >= HEED_SECONDS:
+            await self.heed()
+        if self.loss:
+            raise JournalUnavailable(self.loss)
 
     async def _once(self, append: Append, command: tuple[Any, ...]) -> Reply:
         if not (append.replicated and self.replicas):
@@ -226,28 +233,23 @@ class RedisJournal:
 
     async def acknowledge_loss(self) -> None:
         """An operator knows that acknowledged records are missing; every process may go on."""
+        await self.heed()
         await self.ask("SET", ACKNOWLEDGED, str(self.memory.acknowledgement(self.now())))
-        self._looked = -math.inf
-        await self._ask_whether_acknowledged()
+        await self.heed()
+
+    async def heed(self) -> None:
+        """Hear of losses that others found or people acknowledged. Raises JournalUnavailable."""
+        self._heeded = time.monotonic()
+        await self.memory.heed(self.ask)
 
     async def keep_high_water(self) -> None:
         """Remember on disk how far the ledger is, unless something is missing. Raises JournalUnavailable, OSError."""
-        if self.loss:
-            await self._ask_whether_acknowledged()
+        await self.heed()
         names = [f"{partition:02d}" for partition in range(PARTITIONS)]
         replies = await self.ask_all(*(("XREVRANGE", _ledger(name), "+", "-", "COUNT", "1") for name in names))
         ends = {name: _entry_id(found[0][0]) for name, found in zip(names, replies, strict=True) if found}
         if self.memory.file is not None and not self.loss:
             await asyncio.to_thread(self.memory.file.write, ends)
-
-    async def _ask_whether_acknowledged(self) -> None:
-        if time.monotonic() - self._looked >= 1.0:
-            self._looked = time.monotonic()
-            value = await self.ask("GET", ACKNOWLEDGED)
-            if value is not None:
-                self.memory.acknowledged(int(value))
-        if self.loss:
-            raise JournalUnavailable(self.loss)
 
     async def ask(self, *command: Any) -> Reply:
         """The reply to a command that may safely be repeated by its caller. Raises JournalUnavailable."""
