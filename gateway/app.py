@@ -42,6 +42,7 @@ from gateway.duty import Duty
 from gateway.engine import Engine
 from gateway.generations import Generations
 from gateway.listening import shown
+from gateway.logs import log_aside, told
 from gateway.ports import JournalUnavailable
 from gateway.readiness import measures_of, readiness_of
 from gateway.sending import Limits
@@ -236,13 +237,7 @@ def run(duty: Duty, settings: Settings) -> int:
     """One child process, from its duty to its exit code."""
     import uvloop  # noqa: PLC0415 - other commands do not need it
 
-    logging.basicConfig(
-        level=settings.log_level.upper(),
-        stream=sys.stderr,
-        format=f"%(levelname)s {duty.role} {duty.number}: %(message)s",
-    )
-    for chatty in ("httpx", "uvicorn", "watchfiles"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    lines = log_aside(settings.log_level, f"%(levelname)s {duty.role} {duty.number}: %(message)s")
     try:
         uvloop.run((work if duty.role == "worker" else steward)(duty, settings))
     except Mistakes as mistakes:
@@ -252,4 +247,6 @@ def run(duty: Duty, settings: Settings) -> int:
         cure = "start that Redis, or correct GATEWAY_REDIS_URL"
         print(f"The journal cannot be reached for {JOURNAL_SECONDS:g} seconds ({error}): {cure}.", file=sys.stderr)  # noqa: T201
         return JOURNAL_UNREACHABLE
+    finally:
+        told(lines)
     return 0

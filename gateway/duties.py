@@ -5,6 +5,7 @@ call; due times and notices have a file of their own, `gateway.steward`.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -45,10 +46,8 @@ async def keep_high_water(journal: RedisJournal) -> None:
 async def watch_losses(journal: RedisJournal) -> None:
     """Hear within a second of what another process found to be missing, also if nobody asks this one for anything."""
     while True:
-        try:
+        with contextlib.suppress(JournalUnavailable):  # then nothing can be written anyway
             await journal.heed()
-        except JournalUnavailable:
-            pass  # then nothing can be written anyway
         await asyncio.sleep(HIGH_WATER_SECONDS)
 
 

@@ -16,7 +16,7 @@ import watchfiles
 
 from gateway import errors
 from gateway.adapters.cedar import CedarPolicies
-from gateway.config.mistakes import Mistakes
+from gateway.config.mistakes import Mistake, Mistakes
 from gateway.config.policies import load_policies
 from gateway.config.routes_file import load_routes
 from gateway.config.schema import cedar_schema
@@ -28,6 +28,8 @@ from gateway.wire.index import Index
 
 LOOK_MS = 2000
 """How often the files are looked at where nobody tells of a change."""
+MOST_READINGS = 10
+"""Of files that change while they are read."""
 SETTLE_MS = 200
 """An editor or a deployment writes several files; looking after they settled avoids reporting half of an edit."""
 
@@ -91,6 +93,26 @@ def signature(routes_path: Path, policies_path: Path) -> Signature:
     return frozenset(found)
 
 
+def load_settled(routes_path: Path, policies_path: Path) -> tuple[LoadedGeneration | Mistakes, Signature]:
+    """What the files say, or what is wrong with them, and the state of the files that this is true of.
+
+    Files that change while they are read are read again, so that routes of one release never meet policies of another.
+    """
+    loaded: LoadedGeneration | Mistakes
+    after = signature(routes_path, policies_path)
+    for _ in range(MOST_READINGS):
+        before = after
+        try:
+            loaded = load(routes_path, policies_path, os.environ)
+        except Mistakes as mistakes:
+            loaded = mistakes
+        after = signature(routes_path, policies_path)
+        if after == before:
+            return loaded, after
+    found = Mistake(str(policies_path), 0, "the configuration kept changing while it was read: let it settle")
+    return Mistakes([found]), after
+
+
 @dataclass(slots=True)
 class Generations:
     """What serves now, and why a newer one does not."""
@@ -102,23 +124,25 @@ class Generations:
     """Of the files, when they were last loaded."""
     mistakes: list[str] = field(default_factory=list)
     """Of the last attempt to load; empty if what serves is what the files say."""
+    _loading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @classmethod
     def open(cls, routes_path: Path, policies_path: Path) -> "Generations":
-        known = signature(routes_path, policies_path)  # before loading, so that an edit in between is noticed
-        return cls(routes_path, policies_path, load(routes_path, policies_path, os.environ), known)
+        loaded, known = load_settled(routes_path, policies_path)
+        if isinstance(loaded, Mistakes):
+            raise loaded
+        return cls(routes_path, policies_path, loaded, known)
 
     def serving(self) -> LoadedGeneration:
         return self.current
 
     async def reload(self) -> None:
-        """Take what the files say now, all of it or nothing."""
-        try:
-            loaded = await asyncio.to_thread(load, self.routes_path, self.policies_path, os.environ)
-        except Mistakes as mistakes:
-            self.mistakes = [str(mistake) for mistake in mistakes.found]
-            told = "the edit is not used, the old configuration keeps serving:\n%s"
-            log.error(told, mistakes)  # noqa: TRY400 - the mistakes say it all
+        """Take what the files say now, all of it or nothing. One at a time: an older state must never win."""
+        async with self._loading:
+            loaded, self.known = await asyncio.to_thread(load_settled, self.routes_path, self.policies_path)
+        if isinstance(loaded, Mistakes):
+            self.mistakes = [str(mistake) for mistake in loaded.found]
+            log.error("the edit is not used, the old configuration keeps serving:\n%s", loaded)
             return
         self.mistakes = []
         if loaded.digest != self.current.digest:
@@ -154,7 +178,6 @@ class Generations:
     async def _look(self) -> None:
         found = await asyncio.to_thread(signature, self.routes_path, self.policies_path)
         if found != self.known:
-            self.known = found
             await self.reload()
 
     def _places(self) -> set[Path]:

@@ -42,6 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "generations": {"config", "core", "errors", "wire"},
     "starting": {"config", "core", "generations", "settings", "supervisor"},
     "settings": set(),
+    "logs": set(),
     # Processes.
     "children": {"tasks"},
     "data_directory": {"children"},
@@ -109,6 +110,7 @@ LONG_FUNCTIONS = {"core/timeline.py line": (50, "one sentence per fact: a table,
 
 TESTED_ELSEWHERE: dict[str, str] = {
     "__main__": "test_cli",
+    "doors.exchange": "doors/test_agents_port",
     "doors.rate": "doors/test_agents_port",
     "duties": "doors/test_control_plane",
     "readiness": "doors/test_control_plane",

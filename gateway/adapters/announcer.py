@@ -8,13 +8,18 @@ import asyncio
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from queue import Full, Queue
+from threading import Thread
 
 import orjson
 
 from gateway.core.call import Call
 from gateway.core.facts import Answered, Expired, Fact, Judged, Lost, Rejected, Resolved, Unsent, Withdrawn
 
+TEXTS_KEPT = 600
+"""A minute of lines, while their reader pauses."""
 GATHER_SECONDS = 0.1
 
 
@@ -22,6 +27,8 @@ GATHER_SECONDS = 0.1
 class Announcer:
     descriptor: int = field(default_factory=lambda: sys.stdout.fileno())  # noqa: PLW0108 - stdout of that moment
     _waiting: list[tuple[Call, Sequence[Fact]]] = field(default_factory=list)
+    _texts: Queue[bytes] = field(default_factory=lambda: Queue(TEXTS_KEPT))
+    _writer: Thread | None = None
 
     def announce(self, call: Call, facts: Sequence[Fact]) -> None:
         """Say, in a moment, what these facts, just written, decided."""
@@ -40,10 +47,23 @@ class Announcer:
         """Write what was gathered. A reader that is gone or slow loses lines, not calls."""
         lines = list(self._lines())
         if lines:
-            try:
-                os.write(self.descriptor, b"\n".join(lines) + b"\n")
-            except OSError:
-                return
+            self._hand_over(b"\n".join(lines) + b"\n")
+
+    def _hand_over(self, text: bytes) -> None:
+        """To a thread: a full pipe stops whoever writes to it, and that must never be the one that sends effects."""
+        if self._writer is None:
+            self._writer = Thread(target=_write_all, args=(self.descriptor, self._texts), name="announcer", daemon=True)
+            self._writer.start()
+        with suppress(Full):  # the reader is slow or stuck: these lines are lost, and nothing else
+            self._texts.put_nowait(text)
+
+
+def _write_all(descriptor: int, texts: Queue[bytes]) -> None:
+    while True:
+        text = texts.get()
+        with suppress(OSError):  # nobody reads any more
+            while text:
+                text = text[os.write(descriptor, text) :]
 
 
 def _told(call: Call, facts: Sequence[Fact]) -> bytes:

@@ -177,17 +177,16 @@ def next_step(record: Record, *, now: int, me: str, today: str) -> Step:  # noqa
         return Finish(record.lost)
     if record.refusal is not None:
         return Finish(record.refusal)
-    if record.judged is None:
+    judged = record.judged
+    if judged is not None and judged.verdict.decision == "deny":
+        return Finish(judged)
+    if record.expires_at is not None and now >= record.expires_at:
+        return Expire()  # also of what was approved, but not carried out before the time was over
+    if judged is None:
         return Judge()
-    match record.judged.verdict.decision:
-        case "deny":
-            return Finish(record.judged)
-        case "hold":
-            return _while_held(record, record.judged, now, today)
-        case "allow":
-            return Claim() if record.call.acts else Send()
-        case _:
-            assert_never(record.judged.verdict.decision)
+    if judged.verdict.decision == "hold":
+        return _while_held(record, judged, record.expires_at, today)
+    return Claim() if record.call.acts else Send()
 
 
 def _while_claimed(claim: Claimed, now: int, me: str) -> Step:
@@ -213,17 +212,15 @@ def _in_doubt(record: Record, lost: Lost, now: int) -> Step:
     return Claim() if judged.verdict.decision == "allow" and same else Finish(lost)
 
 
-def _while_held(record: Record, judged: Judged, now: int, today: str) -> Step:
-    if record.expires_at is not None and now >= record.expires_at:
-        return Expire()
+def _while_held(record: Record, judged: Judged, expires_at: int | None, today: str) -> Step:
     if judged.generation != today:
         return Judge()
     asked = record.asked if record.asked_fingerprint == judged.fingerprint else ()
     unasked = tuple(item for item in judged.verdict.requirements if item not in asked)
     if unasked:
         return Ask(unasked)
-    assert record.expires_at is not None, "asking fixes the time at which a hold ends"
-    return Wait(record.expires_at)
+    assert expires_at is not None, "asking fixes the time at which a hold ends"
+    return Wait(expires_at)
 
 
 BLANK = Record(call=Call(id="", agent="", system="", tool="", effect="", method="", resource="", fingerprint=""))

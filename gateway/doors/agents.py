@@ -7,9 +7,8 @@ engine. No path on this port leads to the control plane.
 
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import orjson
 
@@ -20,7 +19,9 @@ from gateway.core.call import call_id
 from gateway.core.facts import Abandoned, Delivered, Ended
 from gateway.core.lifecycle import Finish, Wait
 from gateway.core.payload import Answer
+from gateway.core.routes import Tool
 from gateway.decisions import Decisions, NoSuchCall, Stale
+from gateway.doors.exchange import Receive, Scope, Send, body_of, respond, respond_json
 from gateway.doors.protocol import ON_LEAVE
 from gateway.doors.rate import Rate
 from gateway.doors.rendering import Rendered, owed, refusal, status_document
@@ -33,13 +34,10 @@ from gateway.randomness import random
 from gateway.tasks import spawn
 from gateway.wire import http
 from gateway.wire.answer import answer_headers, rewrite_body
+from gateway.wire.arguments import Reader
 from gateway.wire.base import Base
 from gateway.wire.index import Index
 from gateway.wire.problem import problem
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 LONGEST_WAIT_SECONDS = 300.0
 """Whatever `Prefer: wait` asks for: load balancers in between cut longer waits anyway."""
@@ -64,28 +62,27 @@ class AgentsDoor:
             if path.startswith("/calls/"):
                 await self._about_a_call(scope, send)
             elif path == "/healthz":
-                await _respond(send, 200, [(b"content-type", b"text/plain")], b"ok\n")
+                await respond(send, 200, [(b"content-type", b"text/plain")], b"ok\n")
             else:
                 await self._call(scope, receive, send)
         except errors.RequesterGone:
             return
         except errors.GatewayError as error:
-            await _respond(send, *problem(error, http.accept_of(scope)))
+            await respond(send, *problem(error, http.accept_of(scope)))
         except JournalUnavailable as unavailable:
             log.warning("journal unavailable: %s", unavailable)
             lost = bool(self.engine.journal.loss)
-            await _respond(send, *problem(errors.JournalUnavailable(lost=lost), http.accept_of(scope)))
+            await respond(send, *problem(errors.JournalUnavailable(lost=lost), http.accept_of(scope)))
 
     async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
         generation = self.serving()
-        index = generation.index
-        head = http.head(scope, index)
+        head, tool, variables, reader = _entered(scope, generation.index)
         self.rate.take(head.agent.name)
-        tool, variables = index.match(head.system.name, head.method, head.path)
-        reader = index.reader(tool)
-        reader.headers(head.headers)
-        body = await self._body(scope, receive)
-        request = http.whole(head, body, index).request
+        body = await body_of(scope, receive, self.body_limit)
+        if self.serving() is not generation:  # what counts is what serves when the request is whole
+            generation = self.serving()
+            head, tool, variables, reader = _entered(scope, generation.index)
+        request = http.whole(head, body, generation.index).request
         asker = Asker(
             agent=head.agent, run=head.run, key=head.key, reason=head.reason, traceparent=head.traceparent,
             source_ip=head.client_ip,
@@ -104,30 +101,13 @@ class AgentsDoor:
                 driven = await self.engine.follow(driven, min(seconds, LONGEST_WAIT_SECONDS))
         await self._answer(driven, head, send)
 
-    async def _body(self, scope: Scope, receive: Receive) -> bytes:
-        if scope["method"] in ("GET", "HEAD") and not _announces_body(scope):
-            return b""
-        chunks: list[bytes] = []
-        size = 0
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise errors.RequesterGone
-            chunk = message.get("body", b"")
-            size += len(chunk)
-            if size > self.body_limit:
-                raise errors.TooLarge("request body", self.body_limit, "GATEWAY_BODY_LIMIT")
-            chunks.append(chunk)
-            if not message.get("more_body", False):
-                return b"".join(chunks)
-
     async def _answer(self, driven: Driven, head: http.Head, send: Send) -> None:
         life, step = driven
         call = life.record.call.id
         rendered = refusal(life, step)
         if isinstance(rendered, errors.GatewayError):
             if head.prefer_async and isinstance(rendered, errors.NotYet):
-                await _respond(send, 202, *_accepted(rendered))
+                await respond(send, 202, *_accepted(rendered))
                 return
             raise rendered
         reply, replayed = life.reply, False
@@ -190,7 +170,7 @@ class AgentsDoor:
                 raise errors.UnknownCall(call) from error
             except Stale as error:
                 raise errors.NotHeld(call) from error
-            await _respond_json(send, 200, status_document(record, None), call)
+            await respond_json(send, 200, status_document(record, None), call)
             return
         if visit.method not in ("GET", "HEAD"):
             raise errors.MethodNotAllowed(visit.method, ("DELETE", "GET", "HEAD"))
@@ -213,7 +193,7 @@ class AgentsDoor:
                 call = life.record.call
                 raise errors.PolicyDenied.of(judged.verdict, tool=call.tool, call=call.id)
             answer = _led_back(await self.engine.kept_answer(life), life, base)
-        await _respond_json(send, 200, status_document(life.record, answer), life.record.call.id)
+        await respond_json(send, 200, status_document(life.record, answer), life.record.call.id)
         if isinstance(step, Finish) and answer is not None:
             self._handed_over(life, life.record.call.id, polled=True)
 
@@ -222,8 +202,13 @@ class BrokenOff(Exception):
     """The system's body broke off while it was passed on; the connection to the agent must break off too."""
 
 
-def _announces_body(scope: Scope) -> bool:
-    return any(name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])
+def _entered(scope: Scope, index: Index) -> tuple[http.Head, Tool, Mapping[str, str], Reader]:
+    """Everything about a request that can be read, and refused, without its body."""
+    head = http.head(scope, index)
+    tool, variables = index.match(head.system.name, head.method, head.path)
+    reader = index.reader(tool)
+    reader.headers(head.headers)
+    return head, tool, variables, reader
 
 
 def _looks_like_an_id(call: str) -> bool:
@@ -276,21 +261,7 @@ async def _send_answer(answer: Answer, head: http.Head, life: Life, send: Send, 
     headers = answer_headers(raw, system, _index(life), base, life.record.call.id, length=length)
     if replayed:
         headers.append((b"idempotent-replayed", b"true"))
-    await _respond(send, answer.status, headers, body)
-
-
-async def _respond(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
-async def _respond_json(send: Send, status: int, document: dict[str, object], call: str) -> None:
-    body = orjson.dumps(document, default=str)
-    headers = [
-        (b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)),
-        (b"cache-control", b"no-store"), (b"gateway-call", call.encode()),
-    ]  # fmt: skip
-    await _respond(send, status, headers, body)
+    await respond(send, answer.status, headers, body)
 
 
 __all__ = ["AgentsDoor", "Rate"]

@@ -4,6 +4,7 @@
     ├── RequestRefused            nothing was done; another request may be right
     │   ├── AmbiguousRequest      400  framing, path, query, JSON or form could be read in two ways
     │   ├── MethodNotAllowed      405
+    │   ├── TooSlow               408  the body did not arrive in time
     │   ├── TooLarge              413  names the setting
     │   ├── UnsupportedEncoding   415  a compressed request body
     │   ├── UnsupportedMediaType  415  the body is not of the kind that the tool takes
@@ -80,6 +81,7 @@ from gateway.errors.refused import (
     NotHeld,
     RequesterGone,
     TooLarge,
+    TooSlow,
     UnknownCall,
     UnsupportedEncoding,
     UnsupportedMediaType,
@@ -115,6 +117,7 @@ __all__ = [
     "RequesterGone",
     "TooLarge",
     "TooMany",
+    "TooSlow",
     "Unavailable",
     "UnknownCall",
     "UnknownTool",

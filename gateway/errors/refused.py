@@ -48,6 +48,17 @@ class TooLarge(RequestRefused):
         return cls("body of a request that has to wait for approval", limit, "GATEWAY_HELD_BODY_LIMIT")
 
 
+class TooSlow(RequestRefused):
+    slug, status, title, retryable = "too-slow", 408, "The request did not arrive in time", True
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"The body of this request was not complete after {seconds:g} seconds. {NOTHING_DONE} Send the request "
+            "again, without pausing.",
+            headers={"connection": "close"},
+        )
+
+
 class UnsupportedEncoding(RequestRefused):
     slug, status, title = "unsupported-encoding", 415, "The body is compressed"
 

@@ -56,6 +56,8 @@ class Reader:
         self._body = {item.name: readings[item.name] for item in self._inputs if item.place == "body"}
         self._header_readings = {name: readings[item.name] for name, item in self._headers.items()}
         self._body_names = frozenset(self._body)
+        self._names = frozenset(name.lower() for name in (*self._path, *readings))
+        """Of all declared arguments: nothing undeclared may go by one of them, wherever it stands."""
         self._validator = Validator(tool, self._path)
         self._resource = _resource(tool.resource_id)
 
@@ -152,6 +154,10 @@ class Reader:
             hint = f"; did you mean {close[0]!r}?" if close else ""
             known = f"one of {', '.join(readings)}" if readings else f"no {place} arguments"
             raise InvalidArguments(self.tool.name, [(f"{place}.{name[:60]}", f"a declared argument: {known}{hint}")])
+        if name.lower() in self._names:
+            raise AmbiguousRequest(
+                f"{name[:60]!r} is declared elsewhere than in the {place}; some systems would mix the two up"
+            )
         return name if name not in extra else f"{place}.{name}"
 
 

@@ -13,7 +13,7 @@ import time
 import pytest
 import uvicorn
 
-from gateway.doors.protocol import HEAD_LIMIT, StrictProtocol
+from gateway.doors.protocol import HEAD_LIMIT, Joining, StrictProtocol
 from gateway.errors import AmbiguousRequest
 from gateway.wire.http import framing_error
 from gateway.wire.problem import problem
@@ -266,3 +266,66 @@ def test_after_an_ignored_upgrade_the_connection_is_closed(behind):
 def test_a_body_that_breaks_off_never_looks_complete(behind):
     assert statuses(behind.exchange(post(CHUNKED, b"5\r\nhello\r\nzz\r\n"))) == [400]
     assert behind.seen == []
+
+
+class Wire:
+    """What Joining writes to: every write as it came."""
+
+    def __init__(self):
+        self.written = []
+        self.get_extra_info = lambda name: None
+
+    def write(self, data):
+        assert "closed" not in self.written
+        self.written.append(data)
+
+    def is_closing(self):
+        return "closed" in self.written
+
+    def close(self):
+        self.written.append("closed")
+
+
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
+
+
+def joined(*steps):
+    """The writes that come of these; None is the end of a turn of the event loop."""
+
+    async def run():
+        wire = Wire()
+        joining = Joining(wire, asyncio.get_running_loop())
+        for step in steps:
+            if step is None:
+                await asyncio.sleep(0)
+            elif step == "close":
+                joining.close()
+            else:
+                joining.write(step)
+        return list(wire.written)  # as it is now: what waits for the next turn is not in it
+
+    return asyncio.run(run())
+
+
+def test_a_head_leaves_with_the_body_that_follows_it_at_once():
+    assert joined(HEAD, b"ok", None, HEAD, b"ok") == [HEAD + b"ok", HEAD + b"ok"]
+
+
+def test_a_head_whose_body_comes_later_does_not_wait_for_it():
+    """An event stream's head must be there before its first event."""
+    assert joined(HEAD, None, b"data: 1", b"data: 2") == [HEAD, b"data: 1", b"data: 2"]
+
+
+def test_a_head_without_a_body_is_written_before_the_connection_closes():
+    assert joined(HEAD, "close") == [HEAD, "closed"]
+
+
+def test_the_permission_to_send_a_body_does_not_wait():
+    assert joined(b"HTTP/1.1 100 Continue\r\n\r\n") == [b"HTTP/1.1 100 Continue\r\n\r\n"]
+
+
+def test_whatever_a_body_looks_like_the_order_of_bytes_stays():
+    parts = (HEAD, b"HTTP/1.1 200 OK", b"HTTP/1.1 2", None, b"x", b"HTTP/1.1 ", "close")
+    assert b"".join(part for part in joined(*parts) if part != "closed") == b"".join(
+        part for part in parts if isinstance(part, bytes)
+    )

@@ -222,9 +222,15 @@ def test_an_open_tool_shows_undeclared_arguments_to_approvers_only():
 
 def test_an_undeclared_argument_never_takes_a_declared_name():
     both = tool("s.t", "POST /{id}", parameter("a", "body", True), body="json", open=True)
-    found = read(both, b'{"id": "from-body", "a": "x"}', JSON, "/7?a=from-query&id=q", {"id": "7"})
-    assert found.input == {"id": "7", "a": "x"}
-    assert found.extra == {"id": "q", "a": "from-query", "body.id": "from-body"}
+    assert read(both, b'{"a": "x"}', JSON, "/7", {"id": "7"}).input == {"id": "7", "a": "x"}
+    for body, target in (
+        (b'{"id": "from-body"}', "/7"),
+        (b'{"ID": "from-body"}', "/7"),
+        (b"{}", "/7?a=from-query"),
+        (b"{}", "/7?id=q"),
+    ):
+        with pytest.raises(AmbiguousRequest, match="declared elsewhere"):
+            read(both, body, JSON, target, {"id": "7"})
 
 
 def test_an_open_tool_still_refuses_the_method_field():
