@@ -437,3 +437,11 @@ def test_a_call_is_admitted_once_and_first():
 def test_telling_the_facts_one_by_one_or_recalling_them_is_the_same():
     story = Playbook() >> HOLD >> asked(FINANCE) >> yes() >> ALLOW >> claimed(ME) >> lost()
     assert recall(story.facts) == story.record
+
+
+def test_an_approval_that_was_not_carried_out_in_time_is_over():
+    """The process that recorded the vote died, and the gateway came back days later."""
+    book = Playbook() >> HOLD >> asked(FINANCE) >> yes()
+    assert book.record.expires_at is not None
+    book.at(book.record.expires_at - 1) << Judge()
+    book.at(book.record.expires_at) << Expire()
