@@ -130,7 +130,7 @@ async def work(duty: Duty, settings: Settings) -> None:
         serving=parts.generations.serving,
         deployment_key=await parts.journal.deployment_key(random.token_bytes(32)),
         body_limit=settings.body_limit,
-        rate=Rate(settings.rate_limit),
+        rate=Rate(settings.rate_limit, settings.concurrency_limit),
     )
     place = f"{socket.gethostname()}:{duty.document.get('data', '')}:{duty.number}"
     succession = take_over(parts.engine, RedisLedger(parts.journal), place, parts.generations.current.routes)

@@ -76,6 +76,9 @@ class Settings:
     """GATEWAY_LOG_LEVEL: `debug`, `info`, `warning` or `error`. Verdicts and outcomes are printed at every level."""
     rate_limit: float = 0.0
     """GATEWAY_RATE_LIMIT: calls per second that one agent may make at one worker; above it 429. Default 0: no limit."""
+    concurrency_limit: int = 128
+    """GATEWAY_CONCURRENCY_LIMIT: requests of one agent that may be under way at one worker, those that wait for people
+    included; above it 429. Default 128."""
     shutdown_grace: float = 25.0
     """GATEWAY_SHUTDOWN_GRACE: seconds that running calls get to end after SIGTERM. Default 25, five less than what
     Kubernetes gives a pod."""
@@ -214,5 +217,6 @@ READERS: Mapping[str, Callable[[str], object]] = {
     "ca_file": _existing_file,
     "log_level": _one_of(cast("tuple[str, ...]", get_args(LogLevel))),
     "rate_limit": _number,
+    "concurrency_limit": _count,
     "shutdown_grace": _number,
 }

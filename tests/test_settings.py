@@ -37,6 +37,7 @@ def test_every_setting_can_be_set(tmp_path):
         "GATEWAY_CA_FILE": str(ca),
         "GATEWAY_LOG_LEVEL": "debug",
         "GATEWAY_RATE_LIMIT": "2.5",
+        "GATEWAY_CONCURRENCY_LIMIT": "7",
         "GATEWAY_SHUTDOWN_GRACE": "40",
     }
     assert set(environ) == {variable(field.name) for field in fields(Settings)}
@@ -51,6 +52,7 @@ def test_every_setting_can_be_set(tmp_path):
         ca_file=ca,
         log_level="debug",
         rate_limit=2.5,
+        concurrency_limit=7,
         shutdown_grace=40.0,
     )
 

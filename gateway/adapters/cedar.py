@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 ERRED = re.compile(r"error while evaluating policy `policy(\d+)`")
 ANSWERS_KEPT = 4096
 LONGEST_REMEMBERED = 512
-"""Characters of context. With ANSWERS_KEPT it bounds what a tool's answers can occupy to a few megabytes."""
+"""Characters of agent, resource and context together. With ANSWERS_KEPT it bounds what the answers of a tool occupy."""
 ENTITIES_KEPT = 2048
 """Agents' entities kept, over all slices: 5 KB each, so 10 MB; making one anew costs 20 us."""
 POLICY_ERROR = "The policies could not be evaluated for this call, so it is denied. Tell the operator of the gateway."
@@ -137,8 +137,7 @@ class Frame:
         return ask
 
     def _remember(self, key: tuple[object, ...], answer: Answer) -> Answer:
-        context = key[-1]
-        if isinstance(context, str) and len(context) <= LONGEST_REMEMBERED:
+        if sum(len(part) for part in key if isinstance(part, str)) <= LONGEST_REMEMBERED:
             if len(self.answers) >= ANSWERS_KEPT:
                 self.answers.clear()
             self.answers[key] = answer

@@ -5,6 +5,7 @@ about a call is decided here: what is refused before a call exists is refused by
 engine. No path on this port leads to the control plane.
 """
 
+import asyncio
 import hashlib
 import logging
 from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ from gateway.core.facts import Abandoned, Delivered, Ended
 from gateway.core.lifecycle import Finish, Wait
 from gateway.core.payload import Answer
 from gateway.core.routes import Tool
+from gateway.core.value import positional_value
 from gateway.decisions import Decisions, NoSuchCall, Stale
 from gateway.doors.exchange import Receive, Scope, Send, body_of, respond, respond_json
 from gateway.doors.protocol import ON_LEAVE
@@ -39,10 +41,22 @@ from gateway.wire.base import Base
 from gateway.wire.index import Index
 from gateway.wire.problem import problem
 
+STALLED_SECONDS = 60.0
+"""How long an agent may leave a part of a streamed answer unread, and with it a connection to the system taken."""
 LONGEST_WAIT_SECONDS = 300.0
 """Whatever `Prefer: wait` asks for: load balancers in between cut longer waits anyway."""
 
 log = logging.getLogger("gateway.agents")
+
+
+@positional_value
+class Entry:
+    """Everything about a request that can be read, and refused, without its body."""
+
+    head: http.Head
+    tool: Tool
+    variables: Mapping[str, str]
+    reader: Reader
 
 
 @dataclass(slots=True)
@@ -76,29 +90,37 @@ class AgentsDoor:
 
     async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
         generation = self.serving()
-        head, tool, variables, reader = _entered(scope, generation.index)
-        self.rate.take(head.agent.name)
-        body = await body_of(scope, receive, self.body_limit)
-        if self.serving() is not generation:  # what counts is what serves when the request is whole
-            generation = self.serving()
-            head, tool, variables, reader = _entered(scope, generation.index)
+        entry = _entered(scope, generation.index)
+        agent = entry.head.agent.name
+        self.rate.enter(agent)
+        try:
+            body = await body_of(scope, receive, self.body_limit)
+            if self.serving() is not generation:  # what counts is what serves when the request is whole
+                generation = self.serving()
+                entry = _entered(scope, generation.index)
+            await self._drive(scope, send, generation, entry, body)
+        finally:
+            self.rate.leave(agent)
+
+    async def _drive(self, scope: Scope, send: Send, generation: LoadedGeneration, entry: Entry, body: bytes) -> None:
+        """From a whole request to its answer."""
+        head, tool = entry.head, entry.tool
         request = http.whole(head, body, generation.index).request
         asker = Asker(
             agent=head.agent, run=head.run, key=head.key, reason=head.reason, traceparent=head.traceparent,
             source_ip=head.client_ip,
         )  # fmt: skip
         admission = admit(
-            asker, head.system, tool, request, reader.read(request, variables),
+            asker, head.system, tool, request, entry.reader.read(request, entry.variables),
             call_id=call_id(head.agent.name, random.hex(11)), salt=random.bytes(16),
             deployment_key=self.deployment_key,
         )  # fmt: skip
         requester = Requester()
         scope[ON_LEAVE] = lambda: self.engine.leave(requester)
         driven = await self.engine.begin(admission, generation, requester)
-        if isinstance(driven[1], Wait):
+        if isinstance(driven[1], Wait) and not head.prefer_async:
             seconds = tool.hold_wait_seconds if head.prefer_wait is None else head.prefer_wait
-            if not head.prefer_async:
-                driven = await self.engine.follow(driven, min(seconds, LONGEST_WAIT_SECONDS))
+            driven = await self.engine.follow(driven, min(seconds, LONGEST_WAIT_SECONDS))
         await self._answer(driven, head, send)
 
     async def _answer(self, driven: Driven, head: http.Head, send: Send) -> None:
@@ -144,11 +166,12 @@ class AgentsDoor:
                     break
                 digest.update(chunk)
                 length += len(chunk)
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                async with asyncio.timeout(STALLED_SECONDS):
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
             else:
                 whole = True
                 await send({"type": "http.response.body", "body": b""})
-        except (BodyBroken, CredentialEchoed) as error:
+        except (BodyBroken, CredentialEchoed, TimeoutError) as error:
             log.warning("the body of call %s broke off: %s", call, type(error).__name__)
             raise BrokenOff from error
         finally:
@@ -202,13 +225,12 @@ class BrokenOff(Exception):
     """The system's body broke off while it was passed on; the connection to the agent must break off too."""
 
 
-def _entered(scope: Scope, index: Index) -> tuple[http.Head, Tool, Mapping[str, str], Reader]:
-    """Everything about a request that can be read, and refused, without its body."""
+def _entered(scope: Scope, index: Index) -> Entry:
     head = http.head(scope, index)
     tool, variables = index.match(head.system.name, head.method, head.path)
     reader = index.reader(tool)
     reader.headers(head.headers)
-    return head, tool, variables, reader
+    return Entry(head, tool, variables, reader)
 
 
 def _looks_like_an_id(call: str) -> bool:

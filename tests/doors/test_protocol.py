@@ -268,12 +268,12 @@ def test_a_body_that_breaks_off_never_looks_complete(behind):
     assert behind.seen == []
 
 
-class Wire:
+class Wire(asyncio.Transport):
     """What Joining writes to: every write as it came."""
 
     def __init__(self):
+        super().__init__()
         self.written = []
-        self.get_extra_info = lambda name: None
 
     def write(self, data):
         assert "closed" not in self.written

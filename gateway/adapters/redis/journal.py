@@ -198,7 +198,7 @@ class RedisJournal:
         """Oldest first over all partitions, so that a busy one cannot starve the others."""
         now = str(self.now())
         commands = [
-            ("ZRANGEBYSCORE", "{%02d}:%s" % (p, name), "-inf", now, "WITHSCORES", "LIMIT", "0", str(limit))
+            ("ZRANGEBYSCORE", f"{{{p:02d}}}:{name}", "-inf", now, "WITHSCORES", "LIMIT", "0", str(limit))
             for p in range(PARTITIONS)
         ]
         replies = await self.ask_all(*commands)
@@ -285,7 +285,7 @@ def pointer_key(partition: str, kind: str, name: str) -> str:
 
 
 def _suspended(agent: str) -> str:
-    return "{%02d}:suspended:%s" % (partition_of(agent), agent)
+    return f"{{{partition_of(agent):02d}}}:suspended:{agent}"
 
 
 def _ledger(partition: str) -> str:

@@ -83,7 +83,7 @@ class PyreqwestUpstream:
             raise ValueError(f"{str(ca_file)!r} holds no certificate: it must be a PEM file of certificate authorities")
         self._clients: dict[tuple[str, str, float], Client] = {}
         self._places: dict[str, _Place] = {}
-        self._free: dict[str, asyncio.Semaphore] = {}
+        self._free: dict[tuple[str, bool], asyncio.Semaphore] = {}
         self._forms: dict[str, tuple[object, str, tuple[bytes, ...]]] = {}
 
     async def send(
@@ -98,7 +98,7 @@ class PyreqwestUpstream:
         place = self._place(system.origin)
         connecting = min(CONNECT_SECONDS, CONNECT_SHARE * system.timeout_seconds)
         addresses = await self._addresses.resolve(place.host, place.port, system.allow_addresses, connecting)
-        free = await self._connection(system, connecting)
+        free = await self._connection(system, tool, connecting)
         # A read has no doubt to settle, so its head may wait for the body's first byte: that saves a thread hop (a
         # quarter of a send). Of an effect the head must be known even if its body never comes.
         at_once = tool.effect == "read" and "event-stream" not in request.header("accept")
@@ -148,11 +148,12 @@ class PyreqwestUpstream:
             place = self._places[origin] = _Place(host, url.domain or "", url.port_or_known_default or 0)
         return place
 
-    async def _connection(self, system: System, within: float) -> asyncio.Semaphore:
+    async def _connection(self, system: System, tool: Tool, within: float) -> asyncio.Semaphore:
         """A permit for one connection, which the reply gives back."""
-        free = self._free.get(system.name)
+        pool = (system.name, tool.acts)  # reads may stream for ever, and must never keep an effect out
+        free = self._free.get(pool)
         if free is None:
-            free = self._free[system.name] = asyncio.Semaphore(self._connections)
+            free = self._free[pool] = asyncio.Semaphore(self._connections)
         if not free.locked():
             await free.acquire()
             return free
