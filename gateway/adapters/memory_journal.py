@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from gateway.core.codec import decode, encode, envelope
 from gateway.core.facts import Fact
-from gateway.core.pointers import Pointer
+from gateway.core.pointers import RECALL_MS, Pointer
 from gateway.ports import Append, Appended, Conflict, Suspended, Taken
 
 
@@ -92,6 +92,8 @@ class MemoryJournal:
         holder, end = self.pointers.get(f"key:{pointer}", (None, None))
         if holder == call and end is not None and self.clock() < end:
             self.pointers[f"key:{pointer}"] = call, self.clock() + milliseconds
+            if call in self.ends:
+                self.ends[call] = max(self.ends[call], self.clock() + milliseconds + RECALL_MS)
 
     def now(self) -> int:
         return self.clock()

@@ -30,6 +30,7 @@ from gateway.adapters.redis.line import (
 from gateway.core.call import PARTITIONS, partition_of
 from gateway.core.codec import decode, encode
 from gateway.core.facts import Fact
+from gateway.core.pointers import RECALL_MS
 from gateway.ports import Append, Appended, Conflict, JournalUnavailable, Suspended, Taken, TooFewReplicas
 
 APPEND = (Path(__file__).parent / "append.lua").read_text()
@@ -40,6 +41,11 @@ RETRY_SECONDS = 0.05
 TOUCH = """
 if redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('PTTL', KEYS[1]) > 0 then
   redis.call('PEXPIRE', KEYS[1], ARGV[2])
+  for i = 2, 3 do  -- the facts and the payload outlive every key that leads to them
+    if redis.call('PTTL', KEYS[i]) > 0 then
+      redis.call('PEXPIRE', KEYS[i], ARGV[3], 'GT')
+    end
+  end
 end
 """
 """Never for a pointer that meanwhile leads to another call, which may be open: open calls' pointers do not expire."""
@@ -172,7 +178,10 @@ class RedisJournal:
         return {name.decode(): value for name, value in items}
 
     async def touch(self, call: str, pointer: str, milliseconds: int) -> None:
-        await self.ask("EVAL", TOUCH, "1", pointer_key(call[:2], "key", pointer), call, str(milliseconds))
+        facts, _, _, payload, *_ = keys(call, "")
+        longer = str(milliseconds + RECALL_MS)
+        pointer = pointer_key(call[:2], "key", pointer)
+        await self.ask("EVAL", TOUCH, "3", pointer, facts, payload, call, str(milliseconds), longer)
 
     def now(self) -> int:
         estimate = round((time.monotonic() + self._offset) * 1000)

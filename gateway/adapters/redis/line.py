@@ -223,7 +223,10 @@ class Exchange(asyncio.Protocol):
         while (reply := self._parser.gets()) is not NOTHING_YET:
             if not isinstance(reply, hiredis.PushNotification):
                 self._replies.append(reply)
-        if self._waiter is not None and len(self._replies) >= self._wanted and not self._waiter.done():
+        waited_for = self._wanted if self._waiter is not None and not self._waiter.done() else 0
+        if len(self._replies) > waited_for:  # nobody asked for that: what comes next would go to the wrong command
+            self._transport.abort()
+        elif self._waiter is not None and waited_for and len(self._replies) == waited_for:
             replies, self._replies = self._replies, []
             self._waiter.set_result(replies)
 
