@@ -100,7 +100,10 @@ class Engine:
     async def load(self, call: str) -> Life | None:
         """A call as the journal has it, or None."""
         facts = await self.journal.facts(call)
-        return Life(recall(facts), self.generation(), durable=len(facts), facts=facts) if facts else None
+        if not facts:
+            return None
+        record = recall(facts)
+        return Life(record, self.generation(), durable=len(facts), facts=facts, base=record)
 
     async def resume(self, call: str, requester: Requester | None = None) -> Driven | None:
         """Carry on with a call that was held, or that another process left behind."""

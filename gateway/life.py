@@ -11,10 +11,13 @@ from gateway.core.call import Call
 from gateway.core.facts import Abandoned, Admitted, Answered, Attached, Claimed, Delivered, Ended, Fact, Judged
 from gateway.core.lifecycle import Record, after, begin, recall
 from gateway.core.payload import Answer
-from gateway.core.pointers import upkeep
+from gateway.core.pointers import Upkeep, upkeep
 from gateway.core.verdict import Verdict
 from gateway.ports import Append, Generation, Reply
 from gateway.randomness import random
+
+FEW_KEYS = 4
+"""Up to so many, looking which pointers are there already costs more than setting them again."""
 
 
 @dataclass(slots=True)
@@ -35,6 +38,8 @@ class Life:
     """How many facts of `record` are in the journal."""
     fresh: bool = False
     """This drive admitted it: nobody else has seen it, and it never slept."""
+    base: Record | None = None
+    """What `record` was when it was last the same as in the journal."""
     admission: Admission | None = None
     requester: Requester = field(default_factory=Requester)
     facts: list[Fact] = field(default_factory=list)
@@ -85,9 +90,10 @@ class Life:
 
     def write_anew(self) -> None:
         """The journal knows nothing of this call any more: all that is known of it must be written."""
-        self.durable, self.fresh = 0, False
+        self.durable, self.fresh, self.base = 0, False, None
 
     def written(self) -> None:
+        self.base = self.record
         self.durable, self.payload, self.notices = len(self.facts), {}, []
 
     def refuse_suspended(self, now: int) -> None:
@@ -109,10 +115,19 @@ class Life:
         return Append(
             call=record.call.id, agent=record.call.agent, expected=self.durable, token=random.hex(8),
             facts=tuple(pending),
-            upkeep=upkeep(record, now=now, today=self.generation.digest, fresh=self.fresh and not self.durable),
+            upkeep=self._upkeep(now),
             guarded=claims or discloses, replicated=claims and not record.call.repeatable,
             payload=self.payload, notices=tuple(self.notices),
         )  # fmt: skip
+
+    def _upkeep(self, now: int) -> Upkeep:
+        """Without the pointers that are so already: a call that is asked for under many keys has one for each."""
+        today, base = self.generation.digest, self.base
+        wanted = upkeep(self.record, now=now, today=today, fresh=self.fresh and not self.durable)
+        if base is None or len(self.record.keys) <= FEW_KEYS:
+            return wanted
+        there = set(upkeep(base, now=now, today=today, fresh=False).pointers)
+        return Upkeep(tuple(item for item in wanted.pointers if item not in there), wanted.due_in, wanted.expire_in)
 
 
 def known(record: Record, fact: Abandoned | Delivered | Ended) -> bool:

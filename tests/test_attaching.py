@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.core.facts import Answered, Judged, Lost, Rejected
+from gateway.core.facts import Answered, Attached, Judged, Lost, Rejected, Withdrawn
 from gateway.core.lifecycle import Wait
 from gateway.core.pointers import REFUSED_MS
 from gateway.errors import IdempotencyKeyReused
@@ -163,3 +163,17 @@ def test_a_finished_call_is_judged_again_before_its_answer_is_replayed():
     world.generation = Generation("generation-2", policies=Policies(deny))
     life, step = world.live(partial(world.ask, key="key-1"))
     assert isinstance(step.outcome, Judged) and not life.attached and life.answer is None
+
+
+def test_many_keys_cost_one_pointer_each_and_not_all_of_them_every_time():
+    """SDKs invent a key per attempt; a call that is asked for a thousand times must not slow everybody down."""
+    world, call = held()
+    for number in range(12):
+        world.live(partial(world.ask, key=f"attempt {number}"))
+    record = world.record(call)
+    assert len(record.keys) == 13
+    life = world.live(partial(world.load, call))
+    life.add(Attached(key="one more", keep=1000, at=world.now))
+    assert {pointer.name for pointer in life.append(world.now).upkeep.pointers} == {"one more"}
+    life.add(Withdrawn(at=world.now))
+    assert len(life.append(world.now).upkeep.pointers) == 15

@@ -33,6 +33,7 @@ from gateway.judging import judge
 from gateway.life import Life, Requester
 from gateway.ports import BodyBroken, CredentialEchoed, JournalUnavailable, Reply
 from gateway.randomness import random
+from gateway.sending import drain
 from gateway.tasks import spawn
 from gateway.wire import http
 from gateway.wire.answer import answer_headers, rewrite_body
@@ -121,7 +122,12 @@ class AgentsDoor:
         if isinstance(driven[1], Wait) and not head.prefer_async:
             seconds = tool.hold_wait_seconds if head.prefer_wait is None else head.prefer_wait
             driven = await self.engine.follow(driven, min(seconds, LONGEST_WAIT_SECONDS))
-        await self._answer(driven, head, send)
+        try:
+            await self._answer(driven, head, send)
+        finally:
+            reply = driven[0].reply
+            if reply is not None:
+                await reply.close()
 
     async def _answer(self, driven: Driven, head: http.Head, send: Send) -> None:
         life, step = driven
@@ -205,7 +211,13 @@ class AgentsDoor:
         driven = await self.engine.resume(call, requester)
         assert driven is not None
         driven = await self.engine.follow(driven, min(visit.prefer_wait or 0.0, LONGEST_WAIT_SECONDS))
+        reply = driven[0].reply
+        if reply is not None:  # whoever polls drove the call on; a stream has nobody to go to here
+            spawn(self._drain(call, reply), "drain")
         await self._tell(driven, visit.base, send)
+
+    async def _drain(self, call: str, reply: Reply) -> None:
+        await self.engine.note(call, await drain(reply))
 
     async def _tell(self, driven: Driven, base: Base, send: Send) -> None:
         life, step = driven

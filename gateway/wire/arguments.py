@@ -25,6 +25,8 @@ from gateway.wire.typed import Reading, reading, untyped
 from gateway.wire.validation import Validator
 
 MEDIA_TYPES = {"json": "application/json", "form": "application/x-www-form-urlencoded"}
+LONGEST_TYPE = 256
+"""Of a Content-Type; what is cut off was no type that any tool takes."""
 METHOD_FIELD = "_method"
 """Rails, Laravel and Symfony perform the method that this field names, not the one that was judged."""
 
@@ -108,7 +110,7 @@ class Reader:
             return b""
         if kind == "none":
             raise InvalidArguments(self.tool.name, [("body", "no body, since the tool takes none")])
-        check_media_type(request.header("content-type"), kind, self.tool.name)
+        check_media_type(request.header("content-type")[:LONGEST_TYPE], kind, self.tool.name)
         if kind == "form":
             tree = form.parse(form.body_text(body), self._body_names)
             self._take(tree, self._body, "body", values, extra)

@@ -27,6 +27,10 @@ Scope = Mapping[str, Any]
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 VERSIONS = frozenset({"1.0", "1.1"})
+LONGEST_HOST = 300
+"""A name has at most 253 characters (RFC 1035), then a port. What is longer must not occupy the caches."""
+LONGEST_NAME, LONGEST_NAMES = 128, 512
+"""Of one header name; and of all together before anybody looks. The longest in use has some 50 characters."""
 _HOST = re.compile(rb"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?")
 _CONTROLS = bytes(byte for byte in range(256) if (byte < 0x20 and byte != 0x09) or byte == 0x7F)
 
@@ -193,7 +197,7 @@ def _wrong(scope: Scope, fields: Mapping[bytes, bytes]) -> str:
         return "the HTTP version is neither 1.0 nor 1.1"
     if b"host" not in fields:
         return "there is no Host header"
-    if _host(fields[b"host"]) is None:
+    if len(fields[b"host"]) > LONGEST_HOST or _host(fields[b"host"]) is None:
         return "the Host header is not a host name with an optional port"
     length, coding = fields.get(b"content-length"), fields.get(b"transfer-encoding")
     if coding is not None:
@@ -203,8 +207,11 @@ def _wrong(scope: Scope, fields: Mapping[bytes, bytes]) -> str:
             return "Transfer-Encoding is not exactly `chunked`, in HTTP/1.1"
     if length is not None and not length.isdigit():
         return "Content-Length is not a number"
-    if b"_" in b"".join(fields):
+    names = b"".join(fields)
+    if b"_" in names:
         return "a header name has an underscore, which many servers read as a hyphen"
+    if len(names) > LONGEST_NAMES and max(map(len, fields)) > LONGEST_NAME:
+        return f"a header name has more than {LONGEST_NAME} characters"
     values = b"".join(fields.values())
     if len(values.translate(None, _CONTROLS)) != len(values):
         return "a header has a control character"
