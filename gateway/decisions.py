@@ -13,6 +13,7 @@ from gateway.core.lifecycle import Finish, Judge, Record, next_step
 from gateway.core.payload import Answer, pack_answer
 from gateway.core.verdict import Requirement
 from gateway.engine import Engine
+from gateway.judging import judge
 from gateway.life import Life
 from gateway.ports import Conflict
 from gateway.tasks import spawn
@@ -41,7 +42,9 @@ class Decisions:
             life = await self._load(call)
             if decision.message and decision.message in _messages(life.record):
                 return life.record
-            if isinstance(self._step(life), Judge):  # an earlier vote is not weighed yet, or policies changed
+            if isinstance(self._step(life), Judge) and not await self._is_held_today(
+                life
+            ):  # an earlier vote is not weighed yet, or policies changed
                 spawn(self.engine.unattended(call), "weigh the votes so far")
                 await asyncio.sleep(LOOK_SECONDS)
                 continue
@@ -53,6 +56,14 @@ class Decisions:
                 continue
             spawn(self.engine.unattended(call), "drive after a vote")
             return life.record
+
+    async def _is_held_today(self, life: Life) -> bool:
+        """True if today's policies leave the hold as it is, whatever generation judged it."""
+        if life.record.judged is None:
+            return False
+        pending = len(life.facts)
+        self.engine.judged(life, await judge(life, self.engine.journal, self.engine.suspended))
+        return len(life.facts) == pending
 
     async def withdraw(self, call: str, agent: str) -> Record:
         """The agent takes back what is still held. Raises NoSuchCall or Stale."""

@@ -26,6 +26,7 @@ from gateway.core.facts import (
     Ended,
     Expired,
     Fact,
+    Judged,
     Lost,
     Unsent,
 )
@@ -153,7 +154,7 @@ class Engine:
             try:
                 match step:
                     case Judge():
-                        life.add(await judge(life, self.journal, self.suspended))
+                        self.judged(life, await judge(life, self.journal, self.suspended))
                     case Ask(requirements):
                         self._ask(life, await admission_of(life, self.journal), requirements)
                     case Expire():
@@ -182,6 +183,19 @@ class Engine:
                 raise
         await self._drop_answer(life)
         raise JournalUnavailable(f"call {life.record.call.id} did not settle after {MOST_STEPS} steps")
+
+    def judged(self, life: Life, fact: Judged) -> None:
+        """A hold that today's policies leave as it is says nothing new, so it is not written again: two processes
+        with different generations would otherwise outdo each other for as long as anybody waits."""
+        before, decision = life.record.judged, fact.verdict.decision
+        if (
+            before is not None
+            and decision == "hold"
+            and replace(before, generation="", at=0) == replace(fact, generation="", at=0)
+        ):
+            life.record = life.record.evolve(judged=fact)
+        else:
+            life.add(fact)
 
     def _ask(self, life: Life, admission: Admission, requirements: tuple[Requirement, ...]) -> None:
         if life.durable == 0:

@@ -11,6 +11,7 @@ Nothing here may put a secret into an exception or a repr.
 """
 
 import base64
+import html
 import json
 import re
 import zlib
@@ -32,6 +33,7 @@ EXPANSION = 200
 ALLOWANCE = 1024 * 1024
 
 ESCAPE = re.compile("%[0-9A-F]{2}")
+MARKUP, ANGLES = re.compile(r"[+&<>'`=/]"), re.compile("[&<>]")
 
 INFLATED = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 """Codings we can look into -> zlib's wbits."""
@@ -49,13 +51,29 @@ class Unreadable(Exception):
 
 def forms(credential: Credential, secret: str) -> tuple[bytes, ...]:
     """The byte strings by which an answer would give the credential away; empty if it is too short to be searched."""
-    found = [secret.encode(), json.dumps(secret)[1:-1].encode(), json.dumps(secret)[1:-1].replace("/", r"\/").encode()]
+    texts = [secret]
     if credential.kind == "basic":
-        found.append(base64.b64encode(f"{credential.name}:{secret}".encode()))
-    if credential.kind == "query":
-        for encoded in (quote(secret, safe=""), quote(secret), quote_plus(secret)):
-            found += [encoded.encode(), ESCAPE.sub(lambda escape: escape[0].lower(), encoded).encode()]
+        texts.append(base64.b64encode(f"{credential.name}:{secret}".encode()).decode())
+    found = [form.encode() for text in texts for form in _spellings(text)]
     return tuple(form for form in dict.fromkeys(found) if len(form) >= SHORTEST)
+
+
+def _lower(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
+
+
+def _upper(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04X}"
+
+
+def _spellings(text: str) -> Iterator[str]:
+    """How programs write a text into JSON, HTML, addresses and forms. For letters and digits all are one."""
+    plain = json.dumps(text)[1:-1]
+    yield from (text, plain, plain.replace("/", r"\/"), html.escape(text), html.escape(text, quote=False))
+    for by_number in (_lower, _upper):  # .NET, Rails and Go write these characters so
+        yield from (MARKUP.sub(by_number, plain), ANGLES.sub(by_number, plain))
+    for encoded in (quote(text, safe=""), quote(text), quote_plus(text)):
+        yield from (encoded, ESCAPE.sub(lambda escape: escape[0].lower(), encoded))
 
 
 @lru_cache(maxsize=64)

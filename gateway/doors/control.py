@@ -254,12 +254,13 @@ def _decision(raw: bytes, call: str) -> dict[str, str]:
 
 
 def _answer(value: Any) -> Answer:
-    if not isinstance(value, dict) or not isinstance(value.get("status"), int):
+    status = value.get("status") if isinstance(value, dict) else None
+    if type(status) is not int or not 100 <= status <= 599:
         raise errors.AmbiguousRequest('`answer` must be {"status": 200, "body": ...}')
     body = value.get("body", "")
     raw = body.encode() if isinstance(body, str) else orjson.dumps(body, default=str)
     kind = "text/plain; charset=utf-8" if isinstance(body, str) else "application/json"
-    return Answer(status=value["status"], headers=(("content-type", kind),), body=raw)
+    return Answer(status=status, headers=(("content-type", kind),), body=raw)
 
 
 def _brief(record: Record, begun: int) -> dict[str, Any]:

@@ -53,7 +53,7 @@ async def respond(send: Send, status: int, headers: list[tuple[bytes, bytes]], b
 
 
 async def respond_json(send: Send, status: int, document: dict[str, object], call: str) -> None:
-    body = orjson.dumps(document, default=str)
+    body = orjson.dumps(document, default=str, option=orjson.OPT_APPEND_NEWLINE)
     headers = [
         (b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)),
         (b"cache-control", b"no-store"), (b"gateway-call", call.encode()),

@@ -73,6 +73,8 @@ class StrictProtocol(HttpToolsProtocol):
         self._since_progress = 0
         """Bytes received since a message began or some of its body came: a head, or trailers, or chunk sizes."""
         self._refusal: GatewayError | None = None
+        self._cycles: list[RequestResponseCycle] = []
+        """Requests that are not answered yet, oldest first; uvicorn itself remembers only the last."""
 
     def data_received(self, data: bytes) -> None:
         self._since_progress += len(data)
@@ -91,6 +93,8 @@ class StrictProtocol(HttpToolsProtocol):
         if self._refusal is not None:
             raise httptools.HttpParserError(self._refusal.slug)  # data_received answers and closes
         super().on_headers_complete()
+        self._cycles = [cycle for cycle in self._cycles if not cycle.response_complete]
+        self._cycles.append(self.cycle)
         # The scope keeps the list that is complete now. What comes later is a trailer, and goes where nobody looks: it
         # must never look like a field of the head.
         self.headers = []
@@ -123,13 +127,16 @@ class StrictProtocol(HttpToolsProtocol):
         return None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell whoever answers on this connection that nobody will hear it, if they asked to be told."""
-        cycle: RequestResponseCycle | None = self.cycle
+        """Tell everybody who still answers on this connection, pipelined requests too, that nobody will hear it."""
+        cycles, self._cycles = self._cycles, []
         super().connection_lost(exc)
-        if cycle is not None and not cycle.response_complete:
-            leave: Any = cycle.scope.get(ON_LEAVE)
-            if leave is not None:
-                leave()
+        for cycle in cycles:
+            if not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
+                leave: Any = cycle.scope.get(ON_LEAVE)
+                if leave is not None:
+                    leave()
 
     def _should_upgrade(self) -> bool:
         return False

@@ -192,7 +192,7 @@ def _framed(scope: Scope) -> dict[bytes, bytes]:
     return fields
 
 
-def _wrong(scope: Scope, fields: Mapping[bytes, bytes]) -> str:
+def _wrong(scope: Scope, fields: Mapping[bytes, bytes]) -> str:  # noqa: PLR0911 - one sentence per fault
     if scope["http_version"] not in VERSIONS:
         return "the HTTP version is neither 1.0 nor 1.1"
     if b"host" not in fields:

@@ -46,7 +46,7 @@ def document(error: GatewayError) -> dict[str, Any]:
 
 def problem(error: GatewayError, accept: str = "") -> tuple[int, list[Header], bytes]:
     """Status, response fields and body."""
-    body = orjson.dumps(document(error))
+    body = orjson.dumps(document(error), option=orjson.OPT_APPEND_NEWLINE)  # else a shell's prompt is glued to it
     content_type = PROBLEM if names_problem_json(accept) else "application/json"
     headers = [
         (b"content-type", content_type.encode()),

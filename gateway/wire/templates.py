@@ -17,6 +17,7 @@ from gateway.wire.target import decoded_segment, hides_structure
 
 NEAREST = 3
 """How many declared tools an unknown one is compared with in the answer."""
+COMPARED = 50
 CLOSE_ENOUGH = 0.3
 """Similarity, 0 to 1, below which a suggestion would only confuse."""
 
@@ -35,6 +36,8 @@ class _Leaf:
 @dataclass(slots=True)
 class _Node:
     literals: dict[str, "_Node"] = field(default_factory=dict)
+    lowered: set[str] = field(default_factory=set)
+    """The literals in lower case."""
     variable: "_Node | None" = None
     ends: list[_Leaf] = field(default_factory=list)
     rests: list[_Leaf] = field(default_factory=list)
@@ -64,6 +67,7 @@ class Tree:
         for position, segment in enumerate(tool.template):
             match segment:
                 case str():
+                    node.lowered.add(segment.lower())
                     node = node.literals.setdefault(segment, _Node())
                 case Variable(rest=False):
                     captures.append((segment.name, position, segment.encoded))
@@ -123,6 +127,10 @@ def _collect(node: _Node, segments: list[str], position: int, found: list[_Leaf]
         _collect(child, segments, position + 1, found)
     elif "%" in segment and node.literals and decoded_segment(segment) in node.literals:
         raise AmbiguousRequest("the path spells a word of a declared path with percent-encoding")
+    elif node.literals and not segment.islower() and segment.lower() in node.lowered:
+        raise AmbiguousRequest(
+            "the path spells a word of a declared path in another case, which many systems read alike"
+        )
     if segment:
         if node.variable is not None:
             _collect(node.variable, segments, position + 1, found)
@@ -167,6 +175,15 @@ class Matcher:
     def nearest(self, method: str, path: str) -> list[str]:
         """Declared tools that look like the request, best first: `stripe.get_charge (GET /v1/charges/{charge})`."""
         wanted = f"{method} {path[:200]}"  # similarity costs the product of lengths
-        scored = ((SequenceMatcher(None, wanted, request_line(tool)).ratio(), tool) for tool in self._tools)
+        # Similarity is dear: of many tools only those are compared that begin alike.
+        alike = nlargest(COMPARED, self._tools, key=lambda tool: _alike(wanted, request_line(tool)))
+        scored = ((SequenceMatcher(None, wanted, request_line(tool)).ratio(), tool) for tool in alike)
         best = nlargest(NEAREST, scored, key=lambda pair: (pair[0], pair[1].name))
         return [f"{tool.name} ({request_line(tool)})" for score, tool in best if score >= CLOSE_ENOUGH]
+
+
+def _alike(one: str, other: str) -> int:
+    """How many characters two texts begin with in common."""
+    return next(
+        (place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+    )

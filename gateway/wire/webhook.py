@@ -16,6 +16,8 @@ import hmac
 import re
 from collections.abc import Mapping, Sequence
 
+from gateway.core.secret_format import key_of
+
 TOLERANCE_SECONDS = 300
 """By how much the sender's clock may differ from ours; what the reference libraries allow."""
 SCHEDULE_MS = tuple(
@@ -26,8 +28,6 @@ SCHEDULE_MS = tuple(
 JITTER = 0.1
 """At most this part of a delay is added to it, so that receivers that failed together are not asked together."""
 
-PREFIX = "whsec_"
-FEWEST_BYTES, MOST_BYTES = 24, 64  # of a secret, by the specification
 LONGEST_ID = 256
 LONGEST_SIGNATURES = 4096
 """Characters of the signature header: some forty signatures, more than any rotation needs."""
@@ -38,6 +38,10 @@ _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 
 class BadSignature(Exception):
     """The message is not proven to come from a holder of one of our secrets, now. Says why, without any secret."""
+
+
+LAST_CHANCE_MS = 10_000
+"""With less time than this before a question closes, nobody could answer it any more."""
 
 
 def sign(secret: str, id: str, timestamp: int, body: bytes) -> str:  # noqa: A002 - the specification's word
@@ -84,19 +88,6 @@ def verify(
     return message, int(stamp)
 
 
-def key_of(secret: str) -> bytes:
-    """The bytes of a secret written as `whsec_<base64>`. Raises ValueError, which never quotes the secret."""
-    if not secret.startswith(PREFIX):
-        raise ValueError("a webhook secret must begin with whsec_, followed by the base64 of 24 to 64 random bytes")
-    try:
-        key = base64.b64decode(secret.removeprefix(PREFIX).encode("ascii"), validate=True)
-    except (binascii.Error, UnicodeEncodeError):
-        raise ValueError("what follows whsec_ in a webhook secret must be standard base64 with its padding") from None
-    if not FEWEST_BYTES <= len(key) <= MOST_BYTES:
-        raise ValueError(f"a webhook secret must be 24 to 64 bytes long, in base64; this one has {len(key)}")
-    return key
-
-
 def next_attempt_ms(
     attempt: int, *, retry_after: float | None = None, expires_in: int | None = None, jitter: float = 0.0
 ) -> int | None:
@@ -111,7 +102,10 @@ def next_attempt_ms(
     planned = int(SCHEDULE_MS[attempt] * (1 + JITTER * jitter))
     asked = int(min(max(retry_after or 0.0, 0.0), SCHEDULE_MS[-1] / 1000) * 1000)
     waits = [max(planned, asked), planned]
-    return next((wait for wait in waits if expires_in is None or wait < expires_in), None)
+    fits = next((wait for wait in waits if expires_in is None or wait < expires_in), None)
+    if fits is None and expires_in is not None and expires_in >= LAST_CHANCE_MS:
+        return expires_in // 2  # the schedule is too slow for this question: somebody has to hear of it before its end
+    return fits
 
 
 def _mac(key: bytes, message: str, timestamp: str, body: bytes) -> bytes:

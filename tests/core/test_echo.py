@@ -120,7 +120,11 @@ def test_a_bomb_is_given_up_and_not_passed() -> None:
 
 
 def test_the_forms_of_a_secret() -> None:
-    assert forms(Credential("bearer", REFERENCE), "a/b+c=12") == (b"a/b+c=12", rb"a\/b+c=12")
+    bearer = forms(Credential("bearer", REFERENCE), "a/b+c=12")
+    assert {b"a/b+c=12", rb"a\/b+c=12", rb"a\u002fb\u002bc\u003d12", rb"a\u002Fb\u002Bc\u003D12"} <= set(bearer)
+    assert {b"a%2Fb%2Bc%3D12", b"a%2fb%2bc%3d12"} <= set(bearer)
+    assert b"1234&amp;5678" in forms(Credential("bearer", REFERENCE), "1234&5678")
+    assert rb"dXNlcjphL2IrYz0xMg\u003d\u003d" in forms(Credential("basic", REFERENCE, "user"), "a/b+c=12")
     assert b"dXNlcjphL2IrYz0xMg==" in forms(Credential("basic", REFERENCE, "user"), "a/b+c=12")
     query = forms(Credential("query", REFERENCE, "key"), "a/b+C=12")
     assert {b"a%2Fb%2BC%3D12", b"a%2fb%2bC%3d12", b"a/b%2BC%3D12"} <= set(query)
@@ -131,7 +135,7 @@ def test_a_short_secret_is_not_searched_but_its_long_forms_are() -> None:
     assert SHORTEST == 8
     assert forms(Credential("bearer", REFERENCE), "1234567") == ()
     assert forms(Credential("bearer", REFERENCE), "12345678") == (b"12345678",)
-    assert forms(Credential("basic", REFERENCE, "user"), "pw") == (b"dXNlcjpwdw==",)
+    assert b"dXNlcjpwdw==" in forms(Credential("basic", REFERENCE, "user"), "pw")
     assert not contains((), b"anything")
     assert scan([b"anything"], searched=()) == b"anything"
 
