@@ -133,8 +133,8 @@ async def work(duty: Duty, settings: Settings) -> None:
         rate=Rate(settings.rate_limit, settings.concurrency_limit),
     )
     place = f"{socket.gethostname()}:{duty.document.get('data', '')}:{duty.number}"
-    succession = take_over(parts.engine, RedisLedger(parts.journal), place, parts.generations.current.routes)
-    spawn(succession, "succession")
+    # Before the first request: the one that comes next may be the retry of what the worker before this one was sending.
+    await take_over(parts.engine, RedisLedger(parts.journal), place, parts.generations.current.routes)
     await _serve(duty, parts, door, [])
 
 

@@ -5,8 +5,10 @@ program may want to read (a key, a schema, a list) is on standard output, alone;
 """
 
 import asyncio
+import base64
 import hashlib
 import os
+import platform
 import secrets
 import sys
 from collections.abc import Coroutine
@@ -14,6 +16,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 import typer
+
+from gateway.core.secret_format import PREFIX
 
 FIRST_STEPS = (
     "New here? Run `gateway demo`: the whole story in ten seconds. Then describe your systems in routes.yaml, write "
@@ -53,6 +57,11 @@ Data = Annotated[Path, typer.Option("--data", help=DATA_HELP)]
 ROUTES, POLICIES, DATA = Path("routes.yaml"), Path("policies"), Path(".gateway")
 SHOWN = 20
 """Calls in a list: a screenful."""
+WIDEST = 1000
+"""Columns of a table: more than any line has. In a narrow terminal a line wraps as a whole, not inside its words."""
+
+WEBHOOK_BYTES = 32
+"""Of a webhook's secret: as long as the SHA-256 that it signs with."""
 
 T = TypeVar("T")
 
@@ -60,6 +69,23 @@ T = TypeVar("T")
 def _fail(sentence: object, code: int = 1) -> NoReturn:
     print(sentence, file=sys.stderr)
     raise typer.Exit(code)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from gateway import __version__
+
+        print(f"gateway {__version__}, Python {platform.python_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def gateway(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and end.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """What stands before every command."""
 
 
 @app.command()
@@ -117,14 +143,23 @@ def schema(routes: Routes = ROUTES) -> None:
 
 @key.command("new")
 def key_new(
-    kind: Annotated[Literal["agent", "person"], typer.Argument(help="Whom it is for.")],
-    name: Annotated[str, typer.Argument(help="The agent's or person's name in routes.yaml.")],
+    kind: Annotated[Literal["agent", "person", "webhook"], typer.Argument(help="Whom or what it is for.")],
+    name: Annotated[
+        str, typer.Argument(help="The agent's or person's name in routes.yaml; none for a webhook.", show_default=False)
+    ] = "",
 ) -> None:
-    """Make a gateway key for an agent, or a token for a person.
+    """Make a gateway key for an agent, a token for a person, or a secret that signs webhooks.
 
-    The secret is shown once, alone on standard output. Only its SHA-256 is kept, by you: put the line that is printed
-    beside it into routes.yaml. To take a key back, remove that line. Nothing is written by this command.
+    The secret is shown once, alone on standard output. Of a key or token only the SHA-256 is kept, by you: put the line
+    that is printed beside it into routes.yaml. To take a key back, remove that line. A webhook's secret is kept by both
+    sides: put it where `secret` or `callback_secret` looks for it. Nothing is written by this command.
     """
+    if kind == "webhook":
+        print("The secret of a webhook, shown only now; give it to the other side too:", file=sys.stderr)
+        print(PREFIX + base64.b64encode(secrets.token_bytes(WEBHOOK_BYTES)).decode(), flush=True)
+        return
+    if not name:
+        raise typer.BadParameter(f"say whose it is: gateway key new {kind} NAME")
     secret = ("gk_" if kind == "agent" else "gp_") + secrets.token_urlsafe(32)
     place = f"agents.{name}.keys" if kind == "agent" else f"people.{name}.tokens"
     digest = hashlib.sha256(secret.encode()).hexdigest()
@@ -192,8 +227,13 @@ def child() -> None:
 def _journal_url(data: Path) -> str:
     from gateway.adapters.embedded import embedded_url
     from gateway.data_directory import socket_path
+    from gateway.settings import SettingsMistake, read_settings
 
     given = os.environ.get("GATEWAY_REDIS_URL")
+    try:
+        read_settings({"GATEWAY_REDIS_URL": given} if given else {})
+    except SettingsMistake as error:
+        _fail(error)
     if not given and not socket_path(data).exists():
         _fail(
             f"No gateway is running with the data directory {str(data)!r}: start it, or name its directory by --data."
@@ -232,10 +272,10 @@ def _print_table(found: list[Any]) -> None:
     colours = {"answered": "green", "held": "yellow", "in doubt": "bold red", "unreachable": "red", "denied": "magenta"}
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in HEADINGS.cells:
-        table.add_column(heading, no_wrap=heading in ("CALL", "STATE"), overflow="fold")
+        table.add_column(heading, no_wrap=True)
     for item in found:
         table.add_row(*(Text(cell, colours.get(cell, "")) if cell == item.state else Text(cell) for cell in item.cells))
-    Console(highlight=False).print(table)
+    Console(highlight=False, width=WIDEST).print(table)
 
 
 def main() -> None:

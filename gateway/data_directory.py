@@ -72,7 +72,12 @@ def _prepare(path: Path, what: str, better: Path | None) -> None:
                 f"{what.capitalize()} {str(path)!r} is open to other users and holds things that are not the "
                 f"gateway's: run `chmod 700 {path}`, or {cure}."
             )
-        path.chmod(PRIVATE)
+        try:
+            path.chmod(PRIVATE)
+        except OSError as error:
+            raise CannotStart(
+                f"{what.capitalize()} {str(path)!r} cannot be made private ({error.strerror}): {cure}."
+            ) from error
     if not os.access(path, os.W_OK | os.X_OK):
         raise CannotStart(f"{what.capitalize()} {str(path)!r} cannot be written: make it writable, or {cure}.")
 

@@ -45,6 +45,7 @@ from gateway.core.lifecycle import (
 )
 from gateway.core.notices import asked
 from gateway.core.payload import Answer, pack_answer, pack_request, unpack_answer
+from gateway.core.timeline import state
 from gateway.core.verdict import Requirement
 from gateway.judging import admission_of, inadmissible, judge
 from gateway.life import Life, Requester, known
@@ -95,7 +96,10 @@ class Engine:
         try:
             return life, await self.drive(life)
         except Taken as taken:
+            denied = life.record.judged
             life = await self._attach(life, taken)
+            if denied is not None and denied.verdict.decision == "deny":
+                raise errors.PolicyDenied.of_known(denied.verdict, state(life.record), life.record.call) from None
             return life, await self.drive(life)
 
     async def load(self, call: str) -> Life | None:

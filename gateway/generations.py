@@ -18,6 +18,7 @@ from gateway import errors
 from gateway.adapters.cedar import CedarPolicies
 from gateway.config.mistakes import Mistake, Mistakes
 from gateway.config.policies import load_policies
+from gateway.config.policy_files import policy_files
 from gateway.config.routes_file import load_routes
 from gateway.config.schema import cedar_schema
 from gateway.core.admit import Admission, Inadmissible, readmit
@@ -83,13 +84,18 @@ def load(routes_path: Path, policies_path: Path, environ: Mapping[str, str]) -> 
 def signature(routes_path: Path, policies_path: Path) -> Signature:
     """What is there now."""
     found = set()
-    for path, pattern in ((routes_path, "*.yaml"), (policies_path, "**/*.cedar")):
-        for file in path.glob(pattern) if path.is_dir() else [path]:
-            try:
-                state = file.stat()
-            except OSError:
-                continue
-            found.add((str(file.resolve()), state.st_mtime_ns, state.st_size, state.st_ino))
+    policies = policy_files(policies_path) if policies_path.is_dir() else None
+    for mistake in policies.mistakes if policies else ():
+        found.add((str(mistake), 0, 0, 0))
+    for file in [
+        *(routes_path.glob("*.yaml") if routes_path.is_dir() else [routes_path]),
+        *(policies.files if policies else [policies_path]),
+    ]:
+        try:
+            state = file.stat()
+        except OSError:
+            continue
+        found.add((str(file.resolve()), state.st_mtime_ns, state.st_size, state.st_ino))
     return frozenset(found)
 
 
@@ -183,6 +189,6 @@ class Generations:
     def _places(self) -> set[Path]:
         """The directories whose entries matter, as they are now."""
         paths = [path for path in (self.routes_path, self.policies_path) if path.exists()]
-        below = [below for path in paths if path.is_dir() for below in path.resolve().rglob("*") if below.is_dir()]
+        below = policy_files(self.policies_path).directories if self.policies_path.is_dir() else ()
         inside = [path.resolve() for path in paths if path.is_dir()]
         return {path.absolute().parent for path in paths} | {*inside, *below} or {Path.cwd()}

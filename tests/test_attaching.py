@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from gateway.core.facts import Answered, Attached, Judged, Lost, Rejected, Withdrawn
+from gateway.core.facts import Answered, Attached, Lost, Rejected, Withdrawn
 from gateway.core.lifecycle import Wait
 from gateway.core.pointers import REFUSED_MS
-from gateway.errors import IdempotencyKeyReused
+from gateway.errors import IdempotencyKeyReused, PolicyDenied
 from gateway.ports import NeverSent, SendLost
 from tests.company import (
     HOLDING,
@@ -161,8 +161,10 @@ def test_a_finished_call_is_judged_again_before_its_answer_is_replayed():
     world = World()
     world.live(partial(world.ask, key="key-1"))
     world.generation = Generation("generation-2", policies=Policies(deny))
-    life, step = world.live(partial(world.ask, key="key-1"))
-    assert isinstance(step.outcome, Judged) and not life.attached and life.answer is None
+    error = world.live(partial(world.ask, key="key-1"))
+    assert isinstance(error, PolicyDenied)
+    assert "no answer is given" in error.detail
+    assert world.effects == 1
 
 
 def test_many_keys_cost_one_pointer_each_and_not_all_of_them_every_time():
@@ -177,3 +179,16 @@ def test_many_keys_cost_one_pointer_each_and_not_all_of_them_every_time():
     assert {pointer.name for pointer in life.append(world.now).upkeep.pointers} == {"one more"}
     life.add(Withdrawn(at=world.now))
     assert len(life.append(world.now).upkeep.pointers) == 15
+
+
+def test_a_retry_of_a_call_that_may_have_acted_is_never_told_that_nothing_was_executed():
+    """The system acted, the connection broke, and then the policies were edited: the retry is denied, but says so."""
+    world = World()
+    world.upstream.script = [Behaviour(raises=SendLost("reset"))]
+    world.live(partial(world.ask, key="k"))
+    world.generation = Generation(policies=Policies(deny))
+    error = world.live(partial(world.ask, key="k"))
+    assert isinstance(error, PolicyDenied)
+    assert "may have been executed" in error.detail
+    assert "Nothing was executed" not in error.detail
+    assert error.call == world.calls[0]

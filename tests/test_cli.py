@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from gateway.cli import app
+from gateway.core.secret_format import key_of
 from tests.gateway_process import environment, free_port
 from tests.gateway_world import HELD, world
 from tests.test_starting import PERMIT, SECRETS, place
@@ -49,6 +50,11 @@ def test_the_list_above_is_every_command():
     }
     groups = {group.name for group in app.registered_groups}
     assert found | groups == {command.split()[0] for command in COMMANDS if command}
+
+
+def test_the_version_is_one_line():
+    done = gateway("--version")
+    assert done.returncode == 0 and re.fullmatch(r"gateway \d+\.\d+\.\d+, Python \d+\.\d+\.\d+\n", done.stdout)
 
 
 def test_the_gateway_alone_says_where_to_begin():
@@ -167,6 +173,18 @@ def test_a_new_key_works_where_it_says(tmp_path):
     assert gateway("check", folder=tmp_path).returncode == 0
 
 
+@pytest.mark.parametrize("kind", ["agent", "person"])
+def test_a_key_is_somebodys(kind):
+    done = gateway("key", "new", kind)
+    assert done.returncode == 2 and done.stdout == "" and f"gateway key new {kind} NAME" in plain(done.stderr)
+
+
+def test_a_new_webhook_secret_is_alone_on_standard_output_and_signs():
+    done = gateway("key", "new", "webhook")
+    assert done.returncode == 0 and done.stdout.strip() not in done.stderr
+    assert len(key_of(done.stdout.removesuffix("\n"))) == 32
+
+
 # --- calls ------------------------------------------------------------------------------------------------------------
 
 
@@ -180,6 +198,14 @@ def test_calls_without_a_gateway_says_so(tmp_path, words):
 def test_calls_of_a_redis_that_does_not_answer_says_so(tmp_path):
     done = gateway("calls", GATEWAY_REDIS_URL=f"redis://127.0.0.1:{free_port()}")
     assert done.returncode == 1 and "The journal cannot be read" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [["calls"], ["calls", "show", "07abababababababababababab"]])
+@pytest.mark.parametrize("url", ["localhost:6379", "http://x"])
+def test_calls_of_a_redis_that_is_no_address_says_what_one_looks_like(words, url):
+    done = gateway(*words, GATEWAY_REDIS_URL=url)
+    assert done.returncode == 1 and done.stdout == "" and "Traceback" not in done.stderr
+    assert "GATEWAY_REDIS_URL" in done.stderr and "redis://host:6379/0" in done.stderr
 
 
 def test_calls_of_an_empty_journal(own_valkey):
@@ -224,7 +250,7 @@ def test_calls_are_listed_and_told_and_reading_changes_nothing(tmp_path):
 def in_a_terminal(*words: str) -> str:
     """What a command says to a terminal of 160 columns."""
     ours, theirs = pty.openpty()
-    variables = environment(COLUMNS="160", TERM="xterm-256color") | {"NO_COLOR": ""}
+    variables = environment(COLUMNS="80", TERM="xterm-256color") | {"NO_COLOR": ""}
     with subprocess.Popen(
         [sys.executable, "-m", "gateway", *words], env=variables, stdout=theirs, stdin=theirs
     ) as process:

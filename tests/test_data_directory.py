@@ -1,5 +1,6 @@
 """The data directory is the gateway's alone, or there is one sentence about why not."""
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -32,6 +33,18 @@ def test_an_empty_directory_and_our_own_are_closed_to_others(tmp_path, content):
     data.chmod(0o755)
     prepare_data(data)
     assert mode(data) == 0o700
+
+
+def test_a_directory_that_cannot_be_made_private_is_one_sentence(tmp_path, monkeypatch):
+    """A read-only mount."""
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    tmp_path.chmod(0o755)
+    monkeypatch.setattr(Path, "chmod", refused)
+    with pytest.raises(CannotStart, match=r"cannot be made private \(Read-only file system\): use a directory"):
+        prepare_data(tmp_path)
 
 
 def test_a_directory_with_other_things_is_refused_and_left_as_it_is(tmp_path):

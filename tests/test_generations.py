@@ -19,7 +19,7 @@ from gateway.config.mistakes import Mistakes
 from gateway.core.admit import Asker, Inadmissible, admit
 from gateway.core.call import Request
 from gateway.core.payload import pack_request
-from gateway.generations import Generations, load
+from gateway.generations import Generations, load, signature
 from tests.gateway_process import free_port
 
 READS = '@id("reads") permit (principal, action in Action::"read", resource);'
@@ -332,6 +332,26 @@ def test_a_policies_directory_that_is_a_link_can_be_swapped(tmp_path):
         await settled(lambda: generations.current.digest != after, more)
 
     watching(generations, story)
+
+
+def test_an_edit_in_a_linked_directory_of_policies_is_noticed(tmp_path):
+    generations = opened(deploy(tmp_path))
+    before, shared = generations.current.digest, tmp_path / "shared"
+    shared.mkdir()
+    (tmp_path / "policies" / "common").symlink_to(shared)
+    assert shared in generations._places()
+
+    async def story() -> None:
+        await settled(lambda: generations.current.digest != before, lambda: (shared / "a.cedar").write_text(WRITES))
+
+    watching(generations, story)
+
+
+def test_a_link_to_nowhere_is_another_state_of_the_files(tmp_path):
+    """Otherwise it would be told at the next edit only."""
+    generations = opened(deploy(tmp_path))
+    (tmp_path / "policies" / "common").symlink_to("nowhere")
+    assert signature(tmp_path / "routes.yaml", tmp_path / "policies") != generations.known
 
 
 def test_a_link_higher_up_can_be_swapped(tmp_path):

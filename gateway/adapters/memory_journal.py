@@ -34,12 +34,12 @@ class MemoryJournal:
             if seen.startswith(f'"by":"{append.token}"'.encode()):
                 return Appended(decode(have[append.expected]).at, "")
             raise Conflict(append.call)
+        if append.guarded and append.agent in self.suspended:
+            raise Suspended(append.agent)
         for pointer in append.upkeep.pointers:
             holder = self._holder(pointer)
             if pointer.mode in ("take", "test") and holder not in (None, append.call):
                 raise Taken(str(holder), pointer.kind)
-        if append.guarded and append.agent in self.suspended:
-            raise Suspended(append.agent)
         now = self.clock()
         written = [envelope(encode(fact), now, append.token) for fact in append.facts]
         self.calls[append.call] = have + written

@@ -5,17 +5,15 @@ raised outside `except` blocks on purpose, because a UnicodeDecodeError that han
 """
 
 import os
-import re
 import stat
 from dataclasses import dataclass, field
 
 from gateway.core.routes import SecretReference
+from gateway.core.secret_format import CONTROL, UNSENDABLE
 from gateway.ports import SecretMissing
 
 LARGEST = 64 * 1024
 """Bytes. No credential is that long; a log file named by mistake is."""
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-"""What could end a header line early or cannot be sent. Surrogates stand for bytes that are not UTF-8."""
 
 
 @dataclass(slots=True)
@@ -87,10 +85,7 @@ def _check(value: str, where: str) -> None:
     if not value:
         raise SecretMissing(f"the credential is missing: {where} is empty")
     if CONTROL.search(value):
-        raise SecretMissing(
-            f"the credential in {where} cannot be sent: it contains a line break, another control character or bytes "
-            "that are not UTF-8"
-        )
+        raise SecretMissing(f"the credential in {where} cannot be sent: {UNSENDABLE}")
 
 
 def _state(found: os.stat_result) -> tuple[int, int, int, int]:

@@ -18,6 +18,7 @@ from cedarpy import policies_to_json_str
 
 from gateway.config.mistakes import Mistake
 from gateway.config.policy_checks import Checked, Vocabulary, name_mistakes, near, type_mistakes
+from gateway.config.policy_files import policy_files
 from gateway.config.policy_text import Statement, statements, stopped_at, too_deep
 from gateway.config.policy_tree import About, about
 from gateway.config.schema import cedar_schema, obstacles
@@ -143,14 +144,13 @@ def _assembled(drafts: Iterable[Draft], checked: Iterable[Checked], routes: Rout
 
 
 def _read(directory: Path, found: list[Mistake]) -> Iterator[Statement]:
-    """Hidden folders are passed over: Kubernetes keeps the real files of a mounted folder in one beside its links."""
     if not directory.is_dir():
         what = "is not a directory" if directory.exists() else "does not exist"
         found.append(Mistake(str(directory), 0, f"the policies' directory {what}; make it, with *.cedar files in it"))
         return
-    for path in sorted(directory.rglob("*.cedar")):
-        if any(part.startswith(".") for part in path.relative_to(directory).parts):
-            continue
+    there = policy_files(directory)
+    found += there.mistakes
+    for path in there.files:
         try:
             source = path.read_bytes()
             text = source.decode("utf-8-sig")

@@ -25,7 +25,9 @@ PROBE = "context.gateway_probe"
 """An attribute that no schema has. Cedar complains of it unless it knows that it never gets so far."""
 PROBED_AT_ONCE = 20_000
 """Complaints of one probe: each policy gives one for every tool of its scope, about 200 bytes."""
-PREFIX = re.compile(r"^for policy `policy(\d+)`, ")
+PREFIX = re.compile(r"^for policy `policy\d+`, ")
+NUMBERED = re.compile(r"policy(\d+)")
+"""How cedarpy names the policies of a text, in their order."""
 IN_CONTEXT = re.compile(r' in context for Action::"((?:[^"\\]|\\.)*)"')
 ATTRIBUTE = re.compile(r'`(input|call)(?:\.(\w+)|\["((?:[^"\\]|\\.)*)"\])')
 NO_TOOL = "unable to find an applicable action"
@@ -151,11 +153,9 @@ def _complaints(texts: Sequence[str], schema: Schema) -> Mapping[int, list[str]]
     if not (result.validation_passed or result.errors):
         found |= {number: ["Cedar does not accept it and does not say why"] for number in range(len(texts))}
     for error in result.errors:
-        if about := PREFIX.match(error.error):
-            found[int(about[1])].append(error.error[about.end() :])
-        else:
-            for number in range(len(texts)):  # of no policy in particular: then of every one
-                found[number].append(error.error)
+        about = NUMBERED.fullmatch(error.policy_id or "")
+        for number in [int(about[1])] if about else range(len(texts)):  # of no policy in particular: then of every one
+            found[number].append(PREFIX.sub("", error.error))
     return found
 
 

@@ -1,7 +1,8 @@
 """What a valid configuration refers to and cannot hold: secrets, certificate files, and addresses others call.
 
-Asked by `gateway check` and at start. Secrets are looked at only to see that they are there; no value leaves this
-file, is kept, or is quoted. Give the functions the path of the routes to have each mistake on its line.
+Asked by `gateway check`, at start and by /readyz. Secrets are looked at only to see that they are there and have the
+form they need; no value leaves this file, is kept, or is quoted. Give the functions the path of the routes to have each
+mistake on its line.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,7 @@ from gateway.config.reading import Reading
 from gateway.config.sources import Source, source
 from gateway.config.yaml_lines import Node, Place
 from gateway.core.routes import Credential, Routes, SecretReference
+from gateway.core.secret_format import CONTROL, UNSENDABLE, key_of
 
 CREDENTIAL_FIELDS = {
     "bearer": ("bearer",),
@@ -24,14 +26,17 @@ Where = tuple[str | int, ...]
 
 
 def missing_secrets(routes: Routes, environ: Mapping[str, str], path: Path | None = None) -> list[Mistake]:
-    """Secrets and TLS files that are absent, empty or unreadable, one sentence each."""
+    """Secrets that are absent or could never work, and TLS files that cannot be read, one sentence each."""
     lines = _Lines(path)
     mistakes = []
     for where, owner, reference in secrets(routes):
-        if why := _absent(reference, environ):
-            mistakes.append(lines.at(where).mistake(f"the {owner} is missing: {why}"))
+        value, missing = _value(reference, environ)
+        if missing:
+            mistakes.append(lines.at(where).mistake(f"the {owner} is missing: {missing}"))
+        elif why := _unusable(value, signs=where[0] == "approvals"):
+            mistakes.append(lines.at(where).mistake(f"the {owner} ({_place(reference)}) cannot be used: {why}"))
     for name, file in (("cert", routes.listen.certificate), ("key", routes.listen.private_key)):
-        if file and (why := _absent(SecretReference("file", file), environ)):
+        if file and (why := _value(SecretReference("file", file), environ)[1]):
             mistakes.append(lines.at(("listen", "tls", name)).mistake(f"TLS cannot be used: {why}"))
     return sorted(mistakes)
 
@@ -53,18 +58,36 @@ def _credential_path(system: str, credential: Credential) -> Where:
     return ("systems", system, "credential", *CREDENTIAL_FIELDS[credential.kind])
 
 
-def _absent(reference: SecretReference, environ: Mapping[str, str]) -> str:
-    """Why there is no such secret, with the cure; empty if there is one."""
+def _place(reference: SecretReference) -> str:
+    return f"environment variable {reference.name}" if reference.kind == "env" else f"file {reference.name}"
+
+
+def _value(reference: SecretReference, environ: Mapping[str, str]) -> tuple[str, str]:
+    """The secret, as it would be read when it is used, and why there is none, with the cure."""
     if reference.kind == "env":
-        return "" if environ.get(reference.name, "").strip() else f"set the environment variable {reference.name}"
+        value = environ.get(reference.name, "")
+        return value, "" if value.strip() else f"set the environment variable {reference.name}"
     path = Path(reference.name)
     try:
         if path.exists() and not path.is_file():  # opening a named pipe would wait for ever
-            return f"{reference.name} is not a regular file"
+            return "", f"{reference.name} is not a regular file"
         content = path.read_bytes()
     except OSError as error:
-        return f"the file {reference.name} cannot be read ({(error.strerror or 'unknown error').lower()})"
-    return "" if content.strip() else f"the file {reference.name} is empty"
+        return "", f"the file {reference.name} cannot be read ({(error.strerror or 'unknown error').lower()})"
+    value = content.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "surrogateescape")
+    return value, "" if content.strip() else f"the file {reference.name} is empty"
+
+
+def _unusable(value: str, *, signs: bool) -> str:
+    """Why this value would fail at every use; never quotes it. `signs`: one or two webhook secrets."""
+    if CONTROL.search(value):
+        return UNSENDABLE
+    try:
+        for secret in value.split() if signs else ():
+            key_of(secret)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def callback_mistakes(routes: Routes, control_url: str, path: Path | None = None) -> list[Mistake]:

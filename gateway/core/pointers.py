@@ -56,10 +56,18 @@ def upkeep(record: Record, *, now: int, today: str, fresh: bool) -> Upkeep:
         in_doubt = isinstance(step.outcome, Lost) and record.call.acts
         pointers = _pointers_of_the_ended(record, step.outcome)
         # A first append that ends the call at once did nothing that a later request could be confused with.
-        kept = () if fresh else pointers
+        kept = _looked_at_by_a_denial(record) if fresh else pointers
         longest = max((keep for _, keep in record.keys), default=0) + RECALL_MS
         return Upkeep(kept, REMINDER_MS if in_doubt else None, None if in_doubt else longest)
     return Upkeep(_pointers_of_the_open(record, fresh=fresh), _due_in(step, now))
+
+
+def _looked_at_by_a_denial(record: Record) -> tuple[Pointer, ...]:
+    """A denied effect takes no pointers; but if its request is one that acted, or may have, it must not deny that."""
+    if not record.call.acts:
+        return ()
+    keys = tuple(Pointer(name, "key", "test") for name, _ in record.keys)
+    return (*keys, Pointer(record.call.match, "open", "test")) if keys else ()
 
 
 def _due_in(step: Step, now: int) -> int:

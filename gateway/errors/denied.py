@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Self
 
+from gateway.core.call import Call
 from gateway.core.verdict import Verdict
 from gateway.errors.base import NOTHING_DONE, AccessDenied, listed, shortened
 
@@ -61,6 +62,19 @@ class PolicyDenied(AccessDenied):
             call=call,
             members={"reasons": list(reasons)} | ({"code": code} if code else {}),
         )
+
+    @classmethod
+    def of_known(cls, verdict: Verdict, state: str, call: Call) -> Self:
+        """The error of a deny of a request that is a call already: whatever became of that is not taken back."""
+        error = cls(verdict.reasons, tool=call.tool, code=verdict.code, call=call.id)
+        why = " ".join(verdict.reasons) or "policies forbid it."
+        error.detail = (
+            f"{call.tool} is denied now, so no answer is given: {why} "
+            f"But this request is call {call.id}, which was made before and is {state}: it may have been executed. Do not "
+            "perform it in another way; tell the person you work for."
+        )
+        error.args = (error.detail,)
+        return error
 
     @classmethod
     def of(cls, verdict: Verdict, *, tool: str = "", call: str | None = None) -> Self:

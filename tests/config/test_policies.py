@@ -169,8 +169,25 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path):
 
 def test_a_folder_called_like_a_file_is_told(tmp_path: Path):
     (tmp_path / "a.cedar").mkdir()
+    (tmp_path / "b.cedar").write_text(PERMIT.format("b"))
     _, (mistake,) = load_policies(tmp_path, routes())
-    assert mistake.sentence.startswith("the file cannot be read: ")
+    assert "not a regular file" in mistake.sentence
+
+
+def test_a_forbid_in_a_linked_directory_counts(tmp_path: Path):
+    (shared := tmp_path / "shared").mkdir()
+    (shared / "freeze.cedar").write_text(PERMIT.format("freeze").replace("permit", "forbid"))
+    (policies := tmp_path / "policies").mkdir()
+    (policies / "common").symlink_to(shared)
+    assert [policy.id for policy in load(policies, PERMIT.format("all")).policies] == ["all", "freeze"]
+
+
+def test_a_linked_directory_that_is_not_there_stops_the_load(tmp_path: Path):
+    """Its forbids would be missing."""
+    (tmp_path / "all.cedar").write_text(PERMIT.format("all"))
+    (tmp_path / "common").symlink_to(tmp_path.parent / "not-mounted")
+    loaded, (mistake,) = load_policies(tmp_path, routes())
+    assert loaded is None and mistake.file == str(tmp_path / "common")
 
 
 def test_routes_that_cannot_be_a_schema_stop_the_load(tmp_path: Path):

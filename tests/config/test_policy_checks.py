@@ -42,6 +42,16 @@ def test_a_group_of_tools_cannot_be_compared_with_equals(tmp_path: Path):
     assert 'write `action in Action::"write"`' in found
 
 
+@pytest.mark.parametrize("condition", ['context.input.amount == "5"', "context.input.reason == 5"])
+def test_a_mistake_is_told_of_the_policy_that_makes_it_and_of_no_other(tmp_path: Path, condition):
+    """Cedar's sentence for these does not say whose it is."""
+    guard = "context.input has reason && " if "reason" in condition else ""
+    sound = forbid(REFUND).replace('"a"', '"{}"')
+    text = "\n".join([sound.replace("{}", "x"), sound.replace("{}", "y"), forbid(REFUND, guard + condition)])
+    (found,) = mistakes_in(tmp_path, text)
+    assert 'policy "a": the types' in found and "are not compatible" in found
+
+
 @pytest.mark.parametrize(
     ("condition", "expected"),
     [

@@ -7,7 +7,8 @@ import pytest
 from gateway.config.references import callback_mistakes, missing_secrets, secrets
 from tests.config.routes_documents import document, load, loaded, system
 
-FULL = {"HOOK": "x", "CALLBACK": "x", "SHOP_KEY": "x"}
+SIGNING = "whsec_" + "QUJD" * 10
+FULL = {"HOOK": SIGNING, "CALLBACK": f"{SIGNING} {SIGNING}", "SHOP_KEY": "x"}
 
 
 def test_nothing_is_missing_when_everything_is_there(tmp_path):
@@ -28,6 +29,22 @@ def test_a_secret_that_is_absent_or_empty_is_one_clear_sentence(name, line, sent
     path = tmp_path / "routes.yaml"
     (found,) = missing_secrets(loaded(document(), tmp_path), environ, path)
     assert (found.file, found.line, found.sentence) == (str(path), line, sentence)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("HOOK", "changeme", "must begin with whsec_"),
+        ("HOOK", "whsec_!!!", "must be standard base64"),
+        ("CALLBACK", f"{SIGNING} whsec_QUJD", "must be 24 to 64 bytes long"),
+        ("CALLBACK", f"{SIGNING}\n{SIGNING}", "contains a line break"),
+        ("SHOP_KEY", "tö\nX: y", "contains a line break"),
+    ],
+)
+def test_a_secret_that_could_never_work_is_told_before_the_first_call(name, value, sentence, tmp_path):
+    (found,) = missing_secrets(loaded(document(), tmp_path), {**FULL, name: value})
+    assert f"(environment variable {name}) cannot be used: " in found.sentence and sentence in found.sentence
+    assert value not in found.sentence and "X: y" not in found.sentence
 
 
 def test_without_the_path_the_sentence_is_the_same(tmp_path):

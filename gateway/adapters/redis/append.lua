@@ -41,6 +41,10 @@ position = payload_from + 2 * payload_count
 local notices_from, notices_count = position + 1, tonumber(ARGV[position])
 local pointers_from = notices_from + 2 * notices_count
 
+if ARGV[4] == '1' and redis.call('EXISTS', KEYS[5]) == 1 then
+  return {'suspended'}
+end
+
 local holders = {}
 for i = 7, #KEYS do
   local mode = ARGV[pointers_from + 2 * (i - 7)]
@@ -48,9 +52,6 @@ for i = 7, #KEYS do
   if (mode == 'take' or mode == 'test') and holders[i] and holders[i] ~= call then
     return {'taken', holders[i], i - 6}
   end
-end
-if ARGV[4] == '1' and redis.call('EXISTS', KEYS[5]) == 1 then
-  return {'suspended'}
 end
 
 local time = redis.call('TIME')
