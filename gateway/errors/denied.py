@@ -69,9 +69,9 @@ class PolicyDenied(AccessDenied):
         error = cls(verdict.reasons, tool=call.tool, code=verdict.code, call=call.id)
         why = " ".join(verdict.reasons) or "policies forbid it."
         error.detail = (
-            f"{call.tool} is denied now, so no answer is given: {why} "
-            f"But this request is call {call.id}, which was made before and is {state}: it may have been executed. Do not "
-            "perform it in another way; tell the person you work for."
+            f"{call.tool} is denied now, so no answer is given: {why} But this request is call {call.id}, which was "
+            f"made before and is {state}: it may have been executed. Do not perform it in another way; tell the person "
+            "you work for."
         )
         error.args = (error.detail,)
         return error
