@@ -5,7 +5,6 @@ call; due times and notices have a file of their own, `gateway.steward`.
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -40,14 +39,20 @@ async def keep_high_water(journal: RedisJournal) -> None:
             if str(error) != trouble:
                 log.warning("a Redis restored from an older state will go unnoticed by new processes: %s", error)
             trouble = str(error)
+        except Exception:
+            await _unforeseen("remembering how far the ledger is")
         await asyncio.sleep(HIGH_WATER_SECONDS)
 
 
 async def watch_losses(journal: RedisJournal) -> None:
     """Hear within a second of what another process found to be missing, also if nobody asks this one for anything."""
     while True:
-        with contextlib.suppress(JournalUnavailable):  # then nothing can be written anyway
+        try:
             await journal.heed()
+        except JournalUnavailable:
+            pass  # then nothing can be written anyway
+        except Exception:
+            await _unforeseen("hearing of losses")
         await asyncio.sleep(HIGH_WATER_SECONDS)
 
 
@@ -60,9 +65,8 @@ async def export(exporter: TraceExporter, lease: Callable[[str, int], Coroutine[
             log.warning("traces are not exported while the journal is away: %s", error)
             sent = 0
         except Exception:
-            log.exception("exporting traces failed in an unknown way; nothing is lost, and it is tried again")
+            await _unforeseen("exporting traces")
             sent = 0
-            await asyncio.sleep(PAUSE_SECONDS)
         await asyncio.sleep(0.0 if sent else 0.25)
 
 
@@ -74,4 +78,12 @@ async def watch_suspensions(journal: RedisJournal, generations: Generations, kno
             known &= now
         except JournalUnavailable:
             pass  # then nothing can be written for anybody
+        except Exception:
+            await _unforeseen("looking who is suspended")
         await asyncio.sleep(SUSPENSION_SECONDS)
+
+
+async def _unforeseen(doing: str) -> None:
+    """Called while an exception is handled: a duty that ends would be missed only when it is needed."""
+    log.exception("%s failed in an unknown way; it is tried again", doing)
+    await asyncio.sleep(PAUSE_SECONDS)
