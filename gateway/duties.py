@@ -39,7 +39,7 @@ async def keep_high_water(journal: RedisJournal) -> None:
             if str(error) != trouble:
                 log.warning("a Redis restored from an older state will go unnoticed by new processes: %s", error)
             trouble = str(error)
-        except Exception:
+        except Exception:  # noqa: BLE001 - `_unforeseen` logs it
             await _unforeseen("remembering how far the ledger is")
         await asyncio.sleep(HIGH_WATER_SECONDS)
 
@@ -51,7 +51,7 @@ async def watch_losses(journal: RedisJournal) -> None:
             await journal.heed()
         except JournalUnavailable:
             pass  # then nothing can be written anyway
-        except Exception:
+        except Exception:  # noqa: BLE001 - `_unforeseen` logs it
             await _unforeseen("hearing of losses")
         await asyncio.sleep(HIGH_WATER_SECONDS)
 
@@ -64,7 +64,7 @@ async def export(exporter: TraceExporter, lease: Callable[[str, int], Coroutine[
         except JournalUnavailable as error:
             log.warning("traces are not exported while the journal is away: %s", error)
             sent = 0
-        except Exception:
+        except Exception:  # noqa: BLE001 - `_unforeseen` logs it
             await _unforeseen("exporting traces")
             sent = 0
         await asyncio.sleep(0.0 if sent else 0.25)
@@ -78,7 +78,7 @@ async def watch_suspensions(journal: RedisJournal, generations: Generations, kno
             known &= now
         except JournalUnavailable:
             pass  # then nothing can be written for anybody
-        except Exception:
+        except Exception:  # noqa: BLE001 - `_unforeseen` logs it
             await _unforeseen("looking who is suspended")
         await asyncio.sleep(SUSPENSION_SECONDS)
 
