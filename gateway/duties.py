@@ -85,5 +85,5 @@ async def watch_suspensions(journal: RedisJournal, generations: Generations, kno
 
 async def _unforeseen(doing: str) -> None:
     """Called while an exception is handled: a duty that ends would be missed only when it is needed."""
-    log.exception("%s failed in an unknown way; it is tried again", doing)
+    log.error("%s failed in an unknown way; it is tried again", doing, exc_info=True)
     await asyncio.sleep(PAUSE_SECONDS)
