@@ -39,8 +39,8 @@ async def keep_high_water(journal: RedisJournal) -> None:
             if str(error) != trouble:
                 log.warning("a Redis restored from an older state will go unnoticed by new processes: %s", error)
             trouble = str(error)
-        except Exception:  # noqa: BLE001 - `_unforeseen` logs it
-            await _unforeseen("remembering how far the ledger is")
+        except Exception as error:  # noqa: BLE001 - `_unforeseen` logs it
+            await _unforeseen("remembering how far the ledger is", error)
         await asyncio.sleep(HIGH_WATER_SECONDS)
 
 
@@ -51,8 +51,8 @@ async def watch_losses(journal: RedisJournal) -> None:
             await journal.heed()
         except JournalUnavailable:
             pass  # then nothing can be written anyway
-        except Exception:  # noqa: BLE001 - `_unforeseen` logs it
-            await _unforeseen("hearing of losses")
+        except Exception as error:  # noqa: BLE001 - `_unforeseen` logs it
+            await _unforeseen("hearing of losses", error)
         await asyncio.sleep(HIGH_WATER_SECONDS)
 
 
@@ -64,8 +64,8 @@ async def export(exporter: TraceExporter, lease: Callable[[str, int], Coroutine[
         except JournalUnavailable as error:
             log.warning("traces are not exported while the journal is away: %s", error)
             sent = 0
-        except Exception:  # noqa: BLE001 - `_unforeseen` logs it
-            await _unforeseen("exporting traces")
+        except Exception as error:  # noqa: BLE001 - `_unforeseen` logs it
+            await _unforeseen("exporting traces", error)
             sent = 0
         await asyncio.sleep(0.0 if sent else 0.25)
 
@@ -78,12 +78,12 @@ async def watch_suspensions(journal: RedisJournal, generations: Generations, kno
             known &= now
         except JournalUnavailable:
             pass  # then nothing can be written for anybody
-        except Exception:  # noqa: BLE001 - `_unforeseen` logs it
-            await _unforeseen("looking who is suspended")
+        except Exception as error:  # noqa: BLE001 - `_unforeseen` logs it
+            await _unforeseen("looking who is suspended", error)
         await asyncio.sleep(SUSPENSION_SECONDS)
 
 
-async def _unforeseen(doing: str) -> None:
-    """Called while an exception is handled: a duty that ends would be missed only when it is needed."""
-    log.error("%s failed in an unknown way; it is tried again", doing, exc_info=True)
+async def _unforeseen(doing: str, error: Exception) -> None:
+    """A duty that ends would be missed only when it is needed."""
+    log.error("%s failed in an unknown way; it is tried again", doing, exc_info=error)
     await asyncio.sleep(PAUSE_SECONDS)
