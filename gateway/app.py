@@ -37,7 +37,7 @@ from gateway.decisions import Decisions
 from gateway.doors.agents import AgentsDoor, Rate
 from gateway.doors.control import ControlPlane
 from gateway.doors.protocol import StrictProtocol
-from gateway.duties import export, keep_high_water, watch_losses, watch_suspensions
+from gateway.duties import beat, export, keep_high_water, watch_losses, watch_suspensions
 from gateway.duty import Duty
 from gateway.engine import Engine
 from gateway.generations import Generations
@@ -48,7 +48,6 @@ from gateway.readiness import measures_of, readiness_of
 from gateway.sending import Limits
 from gateway.settings import Settings
 from gateway.steward import Steward
-from gateway.succession import take_over
 from gateway.supervisor import CONFIGURATION_MISTAKE, JOURNAL_UNREACHABLE
 from gateway.tasks import spawn
 from gateway.wire.webhook import sign
@@ -99,6 +98,7 @@ async def assemble(duty: Duty, settings: Settings) -> Parts:
         suspended=suspended,
         announce=Announcer().announce,
     )
+    spawn(beat(journal, engine.worker), "beat")
     spawn(watch_losses(journal), "watch losses")
     spawn(watch_suspensions(journal, generations, suspended), "watch suspensions")
     return Parts(settings, generations, journal, secrets, upstream, engine, duty.redis_url)
@@ -132,9 +132,6 @@ async def work(duty: Duty, settings: Settings) -> None:
         body_limit=settings.body_limit,
         rate=Rate(settings.rate_limit, settings.concurrency_limit),
     )
-    place = f"{socket.gethostname()}:{duty.document.get('data', '')}:{duty.number}"
-    # Before the first request: the one that comes next may be the retry of what the worker before this one was sending.
-    await take_over(parts.engine, RedisLedger(parts.journal), place, parts.generations.current.routes)
     await _serve(duty, parts, door, [])
 
 

@@ -18,6 +18,8 @@ EXPORT_LEASE_MS = 10_000
 """How long one steward alone exports; another host's takes over after that."""
 SUSPENSION_SECONDS = 1.0
 """How long a suspended agent's reads may still reach systems; the answers are withheld from the first moment."""
+BEAT_SECONDS = 0.5
+"""Well below BEAT_MS and the engine's SILENCE_SECONDS: a busy process may be late."""
 HIGH_WATER_SECONDS = 1.0
 """How often it is written down how far the ledger is; what everybody forgets at once is younger than this."""
 PAUSE_SECONDS = 5.0
@@ -42,6 +44,18 @@ async def keep_high_water(journal: RedisJournal) -> None:
         except Exception as error:  # noqa: BLE001 - `_unforeseen` logs it
             await _unforeseen("remembering how far the ledger is", error)
         await asyncio.sleep(HIGH_WATER_SECONDS)
+
+
+async def beat(journal: RedisJournal, worker: str) -> None:
+    """Say that this process is at work: whoever meets a call that it is sending need not take it for a dead one's."""
+    while True:
+        try:
+            await journal.beat(worker)
+        except JournalUnavailable:
+            pass  # then nobody can ask for it either
+        except Exception as error:  # noqa: BLE001 - `_unforeseen` logs it
+            await _unforeseen("saying that this process is at work", error)
+        await asyncio.sleep(BEAT_SECONDS)
 
 
 async def watch_losses(journal: RedisJournal) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from gateway import errors
+from gateway.beside import goes_on_without_us
 from gateway.core.admit import Admission, Inadmissible
 from gateway.core.call import Call
 from gateway.core.facts import (
@@ -51,7 +52,7 @@ from gateway.judging import admission_of, inadmissible, judge
 from gateway.life import Life, Requester, known
 from gateway.ports import Conflict, Generation, Journal, JournalUnavailable, Suspended, Taken, Upstream
 from gateway.randomness import random
-from gateway.sending import Limits, Sent, drain, lease_ms, send
+from gateway.sending import Limits, Sent, drain, lease_ms, send, written
 from gateway.tasks import spawn
 
 MOST_STEPS = 64
@@ -93,14 +94,22 @@ class Engine:
         life = Life(begin(first), generation, admission=admission, requester=requester, facts=[first], fresh=True)
         if admission.call.acts:
             life.payload = {"request": pack_request(admission.request), "salt": admission.salt}
-        try:
-            return life, await self.drive(life)
-        except Taken as taken:
-            denied = life.record.judged
-            life = await self._attach(life, taken)
-            if denied is not None and denied.verdict.decision == "deny":
-                raise errors.PolicyDenied.of_known(denied.verdict, state(life.record), life.record.call) from None
-            return life, await self.drive(life)
+        while True:
+            try:
+                return life, await self.drive(life)
+            except Taken as taken:
+                if taken.kind != "executing" or not await goes_on_without_us(self.journal, taken.call, self.worker):
+                    return await self._carry_on(life, taken)
+                life.admit_again()
+                life.beside = (*life.beside, taken.call)
+
+    async def _carry_on(self, life: Life, taken: Taken) -> Driven:
+        """This request is a call that exists."""
+        denied = life.record.judged
+        life = await self._attach(life, taken)
+        if denied is not None and denied.verdict.decision == "deny":
+            raise errors.PolicyDenied.of_known(denied.verdict, state(life.record), life.record.call) from None
+        return life, await self.drive(life)
 
     async def load(self, call: str) -> Life | None:
         """A call as the journal has it, or None."""
@@ -264,7 +273,7 @@ class Engine:
 
     async def _write_outcome(self, life: Life, sent: Sent) -> None:
         """Durable before the answer, whoever else writes to this call meanwhile."""
-        while not _has(life, sent):
+        while not written(sent, life.facts[: life.durable]):
             self._note_outcome(life, sent)
             try:
                 await self.flush(life)
@@ -344,6 +353,8 @@ class Engine:
         other.attached, other.requester = True, life.requester
         other.binding = Attached(key=wanted.key, keep=wanted.keep_ms, at=self.journal.now())
         other.bind()
+        if taken.kind == "executing" and not known(other.record, Abandoned()):
+            other.add(Abandoned(at=self.journal.now()))  # by a process that died: nobody else can write it
         if other.record.answer is not None and len(other.facts) == other.durable:
             await self.journal.touch(taken.call, wanted.key, wanted.keep_ms)
         return other
@@ -361,12 +372,3 @@ class Engine:
                 continue
             except JournalUnavailable:
                 await asyncio.sleep(JOURNAL_RETRY_SECONDS)
-
-
-def _has(life: Life, sent: Sent) -> bool:
-    """True if what came of this send is written already; its time is the journal's, so that cannot tell."""
-    first = sent.facts[0]
-    return any(
-        fact is first or (type(fact) is type(first) and replace(fact, at=first.at) == first)
-        for fact in life.facts[: life.durable]
-    )

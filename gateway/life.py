@@ -54,6 +54,8 @@ class Life:
     """The system's answer, if this drive has it in hand."""
     reply: Reply | None = None
     """The same while its body still streams. Whoever takes it must close it."""
+    beside: tuple[str, ...] = ()
+    """Calls for the same intent whose sending does not stop this one: those who send them were seen at work."""
     attached: bool = False
     """This request turned out to be a call that existed."""
     binding: Attached | None = None
@@ -83,6 +85,13 @@ class Life:
         self.written()
         self.bind()
 
+    def admit_again(self) -> None:
+        """Forget everything but the admission, nothing of which is written: it must be judged anew."""
+        first = self.facts[0]
+        assert isinstance(first, Admitted)
+        assert not self.durable
+        self.record, self.facts, self.notices, self.me = begin(first), [first], [], ""
+
     def bind(self) -> None:
         """Have the key of this request lead here; again after somebody else wrote first."""
         if self.binding is not None and all(name != self.binding.key for name, _ in self.record.keys):
@@ -99,9 +108,8 @@ class Life:
     def refuse_suspended(self, now: int) -> None:
         """The journal would not let a suspended agent act: that is the verdict of this moment."""
         if self.durable == 0:
-            first = self.facts[0]
-            assert isinstance(first, Admitted)
-            self.record, self.facts, self.payload, self.notices = begin(first), [first], {}, []
+            self.admit_again()
+            self.payload = {}
         self.me = ""
         verdict = Verdict(decision="deny", code="agent-suspended")
         self.add(Judged(verdict=verdict, generation=self.generation.digest, fingerprint="", at=now))
@@ -117,7 +125,7 @@ class Life:
             facts=tuple(pending),
             upkeep=self._upkeep(now),
             guarded=claims or discloses, replicated=claims and not record.call.repeatable,
-            payload=self.payload, notices=tuple(self.notices),
+            payload=self.payload, beside=self.beside, notices=tuple(self.notices),
         )  # fmt: skip
 
     def _upkeep(self, now: int) -> Upkeep:

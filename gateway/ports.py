@@ -15,6 +15,9 @@ from gateway.core.routes import Routes, System, Tool
 from gateway.core.value import keyword_value, positional_value
 from gateway.core.verdict import Question, Requirement, Verdict
 
+BEAT_MS = 3_000
+"""A process that says nothing for this long is taken for dead."""
+
 # --- The journal ------------------------------------------------------------------------------------------------
 
 
@@ -29,7 +32,7 @@ class Taken(Exception):
         super().__init__(call)
         self.call = call
         self.kind = kind
-        """`key` or `open`."""
+        """`key` or `open`; or `executing`: a call for the same intent is being sent, and is not one of `beside`."""
 
 
 class Suspended(Exception):
@@ -63,6 +66,8 @@ class Append:
     """True if a failover must not forget it (the claim of a tool that is not repeatable)."""
     payload: Mapping[str, bytes] | None = None
     """Bytes to keep beside the facts, by field: `request`, `salt`, `answer`."""
+    beside: tuple[str, ...] = ()
+    """Calls for the same intent that may be executing at the same time: whoever sends them was seen at work."""
     notices: tuple[tuple[str, int | None], ...] = ()
     """Outbox entries: notice id and milliseconds from now until it is (next) due; None removes it."""
 
@@ -104,6 +109,14 @@ class Journal(Protocol):
 
     async def touch(self, call: str, pointer: str, milliseconds: int) -> None:
         """Let the key pointer of an ended call last that long from now. Losing this is harmless."""
+        ...
+
+    async def beat(self, worker: str) -> None:
+        """Say that this process is at work. Holds for BEAT_MS."""
+        ...
+
+    async def last_beat(self, worker: str) -> int:
+        """The journal's time of that process's last beat, or 0 if it was longer ago than BEAT_MS."""
         ...
 
     def now(self) -> int:

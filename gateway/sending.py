@@ -7,7 +7,8 @@ twice, and never send under a claim that may have run out.
 import hashlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from gateway.core.admit import LEASE_MARGIN_MS, Admission
 from gateway.core.facts import Answered, Ended, Fact, Lost, Unsent
@@ -76,6 +77,12 @@ async def send(
     if proves_nothing(record.call, reply.status, resent=len(record.tokens) > 1):
         return await _lost(reply, token, limits, now)
     return await _answered(reply, token, limits, now, keep=record.call.acts or bool(record.asked))
+
+
+def written(sent: Sent, facts: Sequence[Fact]) -> bool:
+    """True if what came of this send is among these facts; its time is the journal's, so that cannot tell."""
+    first = sent.facts[0]
+    return any(fact is first or (type(fact) is type(first) and replace(fact, at=first.at) == first) for fact in facts)
 
 
 async def _answered(reply: Reply, token: str, limits: Limits, now: Callable[[], int], *, keep: bool) -> Sent:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from gateway.core.codec import decode, encode, envelope
 from gateway.core.facts import Fact
 from gateway.core.pointers import RECALL_MS, Pointer
-from gateway.ports import Append, Appended, Conflict, Suspended, Taken
+from gateway.ports import BEAT_MS, Append, Appended, Conflict, Suspended, Taken
 
 
 @dataclass(slots=True)
@@ -18,6 +18,9 @@ class MemoryJournal:
     payloads: dict[str, dict[str, bytes]] = field(default_factory=dict)
     pointers: dict[str, tuple[str, int | None]] = field(default_factory=dict)
     """Pointer to (call, the time it ends)."""
+    executing: dict[str, set[str]] = field(default_factory=dict)
+    """Calls that are being sent, by match digest."""
+    beats: dict[str, int] = field(default_factory=dict)
     due_times: dict[str, int] = field(default_factory=dict)
     notices: dict[tuple[str, str], int] = field(default_factory=dict)
     suspended: set[str] = field(default_factory=set)
@@ -40,6 +43,8 @@ class MemoryJournal:
             holder = self._holder(pointer)
             if pointer.mode in ("take", "test") and holder not in (None, append.call):
                 raise Taken(str(holder), pointer.kind)
+            if pointer.mode == "join" and (others := self._others(pointer, append)):
+                raise Taken(others[0], pointer.kind)
         now = self.clock()
         written = [envelope(encode(fact), now, append.token) for fact in append.facts]
         self.calls[append.call] = have + written
@@ -66,6 +71,14 @@ class MemoryJournal:
             elif pointer.mode in ("take", "hold") and holder in (None, append.call):
                 end = None if pointer.ttl is None else now + pointer.ttl
                 self.pointers[self._name(pointer)] = append.call, end
+            elif pointer.mode == "join":
+                self.executing.setdefault(pointer.name, set()).add(append.call)
+            elif pointer.mode == "leave":
+                self.executing.setdefault(pointer.name, set()).discard(append.call)
+
+    def _others(self, pointer: Pointer, append: Append) -> list[str]:
+        """Who else executes this, and was not seen at work. (That this memory ends after EXECUTING_MS is left out.)"""
+        return sorted(self.executing.get(pointer.name, set()) - {append.call, *append.beside})
 
     def _have(self, call: str) -> list[bytes]:
         if call in self.ends and self.clock() >= self.ends[call]:
@@ -94,6 +107,13 @@ class MemoryJournal:
             self.pointers[f"key:{pointer}"] = call, self.clock() + milliseconds
             if call in self.ends:
                 self.ends[call] = max(self.ends[call], self.clock() + milliseconds + RECALL_MS)
+
+    async def beat(self, worker: str) -> None:
+        self.beats[worker] = self.clock()
+
+    async def last_beat(self, worker: str) -> int:
+        last = self.beats.get(worker, 0)
+        return last if self.clock() < last + BEAT_MS else 0
 
     def now(self) -> int:
         return self.clock()

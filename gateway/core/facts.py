@@ -132,7 +132,7 @@ class Claimed:
     lease: int
     """Milliseconds. Outlives the system's total timeout."""
     worker: str = ""
-    """The process that sends, so that its successor can tell which calls died with it."""
+    """The process that sends, so that others can look whether it is still at work."""
     at: int = 0
 
 

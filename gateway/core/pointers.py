@@ -21,6 +21,8 @@ RECALL_MS = 24 * 3_600_000
 """How long an ended call can be shown beyond the time that its keys last, so that no key leads to nothing."""
 HANDOVER_MS = 1_000
 """An approved call is driven on by the process that recorded the vote; after this, by the steward."""
+EXECUTING_MS = 24 * 3_600_000
+"""How long a call is remembered as executing if nobody ever writes that it is over: longer than any claim lasts."""
 REMINDER_MS = 3_600_000
 """A call in doubt stays on the steward's list; it looks, and says so in the log, once an hour."""
 
@@ -30,10 +32,14 @@ class Pointer:
     """The desired state of one pointer."""
 
     name: str
-    kind: Literal["key", "open"]
-    mode: Literal["take", "test", "hold", "free"]
+    kind: Literal["key", "open", "executing"]
+    """`key`: an idempotency key. `open`: a match digest whose requests attach. `executing`: a match digest, and all the
+    calls that are being sent for it; usually one."""
+    mode: Literal["take", "test", "hold", "free", "join", "leave"]
     """`take`: must be free or ours, then ours. `test`: must be free or ours, not changed.
-    `hold`: ours unless another call has it. `free`: no longer ours."""
+    `hold`: ours unless another call has it. `free`: no longer ours.
+    `join`: one of those that are executing; there must be none beside it but those named in the append's `beside`.
+    `leave`: no longer one of them."""
     ttl: int | None = None
     """Milliseconds it lasts from now; None: until changed."""
 
@@ -83,7 +89,8 @@ def _pointers_of_the_open(record: Record, *, fresh: bool) -> tuple[Pointer, ...]
     keys = tuple(Pointer(name, "key", "take" if fresh else "hold") for name, _ in record.keys)
     attracts = bool(record.asked or record.doubts or record.abandoned)
     if fresh:
-        return (*keys, Pointer(call.match, "open", "take" if attracts else "test"))
+        found = (*keys, Pointer(call.match, "open", "take" if attracts else "test"))
+        return found if record.claim is None else (*found, Pointer(call.match, "executing", "join", EXECUTING_MS))
     return (*keys, Pointer(call.match, "open", "hold")) if attracts else keys
 
 
@@ -95,6 +102,7 @@ def _pointers_of_the_ended(record: Record, outcome: Outcome) -> tuple[Pointer, .
     return (
         *(_ended("key", name, {"free": 0, "keep": keep, "for ever": None}[keep_keys]) for name, keep in record.keys),
         _ended("open", call.match, open_ttl),
+        *((Pointer(call.match, "executing", "leave"),) if record.tokens else ()),
     )
 
 

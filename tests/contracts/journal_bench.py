@@ -37,6 +37,10 @@ def opened(name: str, mode: Any, ttl: int | None = None) -> Pointer:
     return Pointer(name, "open", mode, ttl)
 
 
+def executing(name: str, mode: Any, ttl: int | None = None) -> Pointer:
+    return Pointer(name, "executing", mode, ttl)
+
+
 class MemoryBench:
     def __init__(self) -> None:
         self.journal = MemoryJournal(lambda: time.time_ns() // 1_000_000)

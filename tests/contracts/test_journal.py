@@ -13,6 +13,7 @@ from tests.contracts.journal_bench import (
     MemoryBench,
     RedisBench,
     attempt,
+    executing,
     key,
     new_call,
     on,
@@ -399,5 +400,50 @@ def test_notices_wait_in_the_outbox_until_they_are_done(bench):
         await it.journal.append(write(call, 1, HOLD, notices=(("n-1", None), ("n-2", 0), ("n-3", DAY))))
         await asyncio.sleep(0.01)
         assert await it.journal.outbox(9) == [(call, "n-2")]
+
+    on(bench, story)
+
+
+# --- What is being sent ----------------------------------------------------------------------------------------------
+
+
+def test_calls_that_execute_the_same_are_met_unless_they_are_known(bench):
+    async def story(it):
+        first, second, third = new_call(), new_call(), new_call()
+
+        def join(call, *beside):
+            return write(call, 0, FIRST, pointers=[key(call, "take"), executing("m", "join", DAY)], beside=beside)
+
+        await it.journal.append(join(first))
+        assert await attempt(it.journal.append(join(second))) == ("taken", first, "executing")
+        assert await it.journal.length(second) == 0
+        assert await attempt(it.journal.append(join(second, first))) == ("ok",)
+        assert await attempt(it.journal.append(join(third, second))) == ("taken", first, "executing")
+        assert await attempt(it.journal.append(join(third, first, second))) == ("ok",)
+
+    on(bench, story)
+
+
+def test_a_call_that_left_is_met_no_more_and_the_others_are(bench):
+    async def story(it):
+        first, second, third = new_call(), new_call(), new_call()
+        await it.journal.append(write(first, 0, FIRST, pointers=[executing("m", "join", DAY)]))
+        await it.journal.append(write(second, 0, FIRST, pointers=[executing("m", "join", DAY)], beside=(first,)))
+        await it.journal.append(write(first, 1, answered(), pointers=[executing("m", "leave")]))
+        await it.journal.append(write(first, 2, Expired(), pointers=[executing("m", "leave")]))  # again: no harm
+        assert await attempt(it.journal.append(write(third, 0, FIRST, pointers=[executing("m", "join", DAY)]))) == (
+            "taken", second, "executing",
+        )  # fmt: skip
+
+    on(bench, story)
+
+
+def test_a_beat_is_remembered_for_a_while(bench):
+    async def story(it):
+        assert await it.journal.last_beat("w1") == 0
+        before = it.journal.now()
+        await it.journal.beat("w1")
+        assert await it.journal.last_beat("w1") >= before
+        assert await it.journal.last_beat("w2") == 0
 
     on(bench, story)

@@ -41,6 +41,7 @@ def draw_append(dice: random.Random, calls: tuple[str, ...], lengths: dict[str, 
         for kind in ("key", "open")
         for name in dice.sample(NAMES, dice.randint(0, 2))
     }
+    pointers |= {("executing", name): Pointer(name, "executing", dice.choice(("join", "leave")), AGES) for name in "pq"}
     return Append(
         call=call,
         agent=AGENT,
@@ -48,6 +49,7 @@ def draw_append(dice: random.Random, calls: tuple[str, ...], lengths: dict[str, 
         token=f"{dice.randrange(10**16):016d}",
         facts=facts if expected else (replace(FIRST, call=replace(CALL, id=call)), *facts),
         upkeep=Upkeep(tuple(pointers.values()), dice.choice((None, 0, AGES)), dice.choice((None, None, AGES))),
+        beside=tuple(dice.sample(calls, dice.randint(0, len(calls)))),
         guarded=dice.random() < 0.3,
         payload={name: dice.randbytes(4) for name in ("request", "answer") if dice.random() < 0.3},
         notices=tuple((f"n{n}", dice.choice((None, 0, AGES))) for n in range(dice.randint(0, 2))),

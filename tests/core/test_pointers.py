@@ -7,6 +7,7 @@ import pytest
 from gateway.core.facts import Abandoned, Attached, Delivered, Expired, Resolved, Withdrawn
 from gateway.core.lifecycle import BACKOFF_MS
 from gateway.core.pointers import (
+    EXECUTING_MS,
     HANDOVER_MS,
     OWED_MS,
     POLLED_MS,
@@ -47,7 +48,8 @@ def around(story: Playbook, *, fresh: bool = False) -> Upkeep:
 
 
 def modes(found: Upkeep) -> dict[str, tuple[str, int | None]]:
-    return {pointer.kind: (pointer.mode, pointer.ttl) for pointer in found.pointers}
+    """Of the pointers that lead to the call."""
+    return {pointer.kind: (pointer.mode, pointer.ttl) for pointer in found.pointers if pointer.kind != "executing"}
 
 
 HELD = {"key": ("hold", None), "open": ("hold", None)}
@@ -56,7 +58,8 @@ FREE = {"key": ("free", 0), "open": ("free", 0)}
 
 def test_a_new_effect_takes_its_key_and_looks_whether_an_identical_call_is_open():
     found = around(Playbook() >> ALLOW >> claimed(), fresh=True)
-    assert found.pointers == (Pointer(KEY, "key", "take"), Pointer(MATCH, "open", "test"))
+    joins = Pointer(MATCH, "executing", "join", EXECUTING_MS)
+    assert found.pointers == (Pointer(KEY, "key", "take"), Pointer(MATCH, "open", "test"), joins)
     assert found.due_in == LEASE
     assert found.expire_in is None
 
@@ -136,7 +139,9 @@ def test_every_attached_key_leads_here():
         (MATCH, "hold", None),
     ]
     story = story >> yes() >> ALLOW >> claimed() >> answered()
-    assert [(p.name, p.ttl) for p in around(story).pointers] == [(KEY, KEEP), ("key-2", 5), (MATCH, OWED_MS)]
+    found = around(story).pointers
+    assert [(p.name, p.ttl) for p in found[:3]] == [(KEY, KEEP), ("key-2", 5), (MATCH, OWED_MS)]
+    assert found[3:] == (Pointer(MATCH, "executing", "leave"),)
 
 
 def test_a_call_outlives_every_key_that_leads_to_it():

@@ -9,9 +9,9 @@
 -- KEYS[4] {p}:payload:<id>      hash: the bytes that facts carry only digests of
 -- KEYS[5] {p}:suspended:<agent> exists while the agent may not act
 -- KEYS[6] {p}:outbox            sorted set: "<call> <notice>" by the time it must be delivered
--- KEYS[7..] pointers            string: the id of the call they lead to
+-- KEYS[7..] pointers            string: the id of the call they lead to; of an executing pointer set: all that execute
 --
--- ARGV: call, expected, token, guarded, due_in, expire_in,
+-- ARGV: call, expected, token, guarded, due_in, expire_in, beside (ids, each followed by a space),
 --       #facts, fact..., #payload, (field, bytes)..., #notices, (notice, milliseconds | '')..., (mode, ttl) per pointer
 --
 -- Returns {'ok', at, entry, last entry of the ledger} (also for a token seen before, then with an empty entry),
@@ -32,7 +32,7 @@ if have ~= expected then
   return {'conflict'}
 end
 
-local position = 7
+local position = 8
 local count = tonumber(ARGV[position])
 local facts_from = position + 1
 position = facts_from + count
@@ -48,9 +48,19 @@ end
 local holders = {}
 for i = 7, #KEYS do
   local mode = ARGV[pointers_from + 2 * (i - 7)]
-  holders[i] = redis.call('GET', KEYS[i])
-  if (mode == 'take' or mode == 'test') and holders[i] and holders[i] ~= call then
-    return {'taken', holders[i], i - 6}
+  if mode == 'join' then
+    local members = redis.call('SMEMBERS', KEYS[i])
+    table.sort(members)
+    for _, other in ipairs(members) do
+      if other ~= call and not string.find(ARGV[7], other .. ' ', 1, true) then
+        return {'taken', other, i - 6}
+      end
+    end
+  elseif mode ~= 'leave' then
+    holders[i] = redis.call('GET', KEYS[i])
+    if (mode == 'take' or mode == 'test') and holders[i] and holders[i] ~= call then
+      return {'taken', holders[i], i - 6}
+    end
   end
 end
 
@@ -97,6 +107,11 @@ for i = 7, #KEYS do
     if holders[i] == call then
       redis.call('DEL', KEYS[i])
     end
+  elseif mode == 'join' then
+    redis.call('SADD', KEYS[i], call)
+    redis.call('PEXPIRE', KEYS[i], ttl)
+  elseif mode == 'leave' then
+    redis.call('SREM', KEYS[i], call)
   elseif mode ~= 'test' and (not holders[i] or holders[i] == call) then
     if ttl == '' then
       redis.call('SET', KEYS[i], call)

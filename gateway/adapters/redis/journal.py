@@ -31,7 +31,7 @@ from gateway.core.call import PARTITIONS, partition_of
 from gateway.core.codec import decode, encode
 from gateway.core.facts import Fact
 from gateway.core.pointers import RECALL_MS
-from gateway.ports import Append, Appended, Conflict, JournalUnavailable, Suspended, Taken, TooFewReplicas
+from gateway.ports import BEAT_MS, Append, Appended, Conflict, JournalUnavailable, Suspended, Taken, TooFewReplicas
 
 APPEND = (Path(__file__).parent / "append.lua").read_text()
 APPEND_SHA = hashlib.sha1(APPEND.encode(), usedforsecurity=False).hexdigest()
@@ -183,6 +183,12 @@ class RedisJournal:
         pointer = pointer_key(call[:2], "key", pointer)
         await self.ask("EVAL", TOUCH, "3", pointer, facts, payload, call, str(milliseconds), longer)
 
+    async def beat(self, worker: str) -> None:
+        await self.ask("SET", _beat(worker), str(self.now()), "PX", str(BEAT_MS))
+
+    async def last_beat(self, worker: str) -> int:
+        return int(await self.ask("GET", _beat(worker)) or 0)
+
     def now(self) -> int:
         estimate = round((time.monotonic() + self._offset) * 1000)
         self._last_now = max(self._last_now, estimate)
@@ -297,6 +303,10 @@ def _suspended(agent: str) -> str:
     return f"{{{partition_of(agent):02d}}}:suspended:{agent}"
 
 
+def _beat(worker: str) -> str:
+    return f"gateway:beat:{worker}"
+
+
 def _ledger(partition: str) -> str:
     return "{" + partition + "}:ledger"
 
@@ -318,7 +328,8 @@ def _command(append: Append) -> tuple[Any, ...]:
     arguments: list[Any] = [
         "EVALSHA", APPEND_SHA, str(6 + len(pointers)), *keys(append.call, append.agent), *pointers,
         append.call, str(append.expected), append.token, "1" if append.guarded else "0",
-        _text(upkeep.due_in), _text(upkeep.expire_in), str(len(append.facts)), *map(encode, append.facts),
+        _text(upkeep.due_in), _text(upkeep.expire_in), "".join([f"{other} " for other in append.beside]),
+        str(len(append.facts)), *map(encode, append.facts),
     ]  # fmt: skip
     payload = append.payload or {}
     arguments.append(str(len(payload)))

@@ -63,17 +63,6 @@ class RedisLedger:
         replies = await self.journal.ask_all(*(("ZRANGE", f"{{{p:02d}}}:due", "0", "-1") for p in range(PARTITIONS)))
         return [member.decode() for reply in replies for member in reply]
 
-    async def due_before(self, time: int) -> list[str]:
-        """Ids of all unsettled calls that must be looked at before that time, such as all that are being sent."""
-        names = [f"{{{p:02d}}}:due" for p in range(PARTITIONS)]
-        replies = await self.journal.ask_all(*(("ZRANGEBYSCORE", name, "-inf", str(time)) for name in names))
-        return [member.decode() for reply in replies for member in reply]
-
-    async def succeed(self, place: str, name: str) -> str:
-        """Take over a worker's place under this new name; the name of the one that had it before, or empty."""
-        before = await self.journal.ask("SET", f"gateway:worker:{place}", name, "GET")
-        return before.decode() if before else ""
-
     async def lease(self, duty: str, holder: str, milliseconds: int) -> bool:
         """True if `holder` may do `duty` until that much later: it had the lease already, or nobody had."""
         reply = await self.journal.ask("EVAL", LEASE, "1", f"gateway:lease:{duty}", holder, str(milliseconds))
