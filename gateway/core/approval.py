@@ -86,6 +86,8 @@ def may_vote(record: Record, decision: Decision, routes: Routes, *, now: int) ->
         raise Stale("this call or what is asked about it has changed since it was shown; look at it again")
     if not eligible(group, decision.by, record.call, routes):
         raise NotEligible(_why_not(group, decision.by, record.call, routes.people))
+    if not decision.approve:
+        return asked  # whatever this person said before: a yes that was not used yet can be taken back
     cast = [vote for vote in record.votes if vote.by == decision.by and vote.fingerprint == judged.fingerprint]
     if any(vote.group != decision.group or set(asked) <= set(vote.requirements) for vote in cast):
         raise NotEligible(f"{decision.by!r} has already decided on this call; one person counts once")

@@ -194,6 +194,13 @@ def test_one_person_cannot_decide_twice():
     assert vote(story, "bob", routes=QUORUM_2) == (FINANCE,)
 
 
+def test_whoever_said_yes_may_take_it_back_by_saying_no():
+    story = held() >> yes("ann") >> judged("hold", FINANCE)
+    assert vote(story, "ann", routes=QUORUM_2, approve=False) == (FINANCE,)
+    with pytest.raises(NotEligible):
+        vote(story, "carl", routes=QUORUM_2, approve=False)
+
+
 def test_one_person_in_two_groups_counts_for_the_first_only():
     story = held(FINANCE, LEGAL) >> yes("ann") >> judged("hold", LEGAL)
     with pytest.raises(NotEligible, match="once"):
