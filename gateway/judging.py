@@ -5,6 +5,7 @@ never let anything but a verdict come out: whatever cannot be admitted or decide
 """
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from gateway.core import approval
 from gateway.core.admit import Admission, Inadmissible, question_now
@@ -49,7 +50,10 @@ async def judge(life: Life, journal: Journal, suspended: Collection[str] = ()) -
     verdict = generation.policies.judge(question, met)
     if verdict.decision == "hold":
         verdict = _held_by_somebody(verdict, call, generation)
-    return Judged(verdict=verdict, generation=generation.digest, fingerprint=call.fingerprint, at=now)
+    fact = Judged(verdict=verdict, generation=generation.digest, fingerprint=call.fingerprint, at=now)
+    if verdict.decision != "hold":
+        return fact
+    return replace(fact, lacking=approval.lacking(votes, fact, call, generation.routes))
 
 
 def _held_by_somebody(verdict: Verdict, call: Call, generation: Generation) -> Verdict:

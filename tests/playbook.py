@@ -56,9 +56,15 @@ REPEATABLE = replace(CALL, repeatable=True, keeps_ms=KEEPS)
 READ = replace(CALL, tool="stripe.get_charge", effect="read", method="GET", match="", key="", key_given=False)
 
 
-def judged(decision: Decision, *unmet: Requirement, generation: str = TODAY, fingerprint: str = PRINT) -> Judged:
+def judged(
+    decision: Decision,
+    *unmet: Requirement,
+    generation: str = TODAY,
+    fingerprint: str = PRINT,
+    lacking: tuple[int, ...] = (),
+) -> Judged:
     verdict = Verdict(decision=decision, requirements=unmet, code="no-permit" if decision == "deny" else "")
-    return Judged(verdict=verdict, generation=generation, fingerprint=fingerprint)
+    return Judged(verdict=verdict, generation=generation, fingerprint=fingerprint, lacking=lacking)
 
 
 ALLOW, DENY = judged("allow"), judged("deny")

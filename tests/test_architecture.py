@@ -114,6 +114,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "duties": "doors/test_control_plane",
     "readiness": "doors/test_control_plane",
     "core.addresses": "adapters/test_addresses",
+    "core.expected": "core/test_lifecycle",
     "adapters.announcer": "doors/test_control_plane",
     "adapters.memory_journal": "contracts/test_journal",
     "adapters.redis.cluster": "contracts/test_redis_line",

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.core.call import FORMAT, Call, joined
-from gateway.core.facts import Approved
+from gateway.core.facts import Approved, Judged
 from gateway.core.lifecycle import Record
 from gateway.core.routes import Agent, Group, Person, Routes
 from gateway.core.verdict import Requirement
@@ -86,6 +86,8 @@ def may_vote(record: Record, decision: Decision, routes: Routes, *, now: int) ->
         raise Stale("this call or what is asked about it has changed since it was shown; look at it again")
     if not eligible(group, decision.by, record.call, routes):
         raise NotEligible(_why_not(group, decision.by, record.call, routes.people))
+    if not decision.approve:
+        return asked  # whatever this person said before: a yes that was not used yet can be taken back
     cast = [vote for vote in record.votes if vote.by == decision.by and vote.fingerprint == judged.fingerprint]
     if any(vote.group != decision.group or set(asked) <= set(vote.requirements) for vote in cast):
         raise NotEligible(f"{decision.by!r} has already decided on this call; one person counts once")
@@ -103,10 +105,23 @@ def _why_not(group: Group, person: str, call: Call, people: Mapping[str, Person]
 
 
 def met(votes: tuple[Approved, ...], *, fingerprint: str, call: Call, routes: Routes) -> frozenset[Requirement]:
-    """The requirements that enough distinct, still eligible people approved, for exactly this fingerprint.
+    """The requirements that enough distinct, still eligible people approved, for exactly this fingerprint."""
+    supporters = _supporters(votes, fingerprint, call, routes)
+    return frozenset(item for item, people in supporters.items() if len(people) >= routes.groups[item.group].quorum)
 
-    One person counts once: for each forbid, and for one group only, the first that the person voted for.
-    """
+
+def lacking(votes: tuple[Approved, ...], judged: Judged, call: Call, routes: Routes) -> tuple[int, ...]:
+    """How many more people each requirement of a hold takes today, in their order."""
+    supporters = _supporters(votes, judged.fingerprint, call, routes)
+    return tuple(
+        routes.groups[item.group].quorum - len(supporters.get(item, ())) for item in judged.verdict.requirements
+    )
+
+
+def _supporters(
+    votes: tuple[Approved, ...], fingerprint: str, call: Call, routes: Routes
+) -> dict[Requirement, set[str]]:
+    """One person counts once: for each forbid, and for one group only, the first that the person voted for."""
     groups: dict[str, str] = {}
     supporters: dict[Requirement, set[str]] = {}
     for vote in votes:
@@ -118,7 +133,7 @@ def met(votes: tuple[Approved, ...], *, fingerprint: str, call: Call, routes: Ro
         for requirement in vote.requirements:
             if requirement.group == vote.group:
                 supporters.setdefault(requirement, set()).add(vote.by)
-    return frozenset(item for item, people in supporters.items() if len(people) >= routes.groups[item.group].quorum)
+    return supporters
 
 
 def unmanned(group: Group, agent: Agent, routes: Routes) -> bool:

@@ -39,6 +39,8 @@ class Judged:
     """Digest of routes, schema and policies."""
     fingerprint: str
     """What was judged, recomputed from today's routes. Votes for another fingerprint are void."""
+    lacking: tuple[int, ...] = ()
+    """Of a hold: how many more people each of its requirements takes today, in their order."""
     at: int = 0
 
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any, assert_never
 
 from gateway.core.call import Call
+from gateway.core.expected import Expected, after_asking, after_voting, unheard_of
 from gateway.core.facts import (
     Abandoned,
     Admitted,
@@ -68,6 +69,8 @@ class Record:
     asked: tuple[Requirement, ...] = ()
     """What people were asked under `asked_fingerprint`."""
     asked_fingerprint: str = ""
+    expected: Expected = ()
+    """How many more votes each of `asked` takes, as far as the people know who were asked and who voted since."""
     expires_at: int | None = None
     """Fixed by the first Asked; no vote extends it."""
     notices: tuple[Notice, ...] = ()
@@ -216,9 +219,8 @@ def _while_held(record: Record, judged: Judged, expires_at: int | None, today: s
     if judged.generation != today:
         return Judge()
     asked = record.asked if record.asked_fingerprint == judged.fingerprint else ()
-    unasked = tuple(item for item in judged.verdict.requirements if item not in asked)
-    if unasked:
-        return Ask(unasked)
+    if unheard := unheard_of(judged, asked, record.expected):
+        return Ask(unheard)
     assert expires_at is not None, "asking fixes the time at which a hold ends"
     return Wait(expires_at)
 
@@ -250,7 +252,8 @@ def _changes(record: Record, fact: Fact) -> dict[str, Any]:  # noqa: C901, PLR09
             return _what_asking_changes(record, fact)
         case Approved() if record.claim is None and record.refusal is None:
             # An approval does not allow. It is one more thing that today's policies weigh.
-            return {"votes": (*record.votes, fact), "judged": None}
+            expected = after_voting(record.expected, fact, record.votes, record.asked_fingerprint)
+            return {"votes": (*record.votes, fact), "judged": None, "expected": expected}
         case Rejected() | Expired() | Withdrawn() if record.refusal is None:
             return {"refusal": fact}
         case Attached(key=key, keep=keep):
@@ -275,9 +278,11 @@ def _changes(record: Record, fact: Fact) -> dict[str, Any]:  # noqa: C901, PLR09
 
 
 def _what_asking_changes(record: Record, fact: Asked) -> dict[str, Any]:
-    asked = record.asked if record.asked_fingerprint == fact.fingerprint else ()
+    same = record.asked_fingerprint == fact.fingerprint
+    asked, expected = (record.asked, record.expected) if same else ((), ())
     return {
-        "asked": (*asked, *fact.requirements),
+        "asked": tuple(dict.fromkeys((*asked, *fact.requirements))),
+        "expected": after_asking(expected, fact, record.judged),
         "asked_fingerprint": fact.fingerprint,
         "expires_at": fact.at + fact.expire if record.expires_at is None else record.expires_at,
         "notices": (*record.notices, *fact.notices),

@@ -4,7 +4,18 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.core.approval import Decision, NotEligible, Stale, eligible, may_vote, met, question, shown, unmanned
+from gateway.core.approval import (
+    Decision,
+    NotEligible,
+    Stale,
+    eligible,
+    lacking,
+    may_vote,
+    met,
+    question,
+    shown,
+    unmanned,
+)
 from gateway.core.facts import Approved, Expired
 from gateway.core.verdict import Requirement
 from tests.company import AGENTS, GROUPS, PEOPLE, ROUTES, with_group
@@ -183,6 +194,13 @@ def test_one_person_cannot_decide_twice():
     assert vote(story, "bob", routes=QUORUM_2) == (FINANCE,)
 
 
+def test_whoever_said_yes_may_take_it_back_by_saying_no():
+    story = held() >> yes("ann") >> judged("hold", FINANCE)
+    assert vote(story, "ann", routes=QUORUM_2, approve=False) == (FINANCE,)
+    with pytest.raises(NotEligible):
+        vote(story, "carl", routes=QUORUM_2, approve=False)
+
+
 def test_one_person_in_two_groups_counts_for_the_first_only():
     story = held(FINANCE, LEGAL) >> yes("ann") >> judged("hold", LEGAL)
     with pytest.raises(NotEligible, match="once"):
@@ -252,6 +270,20 @@ def test_the_requester_does_not_count():
 def test_a_vote_cannot_meet_the_forbid_of_another_group():
     smuggled = replace(yes("ann"), requirements=(FINANCE, LEGAL))
     assert total(smuggled) == {FINANCE}
+
+
+@pytest.mark.parametrize(
+    ("votes", "routes", "expected"),
+    [
+        ((), ROUTES, 1),
+        ((yes("ann"),), QUORUM_2, 1),
+        ((yes("ann"),), with_group("finance", quorum=2, members=("bob", "carl")), 2),
+        ((yes("ann", fingerprint=OTHER_PRINT),), ROUTES, 1),
+    ],
+    ids=["nobody voted", "one of two", "the one of two left", "for other bytes"],
+)
+def test_a_hold_says_how_many_more_people_it_takes(votes, routes, expected):
+    assert lacking(votes, HOLD, CALL, routes) == (expected,)
 
 
 # --- Somebody who can answer ----------------------------------------------------------------------------------------

@@ -73,6 +73,7 @@ TICKS = (0, TICK, 2 * TICK, 3 * TICK)
 EXPIRE_TICKS = 2 * TICK
 KEEPS_TICKS = 2 * 3 * TICK  # half of it is three ticks
 VERDICTS: tuple[tuple[Decision, tuple[Requirement, ...]], ...] = (("allow", ()), ("hold", (FINANCE,)), ("deny", ()))
+"""A hold takes one more vote, also after somebody voted: whoever that was may no longer decide."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,8 @@ class Walk:
         match step:
             case Judge():
                 for decision, unmet in VERDICTS:
-                    verdict = judged(decision, *unmet, generation=state.today, fingerprint=fingerprint)
+                    lacking = (1,) * len(unmet)
+                    verdict = judged(decision, *unmet, generation=state.today, fingerprint=fingerprint, lacking=lacking)
                     yield from self.drives(state, after(record, verdict), (*pending, verdict))
             case Ask(requirements):
                 question = asked(*requirements, fingerprint=fingerprint, expire=EXPIRE_TICKS)
@@ -248,6 +250,8 @@ def check(state: State) -> None:
     if isinstance(step, Wait):
         assert step.until > state.now, "a wait that is over before it began"
         assert around.due_in == step.until - state.now
+        if record.claim is None and not record.doubts:
+            assert dict(record.expected)[FINANCE] >= 1, "a vote is missing of which nobody heard"
     if not isinstance(step, Finish):
         assert around.due_in is not None and around.expire_in is None, "an open call that nobody will look at"
         assert not freed, "an open call let go of a pointer"

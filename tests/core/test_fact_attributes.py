@@ -124,7 +124,7 @@ def test_no_field_of_a_fact_is_forgotten_without_a_decision():
     decided = {
         "at", "attempt", "acted", "by", "call", "done", "expire", "fingerprint", "generation", "group", "keep", "kept",
         "key", "lease", "length", "message", "notice", "notices", "requirements", "sha256", "status", "token",
-        "worker", "polled",
+        "worker", "polled", "lacking",
         "verdict", "via", "whole", "withheld", "error", "note", "reason",
     }  # fmt: skip
     assert {field.name for fact in ALL for field in fields(fact)} == decided

@@ -144,6 +144,31 @@ def test_one_of_two_approvals_leaves_it_held_and_asks_nobody_twice():
     _ = story >> yes() << Judge() >> judged("hold", LEGAL) << Wait(EXPIRE)
 
 
+def test_votes_that_count_as_expected_ask_nobody_twice():
+    story = Playbook() >> judged("hold", FINANCE, lacking=(2,)) << Ask((FINANCE,)) >> asked(FINANCE)
+    _ = story >> yes("ann") << Judge() >> judged("hold", FINANCE, lacking=(1,)) << Wait(EXPIRE)
+
+
+@pytest.mark.parametrize(
+    ("votes", "lacking"),
+    [((yes("ann"),), 1), ((yes("ann"),), 2), ((yes("ann"), yes("bob")), 1), ((), 3)],
+    ids=["the voter left", "and the quorum rose", "one of two left", "the quorum rose before anybody voted"],
+)
+def test_people_are_asked_again_once_when_more_votes_are_needed_than_they_know(votes, lacking):
+    story = Playbook() >> judged("hold", FINANCE, lacking=(max(1, len(votes)),)) >> asked(FINANCE)
+    for vote in votes:
+        story = story >> vote << Judge()
+    story = story.at(1000) >> judged("hold", FINANCE, lacking=(lacking,))
+    story = story << Ask((FINANCE,)) >> asked(FINANCE) << Wait(EXPIRE)
+    _ = story.deployed(TOMORROW) >> judged("hold", FINANCE, generation=TOMORROW, lacking=(lacking,)) << Wait(EXPIRE)
+    assert story.record.asked == (FINANCE,)
+
+
+def test_a_second_vote_of_the_same_person_is_not_expected_to_count():
+    story = Playbook() >> judged("hold", FINANCE, lacking=(2,)) >> asked(FINANCE) >> yes("ann") >> yes("ann")
+    _ = story >> judged("hold", FINANCE, lacking=(1,)) << Wait(EXPIRE)
+
+
 def test_a_call_held_by_another_generation_is_judged_again():
     story = Playbook() >> HOLD >> asked(FINANCE)
     _ = story.deployed(TOMORROW) << Judge() >> judged("hold", FINANCE, generation=TOMORROW) << Wait(EXPIRE)
