@@ -43,6 +43,7 @@ from gateway.engine import Engine
 from gateway.generations import Generations
 from gateway.listening import shown
 from gateway.logs import log_aside, told
+from gateway.open_calls import OpenCalls
 from gateway.ports import JournalUnavailable
 from gateway.readiness import measures_of, readiness_of
 from gateway.sending import Limits
@@ -142,6 +143,7 @@ async def steward(duty: Duty, settings: Settings) -> None:
     """The control plane, due times, notices and the export of traces, until it is told to stop."""
     parts = await assemble(duty, settings)
     ledger = RedisLedger(parts.journal)
+    open_calls = OpenCalls(ledger, parts.journal)
     holder = random.token_hex(8)
 
     async def lease(name: str, milliseconds: int) -> bool:
@@ -155,9 +157,10 @@ async def steward(duty: Duty, settings: Settings) -> None:
         decisions=Decisions(parts.engine),
         journal=parts.journal,
         ledger=ledger,
+        open_calls=open_calls,
         secrets=parts.secrets,
         readiness=readiness_of(settings, parts.redis_url, parts.generations, parts.journal, exporter),
-        measures=measures_of(parts.generations, ledger, exporter),
+        measures=measures_of(parts.generations, ledger, open_calls, exporter),
     )
     duties: list[Coroutine[Any, Any, None]] = [looking.run(), keep_high_water(parts.journal)]
     if exporter is not None:
@@ -237,7 +240,7 @@ def run(duty: Duty, settings: Settings) -> int:
     """One child process, from its duty to its exit code."""
     import uvloop  # noqa: PLC0415 - other commands do not need it
 
-    lines = log_aside(settings.log_level, f"%(levelname)s {duty.role} {duty.number}: %(message)s")
+    lines = log_aside(settings.log_level, f"%(asctime)s %(levelname)s {duty.role} {duty.number}: %(message)s")
     try:
         uvloop.run((work if duty.role == "worker" else steward)(duty, settings))
     except Mistakes as mistakes:

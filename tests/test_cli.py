@@ -44,6 +44,10 @@ def test_every_command_explains_itself(command):
     assert len(said) > 150, "a newcomer needs more than the usage line"
 
 
+def test_a_single_letter_asks_for_help_too():
+    assert gateway("calls", "show", "-h").stdout == gateway("calls", "show", "--help").stdout != ""
+
+
 def test_the_list_above_is_every_command():
     found = {
         command.callback.__name__ for command in app.registered_commands if command.callback and not command.hidden
@@ -224,6 +228,9 @@ def test_calls_are_listed_and_told_and_reading_changes_nothing(tmp_path):
 
         listed = gateway("calls", "--data", data)
         assert listed.returncode == 0 and listed.stderr == ""
+        only = gateway("calls", "--state", "held", "--data", data).stdout.splitlines()[1:]
+        assert [row.split()[0] for row in only] == [held]
+        assert gateway("calls", "--state", "in-doubt", "--data", data).stdout == "No such calls.\n"
         heading, *rows = listed.stdout.splitlines()
         assert heading.split() == ["CALL", "BEGUN", "STATE", "AGENT", "TOOL", "ABOUT"]
         begins = [heading.index(word) for word in heading.split()]
