@@ -37,6 +37,7 @@ from gateway.decisions import Decisions
 from gateway.doors.agents import AgentsDoor, Rate
 from gateway.doors.control import ControlPlane
 from gateway.doors.protocol import StrictProtocol
+from gateway.doors.refusals import Refusals
 from gateway.duties import export, keep_high_water, watch_losses, watch_suspensions
 from gateway.duty import Duty
 from gateway.engine import Engine
@@ -75,6 +76,7 @@ class Parts:
     upstream: PyreqwestUpstream
     engine: Engine
     redis_url: str
+    announcer: Announcer
 
 
 async def assemble(duty: Duty, settings: Settings) -> Parts:
@@ -91,6 +93,7 @@ async def assemble(duty: Duty, settings: Settings) -> Parts:
         body=settings.body_limit, held_body=settings.held_body_limit, kept_answer=settings.kept_answer_limit
     )
     suspended: set[str] = set()
+    announcer = Announcer()
     engine = Engine(
         journal=journal,
         upstream=upstream,
@@ -98,11 +101,11 @@ async def assemble(duty: Duty, settings: Settings) -> Parts:
         limits=limits,
         worker=random.token_hex(8),
         suspended=suspended,
-        announce=Announcer().announce,
+        announce=announcer.announce,
     )
     spawn(watch_losses(journal), "watch losses")
     spawn(watch_suspensions(journal, generations, suspended), "watch suspensions")
-    return Parts(settings, generations, journal, secrets, upstream, engine, duty.redis_url)
+    return Parts(settings, generations, journal, secrets, upstream, engine, duty.redis_url, announcer)
 
 
 async def _reach(journal: RedisJournal) -> None:
@@ -132,6 +135,7 @@ async def work(duty: Duty, settings: Settings) -> None:
         deployment_key=await parts.journal.deployment_key(random.token_bytes(32)),
         body_limit=settings.body_limit,
         rate=Rate(settings.rate_limit, settings.concurrency_limit),
+        refusals=Refusals(parts.announcer.refused),
     )
     place = f"{socket.gethostname()}:{duty.document.get('data', '')}:{duty.number}"
     # Before the first request: the one that comes next may be the retry of what the worker before this one was sending.

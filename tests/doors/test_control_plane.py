@@ -418,7 +418,8 @@ def test_a_doubt_is_told_at_once_and_once_and_can_be_found(scene):
     (line,) = eventually(lambda: [row for row in scene.gateway.log.splitlines() if f"call {call} " in row])
     assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z WARNING worker 0: ", line), line
     assert "is in doubt" in line and "settle-a-doubt" in line and "bank belongs to boss" in line
-    scene.pay(to)  # attaches, and says nothing new
+    scene.pay(to, key="another" + to)  # attaches, which is written, and says nothing new
+    assert "Attached" in scene.timeline(call)
     scene.hold(fresh("pay"))
     listed: list[dict[str, object]] = []
     for _ in range(2):  # the second time from what is remembered
@@ -430,6 +431,19 @@ def test_a_doubt_is_told_at_once_and_once_and_can_be_found(scene):
     figures = scene.person("auditor").get("/metrics").text
     assert f'gateway_calls{{state="in_doubt"}} {len(listed)}\n' in figures
     assert sum(f"call {call} " in row for row in scene.gateway.log.splitlines()) == 1
+
+
+def test_a_list_by_state_follows_a_call_from_one_state_to_the_next(scene):
+    def listed(state):
+        return [item["call"] for item in scene.person("auditor").get(f"/calls?state={state}").json()["calls"]]
+
+    to = fresh("pay")
+    scene.upstream.will(to, resets())
+    call = scene.hold(to)
+    assert call in listed("held") and call not in listed("in-doubt")
+    scene.approvers.approve(call)
+    eventually(lambda: scene.state(call) == "in doubt")
+    assert call in listed("in-doubt") and call not in listed("held")
 
 
 def test_approvers_who_hear_nothing_are_in_the_log_and_in_the_figures(editable):
