@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 
 import pytest
 
@@ -58,7 +59,7 @@ def test_what_has_a_call_is_told_with_the_call(scene):
 
 
 def test_who_knocks_all_night_cannot_fill_a_disk(scene):
-    told: list[dict[str, object]] = []
+    told: list[Mapping[str, object]] = []
     moment, index = [100.0], _index(scene)
     refusals = Refusals(told.append, clock=lambda: moment[0])
     for _ in range(AT_ONCE + 40):
