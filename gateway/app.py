@@ -35,7 +35,7 @@ from gateway.adapters.webhook_sender import WebhookSender
 from gateway.config.mistakes import Mistakes
 from gateway.decisions import Decisions
 from gateway.doors.agents import AgentsDoor, Rate
-from gateway.doors.control import ControlPlane
+from gateway.doors.control import Check, ControlPlane
 from gateway.doors.protocol import StrictProtocol
 from gateway.doors.refusals import Refusals
 from gateway.duties import export, keep_high_water, watch_losses, watch_suspensions
@@ -169,10 +169,12 @@ async def steward(duty: Duty, settings: Settings) -> None:
     duties: list[Coroutine[Any, Any, None]] = [looking.run(), keep_high_water(parts.journal)]
     if exporter is not None:
         duties.append(export(exporter, lease))
-    await _serve(duty, parts, plane.app(), duties)
+    await _serve(duty, parts, plane.app(), duties, plane.readiness)
 
 
-async def _serve(duty: Duty, parts: Parts, app: Any, duties: list[Coroutine[Any, Any, None]]) -> None:
+async def _serve(
+    duty: Duty, parts: Parts, app: Any, duties: list[Coroutine[Any, Any, None]], readiness: Check | None = None
+) -> None:
     listen = parts.generations.current.routes.listen
     config = uvicorn.Config(
         app,
@@ -193,7 +195,7 @@ async def _serve(duty: Duty, parts: Parts, app: Any, duties: list[Coroutine[Any,
     server = uvicorn.Server(config)
     spawn(parts.generations.watch(), "watch the configuration")
     spawn(_end_with_the_supervisor(duty, server), "end with the supervisor")
-    spawn(_tell_when_ready(duty, server), "tell when ready")
+    spawn(_tell_when_ready(duty, server, readiness), "tell when ready")
     for coroutine in duties:
         spawn(coroutine, "a duty of the steward")
     loop = asyncio.get_running_loop()
@@ -208,10 +210,10 @@ async def _serve(duty: Duty, parts: Parts, app: Any, duties: list[Coroutine[Any,
     await parts.journal.close()
 
 
-async def _tell_when_ready(duty: Duty, server: uvicorn.Server) -> None:
+async def _tell_when_ready(duty: Duty, server: uvicorn.Server, readiness: Check | None) -> None:
     while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.01)
-    duty.ready()
+    duty.ready(await readiness() if readiness is not None else ())
 
 
 async def _end_with_the_supervisor(duty: Duty, server: uvicorn.Server) -> None:

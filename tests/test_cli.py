@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import redis
 import yaml
 
 from gateway.cli import app
@@ -150,6 +151,23 @@ def test_the_schema_is_alone_on_standard_output(tmp_path):
 def test_a_child_is_not_started_by_hand():
     done = gateway("child")
     assert done.returncode == 1 and "run `gateway serve` instead" in done.stderr
+
+
+def test_the_log_says_ready_only_if_effects_are_possible(tmp_path, own_valkey):
+    place(tmp_path, listen={"agents": f"127.0.0.1:{free_port()}", "control": f"127.0.0.1:{free_port()}"})
+    with redis.Redis.from_url(own_valkey.url) as client:
+        client.config_set("appendfsync", "everysec")
+    settings = environment(**SECRETS, GATEWAY_REDIS_URL=own_valkey.url)
+    command = [sys.executable, "-m", "gateway", "serve", "--workers", "1"]
+    with subprocess.Popen(command, cwd=tmp_path, env=settings, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        try:
+            said = next(line for line in process.stderr if "control plane at" in line)
+            why = next(process.stderr)
+        finally:
+            process.terminate()
+    assert said.startswith("The gateway is up, but not ready: agents at http://127.0.0.1:")
+    assert why.startswith("ERROR: ") and "appendfsync is everysec" in why and why.count("everysec") == 1
 
 
 # --- key new ----------------------------------------------------------------------------------------------------------
