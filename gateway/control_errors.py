@@ -7,6 +7,7 @@
     ├── RoleMissing           403
     ├── NotEligible           403  that person may not decide this call
     ├── UnknownState          400
+    ├── UnknownCall           404
     ├── UnknownAgent          404
     ├── NothingHere           404
     ├── ApprovalStale         409  the question moved on; nothing was recorded
@@ -61,6 +62,16 @@ class NotEligible(GatewayError):
 
     def __init__(self, call: str, why: str) -> None:
         super().__init__(f"Nothing was recorded: {why}.", call=call)
+
+
+class UnknownCall(GatewayError):
+    slug, status, title = "unknown-call", 404, "There is no such call"
+
+    def __init__(self, call: str) -> None:
+        super().__init__(
+            f"There is no call {shortened(call, 60)!r}, or it is older than what the gateway keeps. GET /calls lists "
+            "the last ones."
+        )
 
 
 class UnknownState(GatewayError):

@@ -163,10 +163,10 @@ def test_the_log_says_ready_only_if_effects_are_possible(tmp_path, own_valkey):
         assert process.stderr is not None
         try:
             said = next(line for line in process.stderr if "control plane at" in line)
+            assert said.startswith("The gateway is up, but not ready: agents at http://127.0.0.1:")
             why = next(process.stderr)
         finally:
             process.terminate()
-    assert said.startswith("The gateway is up, but not ready: agents at http://127.0.0.1:")
     assert why.startswith("ERROR: ") and "appendfsync is everysec" in why and why.count("everysec") == 1
 
 

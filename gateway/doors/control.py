@@ -116,7 +116,7 @@ class ControlPlane:
         person(request, self.routes, READERS)
         life = await self.decisions.engine.load(request.path_params["call"])
         if life is None:
-            raise errors.UnknownCall(request.path_params["call"])
+            raise control_errors.UnknownCall(request.path_params["call"])
         body = pending(life.record) | {"state": timeline.state(life.record)}
         try:
             admission = await admission_of(life, self.journal)
@@ -144,7 +144,7 @@ class ControlPlane:
         call = request.path_params["call"]
         facts = await self.journal.facts(call)
         if not facts:
-            raise errors.UnknownCall(call)
+            raise control_errors.UnknownCall(call)
         return _json(brief(recall(facts), facts[0].at) | {"timeline": timeline.timeline(facts)})
 
     async def agents(self, request: Request) -> Response:
@@ -193,7 +193,7 @@ class ControlPlane:
         try:
             record = await self.decisions.vote(call, decision)
         except NoSuchCall as error:
-            raise errors.UnknownCall(call) from error
+            raise control_errors.UnknownCall(call) from error
         except Stale as stale:
             raise control_errors.ApprovalStale(call, str(stale)) from stale
         except NotEligible as no:
@@ -211,7 +211,7 @@ class ControlPlane:
         try:
             record = await self.decisions.resolve(call, by=who.name, acted=outcome == "acted", note=note, answer=given)
         except NoSuchCall as error:
-            raise errors.UnknownCall(call) from error
+            raise control_errors.UnknownCall(call) from error
         except Stale as stale:
             raise control_errors.NotInDoubt(call, str(stale)) from stale
         log.info("%s settled call %s: it %s", who.name, call, "acted" if outcome == "acted" else "did not act")

@@ -162,7 +162,7 @@ def test_get_never_decides_anything(scene):
 def test_what_is_not_there_is_404_with_a_sentence(scene):
     assert "/approvals" in refused(scene.person("boss").get("/nothing"), 404, "nothing-here")
     for path in ("/approvals/x", "/calls/x", "/calls/" + "07" + "a" * 22):
-        assert scene.person("boss").get(path).status_code == 404
+        assert "GET /calls lists" in refused(scene.person("boss").get(path), 404, "unknown-call")
     refused(scene.person("operator").post("/agents/nobody/suspend"), 404, "unknown-agent")
 
 
