@@ -35,14 +35,16 @@ from gateway.adapters.webhook_sender import WebhookSender
 from gateway.config.mistakes import Mistakes
 from gateway.decisions import Decisions
 from gateway.doors.agents import AgentsDoor, Rate
-from gateway.doors.control import ControlPlane
+from gateway.doors.control import Check, ControlPlane
 from gateway.doors.protocol import StrictProtocol
+from gateway.doors.refusals import Refusals
 from gateway.duties import beat, export, keep_high_water, watch_losses, watch_suspensions
 from gateway.duty import Duty
 from gateway.engine import Engine
 from gateway.generations import Generations
 from gateway.listening import shown
 from gateway.logs import log_aside, told
+from gateway.open_calls import OpenCalls
 from gateway.ports import JournalUnavailable
 from gateway.readiness import measures_of, readiness_of
 from gateway.sending import Limits
@@ -73,6 +75,7 @@ class Parts:
     upstream: PyreqwestUpstream
     engine: Engine
     redis_url: str
+    announcer: Announcer
 
 
 async def assemble(duty: Duty, settings: Settings) -> Parts:
@@ -89,6 +92,7 @@ async def assemble(duty: Duty, settings: Settings) -> Parts:
         body=settings.body_limit, held_body=settings.held_body_limit, kept_answer=settings.kept_answer_limit
     )
     suspended: set[str] = set()
+    announcer = Announcer()
     engine = Engine(
         journal=journal,
         upstream=upstream,
@@ -96,12 +100,12 @@ async def assemble(duty: Duty, settings: Settings) -> Parts:
         limits=limits,
         worker=random.token_hex(8),
         suspended=suspended,
-        announce=Announcer().announce,
+        announce=announcer.announce,
     )
     spawn(beat(journal, engine.worker), "beat")
     spawn(watch_losses(journal), "watch losses")
     spawn(watch_suspensions(journal, generations, suspended), "watch suspensions")
-    return Parts(settings, generations, journal, secrets, upstream, engine, duty.redis_url)
+    return Parts(settings, generations, journal, secrets, upstream, engine, duty.redis_url, announcer)
 
 
 async def _reach(journal: RedisJournal) -> None:
@@ -131,6 +135,7 @@ async def work(duty: Duty, settings: Settings) -> None:
         deployment_key=await parts.journal.deployment_key(random.token_bytes(32)),
         body_limit=settings.body_limit,
         rate=Rate(settings.rate_limit, settings.concurrency_limit),
+        refusals=Refusals(parts.announcer.refused),
     )
     await _serve(duty, parts, door, [])
 
@@ -139,6 +144,7 @@ async def steward(duty: Duty, settings: Settings) -> None:
     """The control plane, due times, notices and the export of traces, until it is told to stop."""
     parts = await assemble(duty, settings)
     ledger = RedisLedger(parts.journal)
+    open_calls = OpenCalls(ledger, parts.journal)
     holder = random.token_hex(8)
 
     async def lease(name: str, milliseconds: int) -> bool:
@@ -152,17 +158,20 @@ async def steward(duty: Duty, settings: Settings) -> None:
         decisions=Decisions(parts.engine),
         journal=parts.journal,
         ledger=ledger,
+        open_calls=open_calls,
         secrets=parts.secrets,
         readiness=readiness_of(settings, parts.redis_url, parts.generations, parts.journal, exporter),
-        measures=measures_of(parts.generations, ledger, exporter),
+        measures=measures_of(parts.generations, ledger, open_calls, exporter),
     )
     duties: list[Coroutine[Any, Any, None]] = [looking.run(), keep_high_water(parts.journal)]
     if exporter is not None:
         duties.append(export(exporter, lease))
-    await _serve(duty, parts, plane.app(), duties)
+    await _serve(duty, parts, plane.app(), duties, plane.readiness)
 
 
-async def _serve(duty: Duty, parts: Parts, app: Any, duties: list[Coroutine[Any, Any, None]]) -> None:
+async def _serve(
+    duty: Duty, parts: Parts, app: Any, duties: list[Coroutine[Any, Any, None]], readiness: Check | None = None
+) -> None:
     listen = parts.generations.current.routes.listen
     config = uvicorn.Config(
         app,
@@ -183,7 +192,7 @@ async def _serve(duty: Duty, parts: Parts, app: Any, duties: list[Coroutine[Any,
     server = uvicorn.Server(config)
     spawn(parts.generations.watch(), "watch the configuration")
     spawn(_end_with_the_supervisor(duty, server), "end with the supervisor")
-    spawn(_tell_when_ready(duty, server), "tell when ready")
+    spawn(_tell_when_ready(duty, server, readiness), "tell when ready")
     for coroutine in duties:
         spawn(coroutine, "a duty of the steward")
     loop = asyncio.get_running_loop()
@@ -198,10 +207,10 @@ async def _serve(duty: Duty, parts: Parts, app: Any, duties: list[Coroutine[Any,
     await parts.journal.close()
 
 
-async def _tell_when_ready(duty: Duty, server: uvicorn.Server) -> None:
+async def _tell_when_ready(duty: Duty, server: uvicorn.Server, readiness: Check | None) -> None:
     while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.01)
-    duty.ready()
+    duty.ready(await readiness() if readiness is not None else ())
 
 
 async def _end_with_the_supervisor(duty: Duty, server: uvicorn.Server) -> None:
@@ -234,7 +243,7 @@ def run(duty: Duty, settings: Settings) -> int:
     """One child process, from its duty to its exit code."""
     import uvloop  # noqa: PLC0415 - other commands do not need it
 
-    lines = log_aside(settings.log_level, f"%(levelname)s {duty.role} {duty.number}: %(message)s")
+    lines = log_aside(settings.log_level, f"%(asctime)s %(levelname)s {duty.role} {duty.number}: %(message)s")
     try:
         uvloop.run((work if duty.role == "worker" else steward)(duty, settings))
     except Mistakes as mistakes:

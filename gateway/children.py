@@ -28,6 +28,9 @@ log = logging.getLogger("gateway.children")
 
 READY = b"ready\n"
 
+# Bytes read at once of what a child says; problems may come in several pieces.
+MOST_HEARD = 4096
+
 # After this long, a death is a new event and not part of a crash loop.
 HEALTHY_SECONDS = 10.0
 # The second death in a row waits this long, and each further one twice as long as the one before ...
@@ -106,6 +109,8 @@ class Child:
         self.starts = 0
         self.ready = asyncio.Event()
         """Set while the present process is ready; whoever waits for it must also watch the task of `keep`."""
+        self.problems: tuple[str, ...] = ()
+        """Sentences of the present process, once it is ready, about why the gateway is not."""
         self._prepare, self._hopeless, self._explain = prepare, hopeless, explain
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = asyncio.Event()
@@ -215,11 +220,12 @@ class Child:
     async def _listen(self, line: socket.socket) -> None:
         line.setblocking(False)
         heard = b""
-        while READY not in heard:
-            more = await asyncio.get_running_loop().sock_recv(line, len(READY))
+        while not f"\n{heard.decode(errors='replace')}".endswith(f"\n{READY.decode()}"):
+            more = await asyncio.get_running_loop().sock_recv(line, MOST_HEARD)
             if not more:
                 return
             heard += more
+        self.problems = tuple(heard.decode(errors="replace").splitlines()[:-1])
         self.mark_ready()
 
 

@@ -32,6 +32,7 @@ app = typer.Typer(
     "never holds, and keeps the record.",
     epilog=FIRST_STEPS,
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode="markdown",
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -173,11 +174,18 @@ def calls_list(
     context: typer.Context,
     data: Data = DATA,
     limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = SHOWN,
+    state: Annotated[
+        Literal["held", "executing", "in-doubt", "in doubt", "judging", ""],
+        typer.Option(
+            help="Only calls that are not over and stand so: held, executing or in-doubt.", show_default=False
+        ),
+    ] = "",
 ) -> None:
     if context.invoked_subcommand is None:
         from gateway.reading import recent
 
-        _print_calls(_read(recent(_journal_url(data), limit)))
+        found = _read(recent(_journal_url(data), limit, state.replace("-", " ")))
+        _print_calls(found, "No such calls." if state else "No calls yet.")
 
 
 @calls.command("show")
@@ -250,12 +258,12 @@ def _read(reading: Coroutine[Any, Any, T]) -> T:
         _fail(error)
 
 
-def _print_calls(found: list[Any]) -> None:
+def _print_calls(found: list[Any], none: str) -> None:
     """A table: in colour for a person, in plain columns for a file or a pipe."""
     from gateway.reading import HEADINGS, aligned
 
     if not found:
-        print("No calls yet.")
+        print(none)
     elif sys.stdout.isatty():
         _print_table(found)
     else:

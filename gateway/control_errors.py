@@ -6,10 +6,13 @@
     ├── AgentAtControlPlane   403  an agent's key; agents never come in here
     ├── RoleMissing           403
     ├── NotEligible           403  that person may not decide this call
+    ├── UnknownState          400
+    ├── UnknownCall           404
     ├── UnknownAgent          404
     ├── NothingHere           404
     ├── ApprovalStale         409  the question moved on; nothing was recorded
-    └── NotInDoubt            409  there is no doubt to settle, or not yet
+    ├── NotInDoubt            409  there is no doubt to settle, or not yet
+    └── NothingLost           409  no record is missing
 
 Same shape and same renderer as `gateway.errors`, another reader: an operator, often at night.
 """
@@ -61,6 +64,23 @@ class NotEligible(GatewayError):
         super().__init__(f"Nothing was recorded: {why}.", call=call)
 
 
+class UnknownCall(GatewayError):
+    slug, status, title = "unknown-call", 404, "There is no such call"
+
+    def __init__(self, call: str) -> None:
+        super().__init__(
+            f"There is no call {shortened(call, 60)!r}, or it is older than what the gateway keeps. GET /calls lists "
+            "the last ones."
+        )
+
+
+class UnknownState(GatewayError):
+    slug, status, title = "unknown-state", 400, "There is no such state"
+
+    def __init__(self, wanted: str, states: Sequence[str]) -> None:
+        super().__init__(f"`state` is {shortened(wanted, 40)!r}, but must be {listed(states, 'or')}.")
+
+
 class UnknownAgent(GatewayError):
     slug, status, title = "unknown-agent", 404, "There is no such agent"
 
@@ -74,7 +94,8 @@ class NothingHere(GatewayError):
     def __init__(self, method: str, path: str) -> None:
         super().__init__(
             f"The control plane has no {shortened(method, 20)} {shortened(path, 100)}. It has /approvals, /calls, "
-            "/agents/{agent}/suspend, /journal/acknowledge-loss, /livez, /readyz and /metrics; see docs/operations.md."
+            "/agents, /agents/{agent}/suspend, /journal/acknowledge-loss, /livez, /readyz and "
+            "/metrics; see docs/operations.md."
         )
 
 
@@ -90,3 +111,10 @@ class NotInDoubt(GatewayError):
 
     def __init__(self, call: str, why: str) -> None:
         super().__init__(f"Nothing was recorded: {why}. GET /calls/{call} shows how it stands now.", call=call)
+
+
+class NothingLost(GatewayError):
+    slug, status, title = "nothing-lost", 409, "No record is missing"
+
+    def __init__(self) -> None:
+        super().__init__("Nothing was acknowledged: no record is known to be missing. GET /readyz shows what is wrong.")

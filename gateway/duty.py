@@ -9,7 +9,7 @@ import asyncio
 import json
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -57,10 +57,14 @@ class Duty:
         """The listening sockets, as objects. Call once: each object owns its descriptor."""
         return [socket.socket(fileno=descriptor) for descriptor in self.listen]
 
-    def ready(self) -> None:
-        """Tell the supervisor that this process serves. A supervisor that is gone is `orphaned`'s business."""
+    def ready(self, problems: Sequence[str] = ()) -> None:
+        """Tell the supervisor that this process serves, and why effects are not possible all the same, if so.
+
+        A supervisor that is gone is `orphaned`'s business.
+        """
+        told = "".join(f"{' '.join(problem.split())}\n" for problem in problems if problem.strip() != "ready")
         try:
-            os.write(self.line, READY)
+            os.write(self.line, told.encode() + READY)
         except (BrokenPipeError, ConnectionResetError):
             return
 

@@ -48,6 +48,7 @@ from gateway.core.notices import asked
 from gateway.core.payload import Answer, pack_answer, pack_request, unpack_answer
 from gateway.core.timeline import state
 from gateway.core.verdict import Requirement
+from gateway.doubts import tell_new_doubt
 from gateway.judging import admission_of, inadmissible, judge
 from gateway.life import Life, Requester, known
 from gateway.ports import Conflict, Generation, Journal, JournalUnavailable, Suspended, Taken, Upstream
@@ -324,6 +325,8 @@ class Engine:
         if len(life.facts) > life.durable:
             await self.journal.append(life.append(self.journal.now()))
             self.announce(life.record.call, life.facts[life.durable :])
+            if life.record.doubts:
+                tell_new_doubt(life, self.journal.now())
             life.written()
 
     async def _reload(self, life: Life) -> None:

@@ -26,11 +26,19 @@ class _Aside(QueueHandler):
             self.queue.put_nowait(record)
 
 
+class _InUtc(logging.Formatter):
+    """Times as the journal and the control plane write them, to the millisecond."""
+
+    converter = staticmethod(time.gmtime)
+    default_time_format = "%Y-%m-%dT%H:%M:%S"
+    default_msec_format = "%s.%03dZ"
+
+
 def log_aside(level: str, form: str) -> Lines:
     """Log to standard error from a thread of its own. The lines that are on their way are returned."""
     lines: Lines = Queue(LINES_KEPT)
     stream = logging.StreamHandler(sys.stderr)
-    stream.setFormatter(logging.Formatter(form))
+    stream.setFormatter(_InUtc(form))
     logging.basicConfig(level=level.upper(), handlers=[_Aside(lines)], format="%(message)s")
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)

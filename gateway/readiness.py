@@ -13,6 +13,8 @@ from gateway.adapters.redis.journal import RedisJournal
 from gateway.adapters.redis.ledger import RedisLedger
 from gateway.config.references import missing_secrets
 from gateway.generations import Generations
+from gateway.metrics import Metric
+from gateway.open_calls import OpenCalls
 from gateway.settings import Settings
 
 log = logging.getLogger("gateway")
@@ -41,16 +43,22 @@ def readiness_of(
 
 
 def measures_of(
-    generations: Generations, ledger: RedisLedger, exporter: TraceExporter | None
-) -> Callable[[], Coroutine[Any, Any, dict[str, float]]]:
-    async def measures() -> dict[str, float]:
-        found = {
-            "gateway_calls_unsettled": float(len(await ledger.unsettled())),
-            "gateway_configuration_mistakes": float(len(generations.mistakes)),
-        }
+    generations: Generations, ledger: RedisLedger, open_calls: OpenCalls, exporter: TraceExporter | None
+) -> Callable[[], Coroutine[Any, Any, list[Metric]]]:
+    async def measures() -> list[Metric]:
+        counts = {name.replace(" ", "_"): float(count) for name, count in (await open_calls.counted()).items()}
+        undelivered, mistakes = await ledger.undelivered(), len(generations.mistakes)
+        found = [
+            Metric("gateway_calls", "Calls that are not over, by state.", label="state", values=counts),
+            Metric("gateway_notices_undelivered", "Notices to approvers that wait for delivery.", undelivered),
+            Metric("gateway_configuration_mistakes", "Mistakes of the last edit that was refused.", mistakes),
+        ]
         if exporter is not None:
-            found["gateway_export_lag_entries"] = float(exporter.lag_entries)
-            found["gateway_export_oldest_waiting_ms"] = float(exporter.oldest_waiting_ms or 0)
+            lag, oldest = exporter.lag_entries, exporter.oldest_waiting_ms or 0
+            found += [
+                Metric("gateway_export_lag_entries", "Ledger entries not yet exported as traces.", lag),
+                Metric("gateway_export_oldest_waiting_ms", "When the oldest of them was written; 0: none.", oldest),
+            ]
         return found
 
     return measures

@@ -12,6 +12,7 @@ from gateway.core.facts import Fact, Judged
 from gateway.core.lifecycle import Record, recall
 from gateway.core.timeline import line, state
 from gateway.core.times import iso, span
+from gateway.open_calls import OpenCalls
 from gateway.ports import JournalUnavailable
 
 
@@ -49,12 +50,14 @@ class Story:
     foot: tuple[str, ...]
 
 
-async def recent(url: str, limit: int) -> list[Listed]:
-    """The calls that something happened to last, newest first. Raises NothingToShow."""
+async def recent(url: str, limit: int, state: str = "") -> list[Listed]:
+    """The calls that something happened to last, or all open ones in that state; newest first. Raises NothingToShow."""
     journal = RedisJournal.open(url)
     found = []
     try:
-        for call in await RedisLedger(journal).recent(limit):
+        ledger = RedisLedger(journal)
+        named = await OpenCalls(ledger, journal).named(state) if state else await ledger.recent(limit)
+        for call in named[:limit]:
             facts = await journal.facts(call)
             if facts:
                 found.append(_listed(recall(facts), facts[0].at))

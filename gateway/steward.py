@@ -20,6 +20,8 @@ from gateway.core.lifecycle import Finish, Wait
 from gateway.core.notices import requested
 from gateway.core.pointers import REMINDER_MS
 from gateway.core.routes import Webhook
+from gateway.core.times import span
+from gateway.doubts import tell_doubt
 from gateway.engine import Engine
 from gateway.errors import GatewayError
 from gateway.judging import admission_of
@@ -92,12 +94,8 @@ class Steward:
         match step:
             case Wait(until):
                 await self.timers.rearm(call, max(until - now, round(ROUND_SECONDS * 1000)))
-            case Finish(Lost(error=error)) if life.record.call.acts:
-                system = life.generation.routes.systems.get(life.record.call.system)
-                owner = system.owner if system is not None else "an operator"
-                log.warning(
-                    "call %s is in doubt (%s); %s has to settle it by POST /calls/{id}/resolve", call, error, owner
-                )
+            case Finish(Lost() as lost) if life.record.call.acts:
+                tell_doubt(life.record, lost, life.generation.routes)
                 await self.timers.rearm(call, REMINDER_MS)
             case Finish():
                 await self.timers.forget(call)
@@ -115,13 +113,16 @@ class Steward:
                 life = await self.engine.load(call)
                 if life is None:
                     return
-                self._note(life, notice_id, attempt, delivery)
+                again = self._note(life, notice_id, attempt, delivery)
                 await self.engine.flush(life)
             except Conflict:
                 continue
+            if not delivery.done and not delivery.gone:
+                _warn(life, notice, attempt, delivery, again)
             return
 
-    def _note(self, life: Life, notice: str, attempt: int, delivery: Delivery) -> None:
+    def _note(self, life: Life, notice: str, attempt: int, delivery: Delivery) -> int | None:
+        """The fact about it; in how many milliseconds it is tried again, or None."""
         now = self.engine.journal.now()
         again = None
         if not delivery.done and not delivery.gone:
@@ -132,6 +133,7 @@ class Steward:
         )
         life.add(fact)
         life.notices.append((notice, again))
+        return again
 
     async def _attempt(self, life: Life, notice: Notice) -> Delivery:
         judged, routes = life.record.judged, life.generation.routes
@@ -154,6 +156,16 @@ class Steward:
         except SecretMissing as error:
             return Delivery(status=0, done=False, error=str(error))
         return await self.sender.deliver(webhook.url, secret, notice.id, orjson.dumps(body, default=str), now // 1000)
+
+
+def _warn(life: Life, notice: Notice, attempt: int, delivery: Delivery, again: int | None) -> None:
+    """Approvers who hear nothing cannot say so themselves."""
+    then = f"next attempt in {span(again)}" if again is not None else "there is no further attempt"
+    why = delivery.error or f"the webhook answered {delivery.status}"
+    log.warning(
+        "%s has not heard of call %s: notice not delivered (attempt %d): %s; %s",
+        notice.group, life.record.call.id, attempt, why, then,
+    )  # fmt: skip
 
 
 def _find(life: Life, notice: str) -> Notice | None:

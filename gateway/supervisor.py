@@ -137,10 +137,14 @@ class Supervisor:
         self._keeping += [child.start() for child in self._children]
         await self._all_ready()
         where = "an embedded Valkey in " + str(self.plan.data) if self._valkey else "the Redis of GATEWAY_REDIS_URL"
+        problems = [problem for child in self._children for problem in child.problems]
+        state = "is up, but not ready" if problems else "is ready"
         self._say(
-            f"The gateway is ready: agents at {scheme}://{self.addresses[0]}, control plane at "
+            f"The gateway {state}: agents at {scheme}://{self.addresses[0]}, control plane at "
             f"{scheme}://{self.addresses[1]}, {self.plan.workers} worker(s), journal in {where}."
         )
+        if problems:
+            self._say("ERROR: effects are not possible until this is repaired (GET /readyz): " + " ".join(problems))
 
     async def _start_valkey(self) -> str:
         self._valkey = EmbeddedValkey(self.plan.data)

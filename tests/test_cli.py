@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import redis
 import yaml
 
 from gateway.cli import app
@@ -42,6 +43,10 @@ def test_every_command_explains_itself(command):
     said = plain(done.stdout)
     assert f"Usage: gateway {command}".strip() in said
     assert len(said) > 150, "a newcomer needs more than the usage line"
+
+
+def test_a_single_letter_asks_for_help_too():
+    assert gateway("calls", "show", "-h").stdout == gateway("calls", "show", "--help").stdout != ""
 
 
 def test_the_list_above_is_every_command():
@@ -148,6 +153,23 @@ def test_a_child_is_not_started_by_hand():
     assert done.returncode == 1 and "run `gateway serve` instead" in done.stderr
 
 
+def test_the_log_says_ready_only_if_effects_are_possible(tmp_path, own_valkey):
+    place(tmp_path, listen={"agents": f"127.0.0.1:{free_port()}", "control": f"127.0.0.1:{free_port()}"})
+    with redis.Redis.from_url(own_valkey.url) as client:
+        client.config_set("appendfsync", "everysec")
+    settings = environment(**SECRETS, GATEWAY_REDIS_URL=own_valkey.url)
+    command = [sys.executable, "-m", "gateway", "serve", "--workers", "1"]
+    with subprocess.Popen(command, cwd=tmp_path, env=settings, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        try:
+            said = next(line for line in process.stderr if "control plane at" in line)
+            assert said.startswith("The gateway is up, but not ready: agents at http://127.0.0.1:")
+            why = next(process.stderr)
+        finally:
+            process.terminate()
+    assert why.startswith("ERROR: ") and "appendfsync is everysec" in why and why.count("everysec") == 1
+
+
 # --- key new ----------------------------------------------------------------------------------------------------------
 
 
@@ -224,6 +246,9 @@ def test_calls_are_listed_and_told_and_reading_changes_nothing(tmp_path):
 
         listed = gateway("calls", "--data", data)
         assert listed.returncode == 0 and listed.stderr == ""
+        only = gateway("calls", "--state", "held", "--data", data).stdout.splitlines()[1:]
+        assert [row.split()[0] for row in only] == [held]
+        assert gateway("calls", "--state", "in-doubt", "--data", data).stdout == "No such calls.\n"
         heading, *rows = listed.stdout.splitlines()
         assert heading.split() == ["CALL", "BEGUN", "STATE", "AGENT", "TOOL", "ABOUT"]
         begins = [heading.index(word) for word in heading.split()]

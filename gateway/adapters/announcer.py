@@ -1,4 +1,4 @@
-"""One JSON line per verdict and outcome on standard output, without payload: what every cluster collects.
+"""One JSON line per verdict, outcome and refusal on standard output, without payload: what every cluster collects.
 
 It is a convenience, not the record: the lines are written after the facts are durable, gathered for a moment so
 that a busy process pays one system call for many. It must never block or fail a call.
@@ -7,7 +7,7 @@ that a busy process pays one system call for many. It must never block or fail a
 import asyncio
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import Full, Queue
@@ -35,6 +35,10 @@ class Announcer:
         if not self._waiting:
             asyncio.get_running_loop().call_later(GATHER_SECONDS, self.write)
         self._waiting.append((call, facts))
+
+    def refused(self, line: Mapping[str, object]) -> None:
+        """Say that a request was refused before there was a call."""
+        self._hand_over(orjson.dumps(line) + b"\n")
 
     def _lines(self) -> Iterator[bytes]:
         """Made together and not one by one: the same code over and over costs half."""

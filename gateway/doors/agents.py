@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import orjson
 
@@ -26,6 +26,7 @@ from gateway.decisions import Decisions, NoSuchCall, Stale
 from gateway.doors.exchange import Receive, Scope, Send, body_of, respond, respond_json
 from gateway.doors.protocol import ON_LEAVE
 from gateway.doors.rate import Rate
+from gateway.doors.refusals import Refusals
 from gateway.doors.rendering import Rendered, owed, refusal, status_document
 from gateway.engine import Driven, Engine
 from gateway.generations import LoadedGeneration
@@ -68,6 +69,7 @@ class AgentsDoor:
     deployment_key: bytes
     body_limit: int
     rate: Rate
+    refusals: Refusals = field(default_factory=Refusals)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -83,6 +85,7 @@ class AgentsDoor:
         except errors.RequesterGone:
             return
         except errors.GatewayError as error:
+            self.refusals.tell(error, scope, self.serving().index, self.engine.journal.now())
             await respond(send, *problem(error, http.accept_of(scope)))
         except JournalUnavailable as unavailable:
             log.warning("journal unavailable: %s", unavailable)

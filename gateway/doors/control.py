@@ -5,6 +5,7 @@ approvers vote, operators resolve and suspend, auditors read. A door parses, cal
 which call is decided in `gateway.core.approval` and `gateway.decisions`.
 """
 
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -21,15 +22,18 @@ from gateway.adapters.redis.ledger import RedisLedger
 from gateway.adapters.secrets import Secrets
 from gateway.core import timeline
 from gateway.core.admit import Inadmissible
-from gateway.core.approval import Decision, shown
-from gateway.core.lifecycle import Record, recall
+from gateway.core.approval import Decision
+from gateway.core.lifecycle import recall
 from gateway.core.notices import arguments, summary
 from gateway.core.payload import Answer
 from gateway.core.routes import Routes
 from gateway.core.times import iso
 from gateway.decisions import Decisions, NoSuchCall, NotEligible, Stale
+from gateway.doors.control_documents import brief, pending
 from gateway.doors.people import person, signed_by
 from gateway.judging import admission_of
+from gateway.metrics import Metric, text
+from gateway.open_calls import STATES, OpenCalls
 from gateway.ports import JournalUnavailable
 from gateway.wire import strict_json
 from gateway.wire.problem import problem
@@ -39,6 +43,8 @@ BODY_LIMIT = 64 * 1024
 LISTED = 100
 READERS = ("approver", "operator", "auditor")
 
+log = logging.getLogger("gateway.control")
+
 Check = Callable[[], Awaitable[list[str]]]
 
 
@@ -47,10 +53,11 @@ class ControlPlane:
     decisions: Decisions
     journal: RedisJournal
     ledger: RedisLedger
+    open_calls: OpenCalls
     secrets: Secrets
     readiness: Check
     """Sentences about what is not as it must be; empty if ready."""
-    measures: Callable[[], Awaitable[dict[str, float]]]
+    measures: Callable[[], Awaitable[list[Metric]]]
 
     def app(self) -> Starlette:
         return Starlette(
@@ -64,6 +71,7 @@ class ControlPlane:
                 Route("/calls", self.calls),
                 Route("/calls/{call}", self.call),
                 Route("/calls/{call}/resolve", self.resolve, methods=["POST"]),
+                Route("/agents", self.agents),
                 Route("/agents/{agent}/suspend", self.suspend, methods=["POST", "DELETE"]),
                 Route("/journal/acknowledge-loss", self.acknowledge_loss, methods=["POST"]),
             ],
@@ -91,8 +99,7 @@ class ControlPlane:
 
     async def metrics(self, request: Request) -> Response:
         person(request, self.routes)
-        lines = [f"{name} {value:g}" for name, value in sorted((await self.measures()).items())]
-        return PlainTextResponse("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4")
+        return PlainTextResponse(text(await self.measures()), media_type="text/plain; version=0.0.4")
 
     # --- Reading ---------------------------------------------------------------------------------------------
 
@@ -102,15 +109,15 @@ class ControlPlane:
         for call in await self.ledger.unsettled():
             facts = await self.journal.facts(call)
             if facts and timeline.state(record := recall(facts)) == "held":
-                found.append(_pending(record))
+                found.append(pending(record))
         return _json({"approvals": sorted(found, key=lambda item: str(item["expires_at"]))[:LISTED]})
 
     async def approval(self, request: Request) -> Response:
         person(request, self.routes, READERS)
         life = await self.decisions.engine.load(request.path_params["call"])
         if life is None:
-            raise errors.UnknownCall(request.path_params["call"])
-        body = _pending(life.record) | {"state": timeline.state(life.record)}
+            raise control_errors.UnknownCall(request.path_params["call"])
+        body = pending(life.record) | {"state": timeline.state(life.record)}
         try:
             admission = await admission_of(life, self.journal)
             body |= {"summary": summary(admission), "input": dict(arguments(admission))}
@@ -120,11 +127,16 @@ class ControlPlane:
 
     async def calls(self, request: Request) -> Response:
         person(request, self.routes, READERS)
-        found = []
-        for call in await self.ledger.recent(LISTED):
+        found: list[dict[str, Any]] = []
+        wanted = request.query_params.get("state", "").replace("-", " ")
+        if wanted and wanted not in STATES:
+            raise control_errors.UnknownState(wanted, [name.replace(" ", "-") for name in STATES])
+        for call in await self.open_calls.named(wanted) if wanted else await self.ledger.recent(LISTED):
+            if len(found) >= LISTED:
+                break
             facts = await self.journal.facts(call)
             if facts:
-                found.append(_brief(recall(facts), facts[0].at))
+                found.append(brief(recall(facts), facts[0].at))
         return _json({"calls": found})
 
     async def call(self, request: Request) -> Response:
@@ -132,8 +144,27 @@ class ControlPlane:
         call = request.path_params["call"]
         facts = await self.journal.facts(call)
         if not facts:
-            raise errors.UnknownCall(call)
-        return _json(_brief(recall(facts), facts[0].at) | {"timeline": timeline.timeline(facts)})
+            raise control_errors.UnknownCall(call)
+        return _json(brief(recall(facts), facts[0].at) | {"timeline": timeline.timeline(facts)})
+
+    async def agents(self, request: Request) -> Response:
+        """Every agent, and who suspended it when."""
+        person(request, self.routes, READERS)
+        known = self.routes.agents
+        suspended = await self.journal.suspensions(known)
+        return _json(
+            {
+                "agents": [
+                    {"agent": name, "owner": agent.owner, "suspended": name in suspended}
+                    | (
+                        {"by": (it := suspended[name]).by, "at": iso(it.at) if it.at else None}
+                        if name in suspended
+                        else {}
+                    )
+                    for name, agent in known.items()
+                ]
+            }
+        )
 
     # --- Saying ----------------------------------------------------------------------------------------------
 
@@ -162,12 +193,12 @@ class ControlPlane:
         try:
             record = await self.decisions.vote(call, decision)
         except NoSuchCall as error:
-            raise errors.UnknownCall(call) from error
+            raise control_errors.UnknownCall(call) from error
         except Stale as stale:
             raise control_errors.ApprovalStale(call, str(stale)) from stale
         except NotEligible as no:
             raise control_errors.NotEligible(call, str(no)) from no
-        return _json(_brief(record, 0) | {"recorded": True})
+        return _json(brief(record, 0) | {"recorded": True})
 
     async def resolve(self, request: Request) -> Response:
         who = person(request, self.routes, ("operator",))
@@ -180,10 +211,11 @@ class ControlPlane:
         try:
             record = await self.decisions.resolve(call, by=who.name, acted=outcome == "acted", note=note, answer=given)
         except NoSuchCall as error:
-            raise errors.UnknownCall(call) from error
+            raise control_errors.UnknownCall(call) from error
         except Stale as stale:
             raise control_errors.NotInDoubt(call, str(stale)) from stale
-        return _json(_brief(record, 0))
+        log.info("%s settled call %s: it %s", who.name, call, "acted" if outcome == "acted" else "did not act")
+        return _json(brief(record, 0))
 
     async def suspend(self, request: Request) -> Response:
         who = person(request, self.routes, ("operator",))
@@ -194,12 +226,17 @@ class ControlPlane:
             await self.journal.suspend(agent, who.name)
         else:
             await self.journal.readmit(agent)
+        log.info("%s %s %s", who.name, "suspended" if request.method == "POST" else "readmitted", agent)
         return _json({"agent": agent, "suspended": request.method == "POST", "by": who.name})
 
     async def acknowledge_loss(self, request: Request) -> Response:
         who = person(request, self.routes, ("operator",))
+        await self.journal.heed()
         loss = self.journal.loss
+        if not loss:
+            raise control_errors.NothingLost
         await self.journal.acknowledge_loss()
+        log.info("%s acknowledged the loss; effects go on: %s", who.name, loss)
         return _json({"acknowledged": True, "loss": loss, "by": who.name})
 
 
@@ -261,30 +298,3 @@ def _answer(value: Any) -> Answer:
     raw = body.encode() if isinstance(body, str) else orjson.dumps(body, default=str)
     kind = "text/plain; charset=utf-8" if isinstance(body, str) else "application/json"
     return Answer(status=status, headers=(("content-type", kind),), body=raw)
-
-
-def _brief(record: Record, begun: int) -> dict[str, Any]:
-    call = record.call
-    return {
-        "call": call.id, "state": timeline.state(record), "agent": call.agent, "tool": call.tool,
-        "resource": call.resource, "user": call.user, "run": call.run, "begun": iso(begun) if begun else None,
-        "status": record.answer.status if record.answer else None,
-        "contradicted": record.answer is not None and record.resolved is not None and not record.resolved.acted,
-    }  # fmt: skip
-
-
-def _groups(record: Record) -> list[str]:
-    judged = record.judged
-    return sorted({item.group for item in judged.verdict.requirements}) if judged is not None else []
-
-
-def _pending(record: Record) -> dict[str, Any]:
-    judged = record.judged
-    verdict = judged.verdict if judged else None
-    return {
-        "call": record.call.id, "agent": record.call.agent, "tool": record.call.tool, "resource": record.call.resource,
-        "questions": [{"approval": group, "fingerprint": shown(record, group)} for group in _groups(record)],
-        "reasons": list(verdict.reasons) if verdict else [], "why": record.call.reason,
-        "expires_at": iso(record.expires_at) if record.expires_at else None,
-        "votes": [{"by": vote.by, "group": vote.group, "via": vote.via} for vote in record.votes],
-    }  # fmt: skip

@@ -1,6 +1,7 @@
 """The control plane of design section 9, over real sockets: who may ask and say what, and what a signature proves."""
 
 import json
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,7 +15,7 @@ from tests.scripted_upstream import answer, fresh, resets, stalls
 EVERYTHING = [
     ("GET", "/approvals"), ("GET", "/approvals/{call}"), ("POST", "/approvals/{call}/decision"), ("GET", "/calls"),
     ("GET", "/calls/{call}"), ("POST", "/calls/{call}/resolve"), ("POST", "/agents/bot/suspend"),
-    ("DELETE", "/agents/bot/suspend"), ("GET", "/metrics"), ("POST", "/journal/acknowledge-loss"),
+    ("DELETE", "/agents/bot/suspend"), ("GET", "/metrics"), ("GET", "/agents"), ("POST", "/journal/acknowledge-loss"),
 ]  # fmt: skip
 
 
@@ -135,8 +136,11 @@ def test_calls_are_listed_and_one_shows_its_whole_timeline(scene):
 def test_metrics_are_text_with_numbers(scene):
     scene.hold(fresh("pay"))
     found = scene.person("auditor").get("/metrics")
-    values = dict(line.split() for line in found.text.splitlines())
-    assert found.headers["content-type"].startswith("text/plain") and int(values["gateway_calls_unsettled"]) >= 1
+    values = dict(line.split() for line in found.text.splitlines() if not line.startswith("#"))
+    assert found.headers["content-type"].startswith("text/plain") and int(values['gateway_calls{state="held"}']) >= 1
+    names = {name.partition("{")[0] for name in values}
+    for name in names:
+        assert re.search(rf"^# HELP {name} \S.*\n# TYPE {name} gauge\n{name}\b", found.text, re.MULTILINE), name
 
 
 def test_get_never_decides_anything(scene):
@@ -158,7 +162,7 @@ def test_get_never_decides_anything(scene):
 def test_what_is_not_there_is_404_with_a_sentence(scene):
     assert "/approvals" in refused(scene.person("boss").get("/nothing"), 404, "nothing-here")
     for path in ("/approvals/x", "/calls/x", "/calls/" + "07" + "a" * 22):
-        assert scene.person("boss").get(path).status_code == 404
+        assert "GET /calls lists" in refused(scene.person("boss").get(path), 404, "unknown-call")
     refused(scene.person("operator").post("/agents/nobody/suspend"), 404, "unknown-agent")
 
 
@@ -397,6 +401,7 @@ def test_a_doubt_is_settled_by_an_operator_both_ways_and_not_too_early(scene):
     told = {"outcome": "did-not-act", "note": "not in the ledger"}
     eventually(lambda: operator.post(f"/calls/{calls[1]}/resolve", json=told).status_code == 200)
     assert scene.state(calls[1]) == "settled" and len(scene.upstream.seen(idle)) == 1  # it never re-sends
+    assert f"INFO steward 0: operator settled call {calls[1]}: it did not act" in scene.gateway.log
     scene.upstream.will(idle, answer(200, {"id": 8}))
     assert scene.pay(idle, system="slow", key="k" + idle).json() == {"id": 8}  # but its pointers are free
 
@@ -404,6 +409,61 @@ def test_a_doubt_is_settled_by_an_operator_both_ways_and_not_too_early(scene):
     found = scene.pay(still, system="slow", key="k" + still)  # acted, but nobody has its answer
     assert (found.status_code, slug(found)) == (410, "answer-not-kept") and len(scene.upstream.seen(still)) == 1
     refused(operator.post(f"/calls/{calls[2]}/resolve", json={"outcome": "did-not-act"}), 409, "not-in-doubt")
+
+
+def test_a_doubt_is_told_at_once_and_once_and_can_be_found(scene):
+    to = fresh("pay")
+    scene.upstream.will(to, resets())
+    call = scene.pay(to).json()["call"]
+    (line,) = eventually(lambda: [row for row in scene.gateway.log.splitlines() if f"call {call} " in row])
+    assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z WARNING worker 0: ", line), line
+    assert "is in doubt" in line and "settle-a-doubt" in line and "bank belongs to boss" in line
+    scene.pay(to, key="another" + to)  # attaches, which is written, and says nothing new
+    assert "Attached" in scene.timeline(call)
+    scene.hold(fresh("pay"))
+    listed: list[dict[str, object]] = []
+    for _ in range(2):  # the second time from what is remembered
+        listed = scene.person("auditor").get("/calls?state=in-doubt").json()["calls"]
+        assert listed[0]["call"] == call and {item["state"] for item in listed} == {"in doubt"}
+    held = scene.person("auditor").get("/calls?state=held").json()["calls"]
+    assert held and {item["state"] for item in held} == {"held"}
+    assert "in-doubt" in refused(scene.person("auditor").get("/calls?state=lost"), 400, "unknown-state")
+    figures = scene.person("auditor").get("/metrics").text
+    assert f'gateway_calls{{state="in_doubt"}} {len(listed)}\n' in figures
+    assert sum(f"call {call} " in row for row in scene.gateway.log.splitlines()) == 1
+
+
+def test_a_list_by_state_follows_a_call_from_one_state_to_the_next(scene):
+    def listed(state):
+        return [item["call"] for item in scene.person("auditor").get(f"/calls?state={state}").json()["calls"]]
+
+    to = fresh("pay")
+    scene.upstream.will(to, resets())
+    call = scene.hold(to)
+    assert call in listed("held") and call not in listed("in-doubt")
+    scene.approvers.approve(call)
+    eventually(lambda: scene.state(call) == "in doubt")
+    assert call in listed("in-doubt") and call not in listed("held")
+
+
+def test_approvers_who_hear_nothing_are_in_the_log_and_in_the_figures(editable):
+    def away(document):
+        document["approvals"]["legal"]["notify"][0]["webhook"] = "http://127.0.0.1:1/hook"
+
+    before = (editable.gateway.folder / "routes.yaml").read_text()
+    editable.gateway.edit_routes(away)
+    try:
+        call = editable.hold(fresh("pay"), BOTH)
+        line = eventually(lambda: re.search(rf"WARNING steward 0: (legal .*{call}.*)", editable.gateway.log))[1]
+        assert "attempt 1" in line and re.search(r"next attempt in \d+ (ms|s|min)$", line), line
+        figures = editable.person("auditor").get("/metrics").text
+        assert re.search(r"^gateway_notices_undelivered [1-9]", figures, re.MULTILINE), figures
+    finally:
+        editable.gateway.replace(editable.gateway.folder / "routes.yaml", before)
+
+
+def test_a_loss_that_is_none_is_not_acknowledged(scene):
+    refused(scene.person("operator").post("/journal/acknowledge-loss"), 409, "nothing-lost")
 
 
 # --- suspension ---------------------------------------------------------------------------------------------------
@@ -415,6 +475,11 @@ def test_a_suspended_agent_stops_at_once_and_its_held_calls_do_not_act(scene):
     operator = scene.person("operator")
     assert operator.post("/agents/third/suspend").json()["suspended"] is True
     try:
+        agents = {item["agent"]: item for item in scene.person("auditor").get("/agents").json()["agents"]}
+        assert agents["bot"] == {"agent": "bot", "owner": "boss", "suspended": False}
+        assert agents["third"]["suspended"] is True and agents["third"]["by"] == "operator"
+        assert agents["third"]["at"].startswith(time.strftime("%Y-%m-%dT", time.gmtime()))
+        assert "INFO steward 0: operator suspended third" in scene.gateway.log
         refused(scene.pay(fresh("pay"), agent="third"), 403, "agent-suspended")
         assert scene.pay(fresh("pay")).status_code == 200  # nobody else is
         scene.approvers.approve(call)
@@ -422,6 +487,7 @@ def test_a_suspended_agent_stops_at_once_and_its_held_calls_do_not_act(scene):
         assert scene.upstream.seen(to) == []
     finally:
         assert operator.delete("/agents/third/suspend").json()["suspended"] is False
+    assert "INFO steward 0: operator readmitted third" in scene.gateway.log
     eventually(lambda: scene.pay(fresh("pay"), agent="third").status_code == 200)
 
 

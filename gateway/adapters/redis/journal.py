@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gateway.adapters.redis import suspensions
 from gateway.adapters.redis.cluster import ClusterLine
 from gateway.adapters.redis.high_water import ACKNOWLEDGED, HighWater, Memory
 from gateway.adapters.redis.line import (
@@ -27,7 +28,7 @@ from gateway.adapters.redis.line import (
     maker,
     refusal,
 )
-from gateway.core.call import PARTITIONS, partition_of
+from gateway.core.call import PARTITIONS
 from gateway.core.codec import decode, encode
 from gateway.core.facts import Fact
 from gateway.core.pointers import RECALL_MS
@@ -224,7 +225,7 @@ class RedisJournal:
 
     async def suspend(self, agent: str, by: str) -> None:
         """From the moment this returns, no claim and no disclosure of this agent is written anywhere."""
-        await self.ask("SET", _suspended(agent), by)
+        await self.ask("SET", _suspended(agent), suspensions.pack(suspensions.Suspension(by, self.now())))
 
     async def readmit(self, agent: str) -> None:
         await self.ask("DEL", _suspended(agent))
@@ -234,6 +235,13 @@ class RedisJournal:
         listed = list(agents)
         replies = await self.ask_all(*(("EXISTS", _suspended(agent)) for agent in listed)) if listed else []
         return {agent for agent, found in zip(listed, replies, strict=True) if found}
+
+    async def suspensions(self, agents: Collection[str]) -> dict[str, suspensions.Suspension]:
+        """Which of these are suspended now, by whom and since when."""
+        listed = list(agents)
+        return suspensions.read(
+            listed, await self.ask_all(*(("GET", _suspended(name)) for name in listed)) if listed else []
+        )
 
     # --- The server ------------------------------------------------------------------------------------------
 
@@ -300,7 +308,7 @@ def pointer_key(partition: str, kind: str, name: str) -> str:
 
 
 def _suspended(agent: str) -> str:
-    return f"{{{partition_of(agent):02d}}}:suspended:{agent}"
+    return suspensions.key_of(agent)
 
 
 def _beat(worker: str) -> str:
