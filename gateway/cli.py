@@ -126,7 +126,7 @@ def check(routes: Routes = ROUTES, policies: Policies = POLICIES) -> None:
     for mistake in found:
         print(mistake, file=sys.stderr)
     if found:
-        _fail(f"{len(found)} mistake(s); nothing was started.")
+        _fail("1 mistake." if len(found) == 1 else f"{len(found)} mistakes.")
     print(f"No mistakes. {inventory(routes, policies, os.environ)}")
 
 

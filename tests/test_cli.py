@@ -101,7 +101,7 @@ def test_check_tells_every_mistake_with_file_and_line_at_once(tmp_path):
     place(tmp_path, PERMIT.replace("all", "one") + PERMIT.replace("all", "one") + '@approval("nobody") ' + PERMIT)
     policies = gateway("check", folder=tmp_path)
     assert len(re.findall(r"^policies/all\.cedar:\d+: ", policies.stderr, re.MULTILINE)) >= 2, policies.stderr
-    assert re.search(r"^\d+ mistake\(s\); nothing was started\.$", policies.stderr, re.MULTILINE)
+    assert re.search(r"^(1 mistake|\d+ mistakes)\.$", policies.stderr, re.MULTILINE)
 
 
 @pytest.mark.parametrize("command", ["check", "serve", "schema"])

@@ -6,6 +6,7 @@ they say otherwise, and values in `enum` must fit the type they narrow. Whoever 
 must switch format checking on (`validate_formats=True`): this file accepts `format` as a promise.
 """
 
+import difflib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -18,7 +19,10 @@ Finding = tuple[Path, str]
 """Where, below the tool, and what to do."""
 
 TYPES = ("string", "integer", "number", "boolean", "array", "object")
-COMMON = frozenset({"type", "title", "description", "examples", "enum", "const"})
+ALSO_CALLED = {"str": "string", "text": "string", "int": "integer", "float": "number", "decimal": "number",
+               "bool": "boolean", "list": "array", "dict": "object", "map": "object"}  # fmt: skip
+"""Words of other languages for these types."""
+COMMON = frozenset({"type", "title", "description", "examples", "enum", "const", "nullable"})
 NUMBERS = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"})
 KEYWORDS: Mapping[str, frozenset[str]] = {
     "string": COMMON | {"minLength", "maxLength", "pattern", "format"},
@@ -35,15 +39,40 @@ CEDAR_ESCAPES = frozenset({"__entity", "__extn", "__expr"})
 
 
 def closed(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema with `additionalProperties: false` on every object that does not say otherwise."""
-    result = dict(schema)
+    """In JSON Schema's own words: `additionalProperties: false` on every object that does not say otherwise, and
+    null as a type beside the other one where the schema says `nullable: true`.
+    """
+    result = {word: value for word, value in schema.items() if word != "nullable"}
     if result["type"] == "object":
         result.setdefault("additionalProperties", False)
         if "properties" in result:
             result["properties"] = {name: closed(inner) for name, inner in result["properties"].items()}
     if result["type"] == "array":
         result["items"] = closed(result["items"])
+    return _or_null(result) if schema.get("nullable") else result
+
+
+def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema, or null: a value that `enum` or `const` names counts as one more choice beside it."""
+    result = schema | {"type": [schema["type"], "null"]}
+    if "const" in result:
+        only = result.pop("const")
+        result["enum"] = [choice for choice in result.get("enum", [only]) if choice == only]
+    if "enum" in result:
+        result["enum"] = [*result["enum"], None]
     return result
+
+
+def nullables(schema: Any, path: Path) -> Iterator[Path]:
+    """Where a schema says `nullable: true`, itself or further inside."""
+    if not isinstance(schema, dict):
+        return
+    if schema.get("nullable") is True:
+        yield (*path, "nullable")
+    yield from nullables(schema.get("items"), (*path, "items"))
+    properties = schema.get("properties")
+    for name, inner in properties.items() if isinstance(properties, dict) else ():
+        yield from nullables(inner, (*path, "properties", name))
 
 
 def schema_findings(schema: Any, path: Path) -> Iterator[Finding]:
@@ -66,10 +95,11 @@ def _rules(schema: Any, path: Path) -> Iterator[Finding]:
         yield path, f"`{name}` must be a mapping such as {{type: string}}, not {kind(schema)}"
         return
     wanted = schema.get("type")
-    if wanted not in TYPES:
-        what = "needs a `type`" if wanted is None else f"cannot be of type `{wanted}`"
-        yield (*path, "type"), f"`{name}` {what}: one of {', '.join(TYPES)}"
+    if not isinstance(wanted, str) or wanted not in TYPES:
+        yield (*path, "type"), f"`{name}` {_not_a_type(wanted)}"
         return
+    if not isinstance(schema.get("nullable", False), bool):
+        yield (*path, "nullable"), f"`nullable` must be true or false, not {kind(schema['nullable'])}"
     for word in schema:
         if word not in KEYWORDS[wanted]:
             yield (*path, word), _unknown_word(word, wanted)
@@ -82,9 +112,26 @@ def _rules(schema: Any, path: Path) -> Iterator[Finding]:
         yield from _object(schema, path)
 
 
+def _not_a_type(given: object) -> str:
+    """What is wrong with a `type` that is none, and the nearest one."""
+    match given:
+        case None:
+            return f"needs a `type`: one of {', '.join(TYPES)}"
+        case str():
+            meant = ALSO_CALLED.get(given) or next(iter(difflib.get_close_matches(given, TYPES, n=1)), "")
+            one = f"did you mean `{meant}`?" if meant else f"one of {', '.join(TYPES)}"
+            return f"cannot be of type `{given}`: {one}"
+        case list():
+            return "has a list of types, and `type` is one word; if it may be null, say nullable: true beside it"
+        case _:
+            return f"has {kind(given)} as its `type`: one of {', '.join(TYPES)}"
+
+
 def _unknown_word(word: str, wanted: str) -> str:
     if word in OUR_WORDS:
         return f"`{word}` is for arguments themselves; inside an object, list what is needed under `required`"
+    if word == "required":
+        return "arguments are required unless they say `optional: true`; remove `required`"
     if word in EVERY_KEYWORD:
         return f"`{word}` does nothing for type {wanted}; remove it"
     if word == "default":

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.config import header_names
-from gateway.config.input_schemas import CEDAR_ESCAPES, OUR_WORDS, TYPES, Finding, closed, schema_findings
+from gateway.config.input_schemas import CEDAR_ESCAPES, OUR_WORDS, TYPES, Finding, closed, nullables, schema_findings
 from gateway.config.sentences import kind
 from gateway.config.templates import RequestLine
 from gateway.core.routes import BodyKind, Parameter, Place
@@ -17,6 +17,7 @@ from gateway.core.routes import BodyKind, Parameter, Place
 HEADER_TYPES = frozenset({"string", "integer"})
 IN_PATH = frozenset({"string", "integer", "number", "boolean"})
 WITH_DECLARED_BODY = frozenset({"json", "form"})
+NO_NULL = "`nullable` is for arguments in a JSON body: nothing else can carry a null; remove it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,8 @@ def _input_findings(name: str, declared: Any, line: RequestLine, body: BodyKind)
     yield from _own_words(name, declared, line, body)
     schema = {word: value for word, value in declared.items() if word not in OUR_WORDS}
     yield from schema_findings(schema, path)
+    if _place(name, declared, line, body) != "body" or body != "json":
+        yield from ((where, NO_NULL) for where in nullables(schema, path))
     if name in line.variables and schema.get("type") in set(TYPES) - IN_PATH:
         yield path, f"`{name}` stands in the path, so its type must be string, integer, number or boolean"
 
@@ -120,5 +123,6 @@ def _header_findings(name: str, declared: Any, taken: Mapping[str, str]) -> Iter
         yield (*path, "optional"), f"`optional` must be true or false, not {kind(declared['optional'])}"
     schema = {word: value for word, value in declared.items() if word not in OUR_WORDS}
     yield from schema_findings(schema, path)
+    yield from ((where, NO_NULL) for where in nullables(schema, path))
     if schema.get("type") in set(TYPES) - HEADER_TYPES:
         yield (*path, "type"), "a header must be of type string or integer"

@@ -120,7 +120,11 @@ def input_attributes(tool: Tool) -> tuple[Attribute, ...]:
         if shape is None or name in ESCAPES:
             continue
         optional = parameter.optional or shape.nullable
-        found.append(Attribute(name, shape.type, optional, shape.convert, parameter.name, _remark(parameter)))
+        found.append(
+            Attribute(
+                name, shape.type, optional, shape.convert, parameter.name, _remark(parameter, nullable=shape.nullable)
+            )
+        )
     return (*found, BODY) if tool.body == "opaque" else tuple(found)
 
 
@@ -130,12 +134,15 @@ def unseen(tool: Tool) -> tuple[str, ...]:
     return tuple(parameter.name for parameter in tool.parameters if parameter.name not in seen)
 
 
-def _remark(parameter: Parameter) -> str:
-    choices = parameter.schema.get("enum")
-    if not isinstance(choices, list | tuple):
-        return f"header {quoted(parameter.name)}" if parameter.place == "header" else ""
-    more = ", ..." if len(choices) > CHOICES_SHOWN else ""
-    return "one of " + ", ".join(quoted(str(choice)) for choice in choices[:CHOICES_SHOWN]) + more
+def _remark(parameter: Parameter, *, nullable: bool) -> str:
+    told = [f"header {quoted(parameter.name)}"] if parameter.place == "header" else []
+    if isinstance(listed := parameter.schema.get("enum"), list | tuple):
+        choices = [quoted(str(choice)) for choice in listed if choice is not None]
+        more = ", ..." if len(choices) > CHOICES_SHOWN else ""
+        told = ["one of " + ", ".join(choices[:CHOICES_SHOWN]) + more]
+    if nullable:
+        told.append("absent if null")
+    return "; ".join(told)
 
 
 def action_groups(tool: Tool) -> tuple[str, str]:

@@ -154,6 +154,8 @@ def _identifying(path: Path, name: str, arguments: dict[str, Parameter], *, need
     inputs_only = {known for known, argument in arguments.items() if argument.place != "header"}
     if name not in inputs_only:
         yield path, f"`{path[-1]}` names `{name}`, which is not declared under `input`; {nearest(name, inputs_only)}"
+    elif not isinstance(arguments[name].schema["type"], str):  # a type, or null
+        yield path, f"`{path[-1]}` names `{name}`, which may be null, and null names nothing"
     elif arguments[name].schema["type"] not in IDENTIFYING:
         yield path, f"`{path[-1]}` names `{name}`, which must be of type string or integer"
     elif needed and arguments[name].optional:

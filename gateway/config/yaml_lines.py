@@ -26,6 +26,8 @@ LARGEST = 500_000
 Path: TypeAlias = Sequence[str | int]
 Scalar: TypeAlias = str | int | float | bool | None
 
+UNQUOTED_TEMPLATE = re.compile(r"""\{.*\brequest:\s*[A-Za-z]+ /[^"',]*\{""")
+"""A path template in a flow mapping: YAML takes its brace for one more mapping."""
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml where PyYAML carries it: ten times faster. Only its parser is used, never its constructors."""
 INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,18})")
@@ -137,6 +139,8 @@ def _syntax(error: yaml.YAMLError, text: str, file: str) -> Mistake:
         return Mistake(file, line, "this is not valid YAML: indent with spaces, a tab is not allowed")
     if "mapping values are not allowed" in problem:
         problem += " (put a value that contains `: ` in quotes)"
+    if UNQUOTED_TEMPLATE.search(text.splitlines()[line - 1] if line else ""):
+        problem += ' (inside {...}, a request that contains { goes in quotes: request: "GET /{path...}")'
     return Mistake(file, line, f"this is not valid YAML: {problem}")
 
 

@@ -73,6 +73,18 @@ def arguments(admission: Admission) -> Mapping[str, object]:
 
 def summary(admission: Admission) -> str:
     """One line: who wants to do what with which arguments."""
-    told = ", ".join(f"{name}={value}" for name, value in arguments(admission).items() if not isinstance(value, dict))
+    given = arguments(admission).items()
+    told = ", ".join(f"{name}={_as_json(value)}" for name, value in given if not isinstance(value, dict))
     line = f"{admission.call.agent} wants to call {admission.call.tool}({told})"
     return line if len(line) <= 300 else line[:297] + "..."  # the whole input stands beside it
+
+
+def _as_json(value: object) -> object:
+    """The words of JSON, which agents and approvers write, and not those of Python."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case _:
+            return value

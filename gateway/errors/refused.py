@@ -15,7 +15,7 @@ class AmbiguousRequest(RequestRefused):
         """`what`: a clause such as `the path has an empty segment`. `close`: the connection cannot be trusted."""
         self.what = what
         super().__init__(
-            f"The request can be read in more than one way: {what}. {NOTHING_DONE} Send it without that.",
+            f"The request cannot be read in exactly one way: {what}. {NOTHING_DONE} Correct that and send it again.",
             headers={"connection": "close"} if close else {},
         )
 

@@ -154,8 +154,8 @@ class Reader:
         if not self.tool.open:
             close = get_close_matches(name[:100], readings, 1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
-            known = f"one of {', '.join(readings)}" if readings else f"no {place} arguments"
-            raise InvalidArguments(self.tool.name, [(f"{place}.{name[:60]}", f"a declared argument: {known}{hint}")])
+            known = f"declared are {', '.join(readings)}" if readings else f"the tool takes no {place} arguments"
+            raise InvalidArguments(self.tool.name, [(f"{place}.{name[:60]}", f"it is not declared; {known}{hint}")])
         if name.lower() in self._names:
             raise AmbiguousRequest(
                 f"{name[:60]!r} is declared elsewhere than in the {place}; some systems would mix the two up"

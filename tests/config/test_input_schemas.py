@@ -18,6 +18,7 @@ def sentences(schema: object) -> list[str]:
         {"type": "integer", "minimum": 1, "exclusiveMaximum": 5, "multipleOf": 2, "const": 2},
         {"type": "number", "maximum": 1.5, "enum": [1, 1.5]},
         {"type": "boolean"},
+        {"type": "string", "nullable": True, "enum": ["a"]},
         {"type": "array", "items": {"type": "array", "items": {"type": "string"}}, "minItems": 1, "uniqueItems": True},
         {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]},
         {"type": "object", "additionalProperties": True},
@@ -32,9 +33,15 @@ def test_what_the_draft_and_we_allow_is_allowed(schema):
     ("schema", "fragment"),
     [
         ({}, "`x` needs a `type`: one of string, integer"),
-        ({"type": "str"}, "cannot be of type `str`"),
+        ({"type": "str"}, "`x` cannot be of type `str`: did you mean `string`?"),
+        ({"type": "strin"}, "did you mean `string`?"),
+        ({"type": "dict"}, "did you mean `object`?"),
+        ({"type": "uuid"}, "cannot be of type `uuid`: one of string, integer"),
+        ({"type": 5}, "`x` has a number as its `type`: one of string"),
+        ({"type": "string", "nullable": "yes"}, "`nullable` must be true or false, not text"),
+        ({"type": "string", "required": True}, "arguments are required unless they say `optional: true`"),
         ({"type": "null"}, "cannot be of type `null`"),
-        ({"type": ["string", "integer"]}, "cannot be of type"),
+        ({"type": ["string", "null"]}, "`type` is one word; if it may be null, say nullable: true beside it"),
         ({"type": "string", "minimun": 1}, "`minimun` is not used in input schemas"),
         ({"type": "integer", "minimun": 1}, "did you mean `minimum`?"),
         ({"type": "integer", "minLength": 1}, "`minLength` does nothing for type integer"),
@@ -86,6 +93,27 @@ def test_every_object_is_closed_unless_it_says_otherwise():
             "additionalProperties": False,
             "properties": {"i": {**inner, "additionalProperties": False}, "f": free},
         },
+    }
+
+
+def test_nullable_is_json_schemas_null_beside_the_type():
+    inner = {"type": "array", "items": {"type": "integer", "const": 1, "enum": [1, 2], "nullable": True}}
+    schema = {
+        "type": "object",
+        "properties": {"a": inner, "b": {"type": "string", "nullable": False}},
+        "nullable": True,
+    }
+    assert closed(schema) == {
+        "type": ["object", "null"],
+        "additionalProperties": False,
+        "properties": {
+            "a": {"type": "array", "items": {"type": ["integer", "null"], "enum": [1, None]}},
+            "b": {"type": "string"},
+        },
+    }
+    assert closed({"type": "string", "const": "a", "nullable": True}) == {
+        "type": ["string", "null"],
+        "enum": ["a", None],
     }
 
 

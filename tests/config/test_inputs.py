@@ -2,7 +2,14 @@
 
 import pytest
 
+from gateway.adapters.cedar import CedarPolicies
+from gateway.config.schema import cedar_schema
+from gateway.core.call import Request
 from gateway.core.routes import Parameter
+from gateway.core.verdict import Question
+from gateway.errors import InvalidArguments
+from gateway.wire.arguments import Reader
+from tests.config import cedar_routes
 from tests.config.routes_documents import expect, the_tool, tool, write
 
 
@@ -56,6 +63,59 @@ def test_in_says_otherwise(tmp_path):
 def test_an_argument_that_cannot_be_is_refused(declared, fragment, tmp_path):
     text = tool("request: PUT /a/{id}", "effect: write", "input:", f"  {declared}  # <-")
     expect(text, tmp_path, fragment)
+
+
+NULLABLE = write("input: {title: {type: string}, milestone: {type: integer, minimum: 1, nullable: true}}")
+
+
+def test_null_is_read_where_it_is_declared_and_policies_see_no_attribute(tmp_path):
+    act = the_tool(NULLABLE, tmp_path)
+    known = cedar_routes.routes(act)
+    assert "milestone?: Long  // absent if null" in cedar_schema(known)
+    policies = """
+        @id("p") permit (principal, action == Action::"shop.act", resource);
+        @id("f") forbid (principal, action == Action::"shop.act", resource) when { context.input has milestone };
+    """
+    judge = CedarPolicies(cedar_routes.load(tmp_path, policies, known), known).judge
+
+    def decision(body):
+        request = Request(
+            system="shop", method="POST", target="/things", headers=(("content-type", "application/json"),), body=body
+        )
+        question = Question(
+            agent="billing-bot", action=act.name, resource_type="", resource_id="", system="shop",
+            input=Reader(act).read(request, {}).input,
+            call={"method": "POST", "key_given": True, "source_ip": "10.0.0.1", "now": 1795255200000, "attempt": 1},
+        )  # fmt: skip
+        return judge(question, frozenset()).decision
+
+    assert decision(b'{"title": "t", "milestone": 3}') == "deny"
+    assert decision(b'{"title": "t", "milestone": null}') == "allow"
+    for wrong in (b'{"title": null, "milestone": null}', b'{"title": "t"}', b'{"title": "t", "milestone": 0}'):
+        with pytest.raises(InvalidArguments):
+            decision(wrong)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("body: form", "input: {x: {type: string, nullable: true}}  # <-"),
+        ("input: {x: {type: string, in: query, nullable: true}}  # <-",),
+        ("body: form", "input: {x: {type: array, items: {type: string, nullable: true}}}  # <-"),
+        (
+            "body: form",
+            "input: {x: {type: object, properties: {a: {type: string, nullable: true}}}}  # <-",
+        ),
+        ("headers: {X-Account: {type: string, nullable: true}}  # <-",),
+    ],
+)
+def test_only_a_json_body_can_carry_a_null(lines, tmp_path):
+    expect(write(*lines), tmp_path, "`nullable` is for arguments in a JSON body")
+
+
+@pytest.mark.parametrize("use", ["resource: Thing/{x}  # <-", "idempotency: {key: x}  # <-"])
+def test_what_may_be_null_names_nothing(use, tmp_path):
+    expect(write("input: {x: {type: string, nullable: true}}", use), tmp_path, "names `x`, which may be null")
 
 
 @pytest.mark.parametrize("body", ["none", "opaque"])

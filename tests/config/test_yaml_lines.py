@@ -72,6 +72,10 @@ def test_keys_that_yaml_1_1_reads_as_something_else_are_text(key):
         ("a: &x [1,\n  *x]", "2: `*x` stands inside its own value"),
         ("a: 1\n\tb: 2", "2: this is not valid YAML: indent with spaces, a tab is not allowed"),
         ("a: b: c", "1: this is not valid YAML: mapping values are not allowed in this context (put a value"),
+        (
+            "read_any: {request: GET /{path...}, effect: read}",
+            """(inside {...}, a request that contains { goes in quotes: request: "GET /{path...}")""",
+        ),
         ("a: [1, 2", "this is not valid YAML: "),
         ("a: 'x", "1: this is not valid YAML: "),
         ("a: 1\nb: \x01", "2: the control character 0x01 is not allowed; remove it"),

@@ -51,6 +51,13 @@ def test_a_notice_says_everything_that_a_decision_needs():
     assert json.dumps(told["data"])
 
 
+def test_the_approver_sees_a_null_and_not_an_absence():
+    admitted = admission()
+    admitted = replace(admitted, question=replace(admitted.question, input={"milestone": None, "closed": True}))
+    assert arguments(admitted) == {"milestone": None, "closed": True}
+    assert summary(admitted).endswith("(milestone=null, closed=true)")
+
+
 def test_no_argument_is_ever_shortened_beside_the_summary():
     """Peer failure 6: what an approver sees and what would be sent must not part after some kilobytes."""
     admitted = admission()

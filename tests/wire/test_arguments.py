@@ -52,6 +52,17 @@ def test_a_form_is_typed_by_the_schema():
     assert found.extra == {}
 
 
+def test_what_is_not_declared_or_not_json_is_told_in_sentences():
+    with pytest.raises(InvalidArguments) as found:
+        issue(b'{"title": "t", "assignees": []}')
+    assert problems(found.value)["body.assignees"].startswith("it is not declared; declared are title, ")
+    with pytest.raises(AmbiguousRequest) as garbled:
+        issue(b"nojson")
+    told = str(garbled.value)
+    assert told.startswith("The request cannot be read in exactly one way: ")
+    assert told.endswith("Correct that and send it again.")
+
+
 def test_json_is_typed_by_itself():
     found = issue(b'{"title": "t", "weight": 0.50, "points": 3.0, "labels": ["a"]}')
     assert found.input == {
