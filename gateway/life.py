@@ -116,15 +116,15 @@ class Life:
 
     def append(self, now: int) -> Append:
         """What is pending, as one append."""
-        record, pending = self.record, self.pending
-        kinds = {type(fact) for fact in pending}
+        call, pending = self.record.call, self.pending
+        kinds = [type(fact) for fact in pending]
         claims = Claimed in kinds
-        discloses = Answered in kinds and not record.call.acts
+        discloses = Answered in kinds and not call.acts
         return Append(
-            call=record.call.id, agent=record.call.agent, expected=self.durable, token=random.hex(8),
+            call=call.id, agent=call.agent, expected=self.durable, token=random.hex(8),
             facts=tuple(pending),
             upkeep=self._upkeep(now),
-            guarded=claims or discloses, replicated=claims and not record.call.repeatable,
+            guarded=claims or discloses, replicated=claims and not call.repeatable,
             payload=self.payload, beside=self.beside, notices=tuple(self.notices),
         )  # fmt: skip
 

@@ -134,9 +134,8 @@ async def _lost(reply: Reply, token: str, limits: Limits, now: Callable[[], int]
 
 
 def _answer(reply: Reply, body: bytes) -> Answer:
-    raw = tuple([pair for pair in reply.headers if pair[0] != b"set-cookie"])
-    headers = tuple([(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw])
-    return Answer(status=reply.status, headers=headers, body=body, raw=raw)
+    headers = tuple([pair for pair in reply.headers if pair[0] != b"set-cookie"])
+    return Answer(status=reply.status, headers=headers, body=body)
 
 
 def _header(reply: Reply, name: bytes) -> str:

@@ -139,7 +139,7 @@ def _assembled(drafts: Iterable[Draft], checked: Iterable[Checked], routes: Rout
     )  # fmt: skip
     schema = cedar_schema(routes)
     parts = [schema, *sorted(policy.digest for policy in policies)]
-    digest = hashlib.sha256(joined(part.encode() for part in parts)).hexdigest()
+    digest = hashlib.sha256(joined([part.encode() for part in parts])).hexdigest()
     return LoadedPolicies(policies=policies, schema=schema, digest=digest)
 
 

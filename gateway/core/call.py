@@ -9,7 +9,7 @@ number: ids and salts are arguments.
 import hashlib
 import hmac
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import lru_cache
 
 from gateway.core.value import keyword_value
@@ -85,6 +85,7 @@ class Call:
         return self.effect != "read"
 
 
+@lru_cache(maxsize=4096)  # agents are few
 def partition_of(agent: str) -> int:
     """The partition of all calls of an agent, for ever."""
     return hashlib.sha256(agent.encode()).digest()[0] % PARTITIONS
@@ -95,16 +96,22 @@ def call_id(agent: str, random: str) -> str:
     return f"{partition_of(agent):02d}{random}"
 
 
-def joined(parts: Iterable[bytes]) -> bytes:
+def joined(parts: Collection[bytes]) -> bytes:
     """How many parts, their lengths, then the parts: no two lists of parts give the same bytes."""
-    listed = tuple(parts)
-    count = len(listed)
-    return _lengths(count).pack(count, *map(len, listed)) + b"".join(listed)
+    count = len(parts)
+    return _lengths(count)(count, *map(len, parts)) + b"".join(parts)
 
 
 @lru_cache(maxsize=64)
-def _lengths(count: int) -> struct.Struct:
-    return struct.Struct(f">{count + 1}Q")
+def _lengths(count: int) -> Callable[..., bytes]:
+    return struct.Struct(f">{count + 1}Q").pack
+
+
+NONE = joined(())
+
+
+def _headers(declared: Iterable[tuple[str, str]]) -> bytes:
+    return joined([f"{name}: {value}".encode("utf-8", "surrogateescape") for name, value in declared])
 
 
 def fingerprint(  # noqa: PLR0913 - everything an approval is bound to, by name
@@ -117,10 +124,10 @@ def fingerprint(  # noqa: PLR0913 - everything an approval is bound to, by name
     tool: str,
     request: Request,
     key_header: str = "",
-    declared_headers: Iterable[tuple[str, str]],
+    declared_headers: Collection[tuple[str, str]],
 ) -> str:
     """SHA-256, hex, over everything an approver's yes is bound to, and a re-send must share."""
-    headers = joined([f"{name}: {value}".encode("utf-8", "surrogateescape") for name, value in declared_headers])
+    headers = _headers(declared_headers) if declared_headers else NONE
     parts = (
         FORMAT, salt, agent.encode(), (user or "").encode(), request.system.encode(), origin.encode(),
         credential.encode(), tool.encode(), request.method.encode(), request.target.encode(), headers,
@@ -137,14 +144,14 @@ def match_digest(
     run: str | None,
     tool: str,
     request: Request,
-    declared_headers: Iterable[tuple[str, str]],
+    declared_headers: Collection[tuple[str, str]],
     comparable_body: bytes,
 ) -> str:
     """HMAC-SHA-256 under the deployment's key, hex: equal for two requests that mean the same.
 
     `comparable_body`: JSON per RFC 8785, multipart as its parts without the boundary, anything else as bytes.
     """
-    headers = joined([f"{name}: {value}".encode("utf-8", "surrogateescape") for name, value in declared_headers])
+    headers = _headers(declared_headers) if declared_headers else NONE
     parts = (
         FORMAT, agent.encode(), (user or "").encode(), (run or "").encode(), tool.encode(),
         request.method.encode(), request.target.encode(), headers, comparable_body,

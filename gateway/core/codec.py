@@ -16,6 +16,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import orjson
 
 from gateway.core import facts
+from gateway.core.verdict import Verdict
 
 TYPES: dict[str, type] = {cls.__name__: cls for cls in facts.Fact.__args__}
 
@@ -99,8 +100,14 @@ def _plain(value: Any) -> dict[str, Any]:
         if type(item) is tuple:
             found[name] = [element if type(element) in _PRIMITIVES else _plain(element) for element in item]
         elif item is not None:
-            found[name] = _plain(item)
+            found[name] = _verdict(item) if type(item) is Verdict else _plain(item)
     return found
+
+
+@functools.lru_cache(maxsize=1024)
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    """The same few are in most judgements. Nobody may change what this gives."""
+    return _plain(verdict)
 
 
 def _revive(hint: Any, value: Any) -> Any:

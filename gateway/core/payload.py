@@ -1,6 +1,5 @@
 """Requests and answers as bytes, for keeping beside the facts. `unpack(pack(x)) == x`."""
 
-from dataclasses import field
 from typing import Any
 
 import orjson
@@ -14,11 +13,9 @@ class Answer:
     """A system's answer, or what of it reached us, as the agent gets it: already stripped of what it must not see."""
 
     status: int
-    headers: tuple[tuple[str, str], ...]
-    """latin-1 text, lower-case names, in order."""
+    headers: tuple[tuple[bytes, bytes], ...]
+    """As received, lower-case names, in order."""
     body: bytes
-    raw: tuple[tuple[bytes, bytes], ...] = field(default=(), compare=False, repr=False)
-    """The same headers as bytes, if they are at hand."""
 
 
 def pack_request(request: Request) -> bytes:
@@ -34,12 +31,14 @@ def unpack_request(data: bytes) -> Request:
 
 
 def pack_answer(answer: Answer) -> bytes:
-    return _pack([answer.status, answer.headers], answer.body)
+    headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.headers]
+    return _pack([answer.status, headers], answer.body)
 
 
 def unpack_answer(data: bytes) -> Answer:
     (status, headers), body = _unpack(data)
-    return Answer(status=status, headers=tuple((name, value) for name, value in headers), body=body)
+    found = tuple([(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers])
+    return Answer(status=status, headers=found, body=body)
 
 
 def _pack(head: list[Any], body: bytes) -> bytes:

@@ -276,26 +276,19 @@ def _led_back(answer: Answer | None, life: Life, base: Base) -> Answer | None:
     """A stored answer as the agent may see it: its addresses lead back to the gateway, as those of a fresh one do."""
     system = life.generation.routes.systems.get(life.record.call.system)
     if answer is None or system is None:
-        return answer and replace(answer, headers=(), raw=())
-    raw = _raw(answer)
-    body = rewrite_body(answer.body, raw, system, base) if system.rewrite_urls else answer.body
-    kept = answer_headers(raw, system, _index(life), base, life.record.call.id, length=len(body))
-    headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in kept)
-    return Answer(status=answer.status, headers=headers, body=body)
-
-
-def _raw(answer: Answer) -> tuple[tuple[bytes, bytes], ...]:
-    return answer.raw or tuple([(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers])
+        return answer and replace(answer, headers=())
+    body = rewrite_body(answer.body, answer.headers, system, base) if system.rewrite_urls else answer.body
+    headers = answer_headers(answer.headers, system, _index(life), base, life.record.call.id, length=len(body))
+    return Answer(status=answer.status, headers=tuple(headers), body=body)
 
 
 async def _send_answer(answer: Answer, head: http.Head, life: Life, send: Send, *, replayed: bool) -> None:
-    raw = _raw(answer)
     body, length = answer.body, None
     system, base = head.system, head.base
     if system.rewrite_urls:
-        body = rewrite_body(body, raw, system, base)
+        body = rewrite_body(body, answer.headers, system, base)
         length = len(body) if body != answer.body else None
-    headers = answer_headers(raw, system, _index(life), base, life.record.call.id, length=length)
+    headers = answer_headers(answer.headers, system, _index(life), base, life.record.call.id, length=length)
     if replayed:
         headers.append((b"idempotent-replayed", b"true"))
     await respond(send, answer.status, headers, body)

@@ -296,5 +296,5 @@ def _answer(value: Any) -> Answer:
         raise errors.AmbiguousRequest('`answer` must be {"status": 200, "body": ...}')
     body = value.get("body", "")
     raw = body.encode() if isinstance(body, str) else orjson.dumps(body, default=str)
-    kind = "text/plain; charset=utf-8" if isinstance(body, str) else "application/json"
-    return Answer(status=status, headers=(("content-type", kind),), body=raw)
+    kind = b"text/plain; charset=utf-8" if isinstance(body, str) else b"application/json"
+    return Answer(status=status, headers=((b"content-type", kind),), body=raw)

@@ -106,7 +106,8 @@ def status_document(record: Record, answer: Answer | None) -> dict[str, object]:
     if record.resolved is not None:
         document["acted"] = record.resolved.acted
     if answer is not None:
-        document["answer"] = {"status": answer.status, "headers": dict(answer.headers)} | _body(answer)
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in answer.headers}
+        document["answer"] = {"status": answer.status, "headers": headers} | _body(answer)
     elif record.answer is not None:
         document["answer"] = {"status": record.answer.status, "kept": False, "sha256": record.answer.sha256}
     return document

@@ -34,26 +34,25 @@ _JSON = re.compile(r"application/(?:[\w.+-]+\+)?json")
 def answer_headers(
     reply_headers: Iterable[Header], system: System, index: Index, base: Base, call: str, *, length: int | None = None
 ) -> list[Header]:
-    """The fields of the answer to the agent, in the system's order.
+    """The fields of the answer to the agent, in the system's order. Names are lower-case, as `ports.Reply` has them.
 
     `length`: of the body in bytes, if it was rewritten; else the system's own Content-Length stands.
     """
     found = list(reply_headers)
-    dropped, names = DROPPED, [name.lower() for name, _ in found]
+    dropped, names = DROPPED, [name for name, _ in found]
     if b"connection" in names:
         dropped = dropped | _named_by_connection(found)
     if length is not None:
         dropped = dropped | OF_THE_BODY | {b"content-length"}
     sendable = not _UNSENDABLE.search(b"".join([value for _, value in found]))  # one search where all is well
     kept: list[Header] = []
-    for name, (_, untrimmed) in zip(names, found, strict=True):
-        if name in dropped:
-            continue
-        value = untrimmed.strip(b" \t")
-        if not sendable and _UNSENDABLE.search(value):
-            continue
-        how = _REWRITTEN.get(name)
-        kept.append((name, value if how is None else _rewritten(value, how, system, index, base)))
+    for name, untrimmed in found:
+        if name not in dropped:
+            value = untrimmed.strip(b" \t")
+            if name in _REWRITTEN:
+                value = _rewritten(value, _REWRITTEN[name], system, index, base)
+            if sendable or not _UNSENDABLE.search(value):
+                kept.append((name, value))
     if length is not None:
         kept.append((b"content-length", b"%d" % length))
     kept.append((b"gateway-call", call.encode("ascii")))
@@ -62,10 +61,7 @@ def answer_headers(
 
 def _named_by_connection(headers: Iterable[Header]) -> frozenset[bytes]:
     return frozenset(
-        option.strip(b" \t")
-        for name, value in headers
-        if name.lower() == b"connection"
-        for option in value.lower().split(b",")
+        option.strip(b" \t") for name, value in headers if name == b"connection" for option in value.lower().split(b",")
     )
 
 
@@ -125,7 +121,7 @@ def rewrite_body(body: bytes, reply_headers: Iterable[Header], system: System, b
 
     Anything but plain JSON comes back as it is: a body with a Content-Encoding cannot be read here.
     """
-    fields = {name.lower(): value.strip(b" \t").lower() for name, value in reply_headers}
+    fields = {name: value.strip(b" \t").lower() for name, value in reply_headers}
     content_type = fields.get(b"content-type", b"").partition(b";")[0].strip().decode("latin-1")
     encoded = fields.get(b"content-encoding", b"identity") not in {b"identity", b""}
     if encoded or not _JSON.fullmatch(content_type):

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from gateway.adapters.memory_journal import MemoryJournal
-from gateway.adapters.redis.journal import RedisJournal, pointer_key
+from gateway.adapters.redis.command import pointer_key
+from gateway.adapters.redis.journal import RedisJournal
 from gateway.core.call import call_id, partition_of
 from gateway.core.facts import Admitted, Fact
 from gateway.core.pointers import Pointer, Upkeep

@@ -26,5 +26,5 @@ def test_a_body_that_looks_like_our_framing_stays_a_body():
 
 
 def test_repeated_headers_keep_their_order():
-    answer = Answer(status=200, headers=(("link", "a"), ("x", "1"), ("link", "b")), body=b"")
+    answer = Answer(status=200, headers=((b"link", b"a"), (b"x", b"1"), (b"link", b"b")), body=b"")
     assert unpack_answer(pack_answer(answer)).headers == answer.headers

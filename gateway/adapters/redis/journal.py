@@ -7,16 +7,15 @@ all appends until a person says that the loss is known.
 """
 
 import asyncio
-import hashlib
 import math
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from gateway.adapters.redis import suspensions
 from gateway.adapters.redis.cluster import ClusterLine
+from gateway.adapters.redis.command import APPEND, command_of, keys, pointer_key
 from gateway.adapters.redis.high_water import ACKNOWLEDGED, HighWater, Memory
 from gateway.adapters.redis.line import (
     Elsewhere,
@@ -29,13 +28,11 @@ from gateway.adapters.redis.line import (
     refusal,
 )
 from gateway.core.call import PARTITIONS
-from gateway.core.codec import decode, encode
+from gateway.core.codec import decode
 from gateway.core.facts import Fact
 from gateway.core.pointers import RECALL_MS
 from gateway.ports import BEAT_MS, Append, Appended, Conflict, JournalUnavailable, Suspended, Taken, TooFewReplicas
 
-APPEND = (Path(__file__).parent / "append.lua").read_text()
-APPEND_SHA = hashlib.sha1(APPEND.encode(), usedforsecurity=False).hexdigest()
 PATIENCE_SECONDS = 3.0
 """How long an append is retried before its caller hears `unavailable`: a server restarts in less."""
 RETRY_SECONDS = 0.05
@@ -55,14 +52,6 @@ REPLICA_MS = 1000
 HEED_SECONDS = 1.0
 """How often somebody who is stopped by a loss looks whether it is acknowledged."""
 DEPLOYMENT_KEY = "gateway:deployment-key"
-
-
-def keys(call: str, agent: str) -> tuple[str, ...]:
-    """The six fixed keys of append.lua for one call."""
-    p = "{" + call[:2] + "}"
-    return (
-        f"{p}:call:{call}", f"{p}:ledger", f"{p}:due", f"{p}:payload:{call}", f"{p}:suspended:{agent}", f"{p}:outbox",
-    )  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -114,7 +103,7 @@ class RedisJournal:
     # --- Journal ---------------------------------------------------------------------------------------------
 
     async def append(self, append: Append) -> Appended:
-        command = _command(append)
+        command = command_of(append)
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             if self.loss:
@@ -151,18 +140,20 @@ class RedisJournal:
             raise TooFewReplicas(f"the claim is on disk on too few replicas ({have}), so nothing was sent")
         return reply
 
-    def _understand(self, append: Append, reply: list[Reply]) -> Appended:
-        match reply:
-            case [b"ok", int(at), bytes(entry), bytes(last)]:
-                self.memory.remember(append.call[:2], _entry_id(last))
-                self._offset = max(self._offset, at / 1000 - time.monotonic())
-                return Appended(at, entry.decode())
-            case [b"conflict"]:
-                raise Conflict(append.call)
-            case [b"suspended"]:
-                raise Suspended(append.agent)
-            case [b"taken", bytes(call), int(position)]:
-                raise Taken(call.decode(), append.upkeep.pointers[position - 1].kind)
+    def _understand(self, append: Append, reply: list[Any]) -> Appended:
+        word = reply[0]
+        if word == b"ok":
+            _, at, entry, last = reply
+            self.memory.remember(append.call[:2], _entry_id(last))
+            self._offset = max(self._offset, at / 1000 - time.monotonic())
+            return Appended(at, entry.decode())
+        if word == b"conflict":
+            raise Conflict(append.call)
+        if word == b"suspended":
+            raise Suspended(append.agent)
+        if word == b"taken":
+            _, call, position = reply
+            raise Taken(call.decode(), append.upkeep.pointers[position - 1].kind)
         raise JournalUnavailable(f"append.lua answered {reply!r}")
 
     async def facts(self, call: str) -> list[Fact]:
@@ -303,10 +294,6 @@ async def _unconnected(_: Callable[..., Awaitable[Reply]]) -> None:
     raise LineBroken("not open")
 
 
-def pointer_key(partition: str, kind: str, name: str) -> str:
-    return "{" + partition + "}:" + kind + ":" + name
-
-
 def _suspended(agent: str) -> str:
     return suspensions.key_of(agent)
 
@@ -322,30 +309,3 @@ def _ledger(partition: str) -> str:
 def _entry_id(entry: bytes) -> tuple[int, int]:
     milliseconds, _, sequence = entry.partition(b"-")
     return int(milliseconds), int(sequence)
-
-
-def _text(number: int | None) -> str:
-    return "" if number is None else str(number)
-
-
-def _command(append: Append) -> tuple[Any, ...]:
-    """EVALSHA with everything append.lua expects, in its order."""
-    upkeep = append.upkeep
-    partition = append.call[:2]
-    pointers = [pointer_key(partition, pointer.kind, pointer.name) for pointer in upkeep.pointers]
-    arguments: list[Any] = [
-        "EVALSHA", APPEND_SHA, str(6 + len(pointers)), *keys(append.call, append.agent), *pointers,
-        append.call, str(append.expected), append.token, "1" if append.guarded else "0",
-        _text(upkeep.due_in), _text(upkeep.expire_in), "".join([f"{other} " for other in append.beside]),
-        str(len(append.facts)), *map(encode, append.facts),
-    ]  # fmt: skip
-    payload = append.payload or {}
-    arguments.append(str(len(payload)))
-    for name, value in payload.items():
-        arguments += (name, value)
-    arguments.append(str(len(append.notices)))
-    for notice, delay in append.notices:
-        arguments += (notice, _text(delay))
-    for pointer in upkeep.pointers:
-        arguments += (pointer.mode, _text(pointer.ttl))
-    return tuple(arguments)

@@ -6,7 +6,8 @@ The stream is the record. Nothing here trims it: until it is sealed elsewhere th
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gateway.adapters.redis.journal import RedisJournal, keys
+from gateway.adapters.redis.command import keys
+from gateway.adapters.redis.journal import RedisJournal
 from gateway.core.call import PARTITIONS
 from gateway.core.codec import decode
 from gateway.core.facts import Fact
