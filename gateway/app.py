@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import certifi
 import uvicorn
@@ -38,6 +38,7 @@ from gateway.doors.agents import AgentsDoor, Rate
 from gateway.doors.control import Check, ControlPlane
 from gateway.doors.protocol import StrictProtocol
 from gateway.doors.refusals import Refusals
+from gateway.doors.stalled import close_stalled
 from gateway.duties import beat, export, keep_high_water, watch_losses, watch_suspensions
 from gateway.duty import Duty
 from gateway.engine import Engine
@@ -192,6 +193,7 @@ async def _serve(
     server = uvicorn.Server(config)
     spawn(parts.generations.watch(), "watch the configuration")
     spawn(_end_with_the_supervisor(duty, server), "end with the supervisor")
+    spawn(close_stalled(lambda: filter(_strict, server.server_state.connections)), "close stalled connections")
     spawn(_tell_when_ready(duty, server, readiness), "tell when ready")
     for coroutine in duties:
         spawn(coroutine, "a duty of the steward")
@@ -205,6 +207,11 @@ async def _serve(
     await server.serve(sockets=duty.sockets())
     await parts.upstream.close()
     await parts.journal.close()
+
+
+def _strict(connection: object) -> TypeGuard[StrictProtocol]:
+    """All connections are: uvicorn makes them with the class that it is given."""
+    return isinstance(connection, StrictProtocol)
 
 
 async def _tell_when_ready(duty: Duty, server: uvicorn.Server, readiness: Check | None) -> None:

@@ -1,6 +1,5 @@
 """One HTTP exchange over plain ASGI: taking a body in, handing an answer out. It knows nothing of calls."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -12,22 +11,11 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-BODY_SECONDS = 60.0
-"""For a whole request body: long enough for the largest over a slow line, too short to keep connections in reserve."""
-
 
 async def body_of(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """The whole body. Raises TooLarge, TooSlow or RequesterGone."""
+    """The whole body. Raises TooLarge, or RequesterGone: also of one that takes too long (`doors.stalled`)."""
     if scope["method"] in ("GET", "HEAD") and not _announces_body(scope):
         return b""
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            return await _received(receive, limit)
-    except TimeoutError:
-        raise errors.TooSlow(BODY_SECONDS) from None
-
-
-async def _received(receive: Receive, limit: int) -> bytes:
     chunks: list[bytes] = []
     size = 0
     while True:

@@ -9,6 +9,7 @@ see is refused by `gateway.wire.http.framing_error`. It must never parse HTTP it
 """
 
 import asyncio
+from http import HTTPStatus
 from typing import Any
 
 import httptools
@@ -16,7 +17,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from gateway.errors import AmbiguousRequest, GatewayError, TooLarge
+from gateway.errors import AmbiguousRequest, GatewayError, TooLarge, TooSlow
 from gateway.wire.problem import problem
 
 HEAD_LIMIT = 64 * 1024
@@ -25,7 +26,7 @@ FIELD_OVERHEAD = 32
 """Bytes charged per field beside its text, as RFC 9113 section 6.5.2 counts: bounds the number of fields too."""
 ON_LEAVE = "gateway.on_leave"
 """Key of the scope under which an application may put what to call when the requester goes away unanswered."""
-REASONS = {400: b"Bad Request", 413: b"Content Too Large"}
+REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 
 
 class Joining:
@@ -72,6 +73,8 @@ class StrictProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._since_progress = 0
         """Bytes received since a message began or some of its body came: a head, or trailers, or chunk sizes."""
+        self.awaited = self._number = 1
+        """Which request of this connection is arriving, or expected as the first; 0 while none is (`doors.stalled`)."""
         self._refusal: GatewayError | None = None
         self._cycles: list[RequestResponseCycle] = []
         """Requests that are not answered yet, oldest first; uvicorn itself remembers only the last."""
@@ -86,6 +89,15 @@ class StrictProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]  # uvicorn declares less than asyncio gives
         self.transport: Any = Joining(self.transport, self.loop)
+
+    def on_message_begin(self) -> None:
+        self.awaited = self._number = self._number + 1
+        super().on_message_begin()
+
+    def give_up(self, seconds: float) -> None:
+        """The request has not arrived within that time. Whoever waits for the rest of it hears that nobody is there."""
+        self._refusal = TooSlow(seconds)
+        self.send_400_response("")
 
     def on_headers_complete(self) -> None:
         self._since_progress = 0
@@ -107,7 +119,7 @@ class StrictProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._since_progress = 0
+        self._since_progress = self.awaited = 0
         super().on_message_complete()
 
     def _fault(self) -> GatewayError | None:

@@ -53,7 +53,7 @@ class TooSlow(RequestRefused):
 
     def __init__(self, seconds: float) -> None:
         super().__init__(
-            f"The body of this request was not complete after {seconds:g} seconds. {NOTHING_DONE} Send the request "
+            f"This request was not complete after {seconds:g} seconds. {NOTHING_DONE} Send the request "
             "again, without pausing.",
             headers={"connection": "close"},
         )

@@ -1,0 +1,100 @@
+"""A request that does not arrive is given up, whatever part of it is missing; one that does is never disturbed."""
+
+import socket
+import time
+from dataclasses import dataclass, field
+
+import pytest
+
+from gateway.doors.stalled import MESSAGE_SECONDS, Stalled
+from tests.doors.test_protocol import CHUNKED, HOST, Behind
+
+
+@dataclass(eq=False)
+class Fake:
+    awaited: int = 1
+    given_up: list[float] = field(default_factory=list)
+
+    def give_up(self, seconds: float) -> None:
+        self.given_up.append(seconds)
+
+
+def test_what_stays_unfinished_for_too_long_is_given_up():
+    stalled, one, other = Stalled(), Fake(), Fake(awaited=0)
+    stalled.look([one, other], 100.0)
+    stalled.look([one, other], 100.0 + MESSAGE_SECONDS - 0.1)
+    assert one.given_up == []
+    stalled.look([one, other], 100.0 + MESSAGE_SECONDS)
+    assert (one.given_up, other.given_up) == ([MESSAGE_SECONDS], [])
+
+
+def test_the_next_request_of_a_connection_has_time_of_its_own():
+    stalled, one = Stalled(), Fake()
+    stalled.look([one], 0.0)
+    one.awaited = 2
+    stalled.look([one], MESSAGE_SECONDS)
+    assert one.given_up == []
+
+
+def test_a_connection_that_is_gone_is_forgotten():
+    stalled = Stalled()
+    stalled.look([Fake()], 0.0)
+    stalled.look([], 1.0)
+    assert not stalled._since
+
+
+@pytest.fixture(scope="module")
+def behind():
+    made = Behind()
+    yield made
+    made.close()
+
+
+HALVES = {
+    "nothing": b"",
+    "half a head": b"GET / HTTP/1.1\r\nHost: gate",
+    "a head without its body": b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 5\r\n\r\nab",
+    "chunks without an end": b"POST / HTTP/1.1\r\n" + HOST + CHUNKED + b"\r\n2\r\nab\r\n",
+    "half a second head": b"GET / HTTP/1.1\r\n" + HOST + b"\r\nGET / HT",
+}
+
+
+@pytest.mark.parametrize("half", HALVES.values(), ids=HALVES.keys())
+def test_a_request_that_does_not_arrive_is_answered_408_and_closed(behind, half):
+    with socket.create_connection(behind.address, timeout=5) as client:
+        client.sendall(half)
+        connection = found(behind, client)
+        eventually_awaits(connection, half)
+        stalled, now = Stalled(), time.monotonic()
+        for at in (now, now + MESSAGE_SECONDS):
+            connection.loop.call_soon_threadsafe(stalled.look, [connection], at)
+        data = b""
+        while part := client.recv(65536):
+            data += part
+    last = data[data.rindex(b"HTTP/1.1 ") :]
+    assert last.startswith(b"HTTP/1.1 408 ") and b"too-slow" in last
+
+
+def test_between_two_requests_nothing_is_awaited(behind):
+    with socket.create_connection(behind.address, timeout=5) as client:
+        client.sendall(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
+        assert client.recv(65536).startswith(b"HTTP/1.1 200")
+        assert found(behind, client).awaited == 0
+
+
+def found(behind, client):
+    for _ in range(500):
+        for connection in list(behind.server.server_state.connections):
+            if connection.client == client.getsockname():
+                return connection
+        time.sleep(0.01)
+    raise AssertionError("the server never saw the connection")
+
+
+def eventually_awaits(connection, half: bytes) -> None:
+    wanted = 1 + half.count(b" / HT")
+    for _ in range(500):
+        if connection.awaited == wanted:
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"awaits {connection.awaited}, not {wanted}")
