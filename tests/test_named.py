@@ -1,6 +1,8 @@
 """The scenarios that issue 2 names, on real processes with two workers. Each failed in some gateway, or would."""
 
 import json
+import os
+import signal
 import socket
 import threading
 import time
@@ -330,6 +332,53 @@ def test_a_repeatable_tool_is_sent_three_times_and_then_in_doubt(scene):
     assert slug(found) == "outcome-unknown"
     keys = scene.upstream.effects(charge)
     assert len(keys) == 3 and set(keys) == {"gw-" + found.json()["call"]}
+
+
+@pytest.mark.parametrize("workers", ["all", "the one that sends"])
+def test_the_retry_of_what_a_killed_worker_was_sending_is_the_same_call_under_any_key(scene, workers):
+    """SDKs make a new key per attempt and try again within milliseconds; nobody can have written anything by then."""
+    eventually(lambda: len(scene.gateway.pids("worker")) == 2)
+    to = fresh("pay")
+    scene.upstream.will(to, stalls())
+    broken = threading.Event()
+
+    def first_attempt():
+        try:
+            scene.pay(to, key="a" + to)
+        except httpx.TransportError:
+            broken.set()
+
+    threading.Thread(target=first_attempt, daemon=True).start()
+    eventually(lambda: scene.upstream.seen(to))
+    for pid in scene.gateway.pids("worker"):
+        os.kill(pid, signal.SIGKILL)
+        if workers != "all" and broken.wait(0.3):
+            break
+    assert broken.wait(5)
+
+    def retry():
+        try:
+            return scene.pay(to, key="b" + to)
+        except httpx.TransportError:
+            return None
+
+    found = eventually(retry)
+    assert slug(found) == "call-in-progress"
+    assert len(scene.upstream.seen(to)) == 1
+    assert {"Attached", "Abandoned"} <= set(scene.timeline(found.json()["call"]))
+
+
+def test_identical_payments_under_two_keys_through_two_workers_are_two(scene):
+    """Both processes are seen at work, so neither request is taken for the retry of the other."""
+    to = fresh("pay")
+    go = threading.Event()
+    scene.upstream.will(to, *[after(go, answer(201, {"id": "pay"}))] * 8)
+    threading.Timer(1.5, go.set).start()
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda number: scene.pay(to, key=f"{number}{to}"), range(8)))
+    assert {answer.status_code for answer in found} <= {200, 201}
+    assert len({answer.headers["gateway-call"] for answer in found}) == 8
+    assert len(scene.upstream.seen(to)) == 8
 
 
 def test_a_suspended_agent_at_takeover(scene):
