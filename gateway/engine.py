@@ -101,7 +101,7 @@ class Engine:
             except Taken as taken:
                 if taken.kind != "executing" or not await goes_on_without_us(self.journal, taken.call, self.worker):
                     return await self._carry_on(life, taken)
-                life.admit_again()
+                life.admit_again(self.generation())
                 life.beside = (*life.beside, taken.call)
 
     async def _carry_on(self, life: Life, taken: Taken) -> Driven:

@@ -21,7 +21,7 @@ NOTHING: frozenset[Requirement] = frozenset()
 async def admission_of(life: Life, journal: Journal) -> Admission:
     """The call under the generation of this drive. Raises Inadmissible."""
     if life.admission is None:
-        payload = await journal.payload(life.record.call.id)
+        payload = await journal.payload(life.record.call.id) if life.durable else life.payload
         life.admission = life.generation.readmit(life.record.call, payload)
     return life.admission
 

@@ -85,12 +85,13 @@ class Life:
         self.written()
         self.bind()
 
-    def admit_again(self) -> None:
-        """Forget everything but the admission, nothing of which is written: it must be judged anew."""
+    def admit_again(self, generation: Generation) -> None:
+        """Forget everything but the request, which is to be judged anew by this generation. Nothing is written yet."""
         first = self.facts[0]
         assert isinstance(first, Admitted)
         assert not self.durable
         self.record, self.facts, self.notices, self.me = begin(first), [first], [], ""
+        self.generation, self.admission = generation, None
 
     def bind(self) -> None:
         """Have the key of this request lead here; again after somebody else wrote first."""
@@ -108,7 +109,7 @@ class Life:
     def refuse_suspended(self, now: int) -> None:
         """The journal would not let a suspended agent act: that is the verdict of this moment."""
         if self.durable == 0:
-            self.admit_again()
+            self.admit_again(self.generation)
             self.payload = {}
         self.me = ""
         verdict = Verdict(decision="deny", code="agent-suspended")

@@ -11,13 +11,13 @@ import pytest
 
 from gateway import beside
 from gateway.core.admit import LEASE_MARGIN_MS
-from gateway.core.facts import Claimed
-from gateway.core.lifecycle import Wait
+from gateway.core.facts import Claimed, Judged
+from gateway.core.lifecycle import Finish, Wait
 from gateway.core.pointers import EXECUTING_MS
 from gateway.engine import Engine
 from gateway.life import Requester
 from gateway.ports import BEAT_MS
-from tests.company import REFUND, admission, with_system
+from tests.company import REFUND, Generation, Policies, admission, deny, with_system
 from tests.world import Behaviour, Crash, World
 
 pytestmark = pytest.mark.usefixtures("no_pauses")
@@ -121,18 +121,20 @@ def test_a_sender_that_only_seems_dead_still_acts_once_for_both_requests():
     assert life.attached
 
 
-def test_what_waited_is_judged_anew():
+def test_what_waited_is_judged_by_the_policies_of_that_moment():
     """While it looked for a sign of life, the policies changed."""
     world = World()
 
     async def story():
         found = asyncio.ensure_future(_meet(world, beats=True))
         await asyncio.sleep(0.005)
-        world.generation = replace(world.generation, digest="generation-2")
+        world.generation = Generation("generation-2", policies=Policies(deny))
         return await found
 
-    world.live(story)
-    assert world.effects == 2
+    _, step = world.live(story)
+    assert isinstance(step, Finish) and isinstance(step.outcome, Judged)
+    assert step.outcome.generation == "generation-2"
+    assert world.effects == 1
 
 
 def test_a_call_that_is_over_is_met_by_nobody():

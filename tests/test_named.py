@@ -373,7 +373,7 @@ def test_identical_payments_under_two_keys_through_two_workers_are_two(scene):
     to = fresh("pay")
     go = threading.Event()
     scene.upstream.will(to, *[after(go, answer(201, {"id": "pay"}))] * 8)
-    threading.Timer(1.5, go.set).start()
+    threading.Timer(4, go.set).start()  # longer than anybody waits for a sign of life
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda number: scene.pay(to, key=f"{number}{to}"), range(8)))
     assert {answer.status_code for answer in found} <= {200, 201}

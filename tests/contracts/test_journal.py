@@ -431,9 +431,10 @@ def test_a_call_that_left_is_met_no_more_and_the_others_are(bench):
         await it.journal.append(write(second, 0, FIRST, pointers=[executing("m", "join", DAY)], beside=(first,)))
         await it.journal.append(write(first, 1, answered(), pointers=[executing("m", "leave")]))
         await it.journal.append(write(first, 2, Expired(), pointers=[executing("m", "leave")]))  # again: no harm
-        assert await attempt(it.journal.append(write(third, 0, FIRST, pointers=[executing("m", "join", DAY)]))) == (
-            "taken", second, "executing",
-        )  # fmt: skip
+        joins = write(third, 0, FIRST, pointers=[executing("m", "join", DAY)])
+        assert await attempt(it.journal.append(joins)) == ("taken", second, "executing")
+        beside = write(third, 0, FIRST, pointers=[executing("m", "join", DAY)], beside=(second,))
+        assert await attempt(it.journal.append(beside)) == ("ok",)
 
     on(bench, story)
 
