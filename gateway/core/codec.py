@@ -7,8 +7,6 @@ field's type comes from this program, never from the data. The journal wraps eac
 
 import dataclasses
 import functools
-import itertools
-import operator
 import types
 from collections.abc import Callable
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -64,17 +62,6 @@ def envelope(fact: bytes, at: int, token: str) -> bytes:
     return b'{"at":%d,"by":"%s","fact":%s}' % (at, token.encode(), fact)
 
 
-@functools.cache
-def _fields(cls: Any) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]], tuple[Any, ...], tuple[str, ...]]:
-    """Names, how to get the values, their defaults; and the names of those that may hold more than a primitive."""
-    fields = dataclasses.fields(cls)
-    names = tuple(field.name for field in fields)
-    first, *others = names
-    get = operator.attrgetter(*names) if others else lambda value: (getattr(value, first),)
-    nested = tuple(name for name, hint in _hints(cls).items() if not _is_primitive(hint))
-    return names, get, tuple(field.default for field in fields), nested
-
-
 def _is_primitive(hint: Any) -> bool:
     if get_origin(hint) in (Union, types.UnionType):
         return all(map(_is_primitive, get_args(hint)))
@@ -90,18 +77,43 @@ _PRIMITIVES = frozenset((str, int, bool, type(None)))
 
 
 def _plain(value: Any) -> dict[str, Any]:
-    cls: Any = type(value)
-    names, get, defaults, nested = _fields(cls)
-    values = get(value)
-    # All of it in C: most fields of most facts are at their defaults, and this runs for each fact of each call.
-    found = dict(itertools.compress(zip(names, values, strict=True), map(operator.ne, values, defaults)))
-    for name in nested:
-        item = found.get(name)
-        if type(item) is tuple:
-            found[name] = [element if type(element) in _PRIMITIVES else _plain(element) for element in item]
-        elif item is not None:
-            found[name] = _verdict(item) if type(item) is Verdict else _plain(item)
-    return found
+    """The fields that are not at their defaults, by name."""
+    cls = type(value)
+    if cls not in _WRITTEN:
+        _WRITTEN[cls] = _written_for(cls)
+    return _WRITTEN[cls](value)
+
+
+_WRITTEN: dict[type, Callable[[Any], dict[str, Any]]] = {}
+
+
+def _written_for(cls: Any) -> Callable[[Any], dict[str, Any]]:
+    """`_plain` for one class, written out field by field as dataclasses writes `__init__`.
+
+    It runs for each fact of each call, and a loop over the fields costs five times as much.
+    """
+    names: dict[str, Any] = {"nested": _nested}
+    lines = ["def plain(value):", "    found = {}"]
+    for field in dataclasses.fields(cls):
+        name, item = field.name, "it" if _is_primitive(_hints(cls)[field.name]) else "nested(it)"
+        names[f"default_{name}"] = field.default
+        lines += [
+            f"    it = value.{name}",
+            f"    if it != default_{name}:",
+            f"        found[{name!r}] = {item}",
+        ]  # fmt: skip
+    exec("\n".join([*lines, "    return found"]), names)  # noqa: S102 - made of the names of our own fields alone
+    written: Callable[[Any], dict[str, Any]] = names["plain"]
+    return written
+
+
+def _nested(value: Any) -> Any:
+    """A field that may hold more than a primitive."""
+    if type(value) is tuple:
+        return [item if type(item) in _PRIMITIVES else _plain(item) for item in value]
+    if value is None:
+        return None
+    return _verdict(value) if type(value) is Verdict else _plain(value)
 
 
 @functools.lru_cache(maxsize=1024)
