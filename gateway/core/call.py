@@ -156,7 +156,14 @@ def match_digest(
         FORMAT, agent.encode(), (user or "").encode(), (run or "").encode(), tool.encode(),
         request.method.encode(), request.target.encode(), headers, comparable_body,
     )  # fmt: skip
-    return hmac.digest(key, joined(parts), "sha256").hex()
+    digest = _keyed(key).copy()
+    digest.update(joined(parts))
+    return digest.hexdigest()
+
+
+@lru_cache(maxsize=8)  # a process has one; looking the algorithm up anew costs more than the digest
+def _keyed(key: bytes) -> hmac.HMAC:
+    return hmac.new(key, digestmod="sha256")
 
 
 def key_pointer(*, agent: str, user: str | None, tool: str, key: str) -> str:

@@ -24,6 +24,8 @@ HEAD_LIMIT = 64 * 1024
 """Bytes of one request's line and fields. Twice what nginx allows by default, and far above any SDK."""
 FIELD_OVERHEAD = 32
 """Bytes charged per field beside its text, as RFC 9113 section 6.5.2 counts: bounds the number of fields too."""
+SMALL_HEAD = HEAD_LIMIT // 16
+"""Bytes of a head whose fields, of four bytes at least, cannot add up to the limit."""
 ON_LEAVE = "gateway.on_leave"
 """Key of the scope under which an application may put what to call when the requester goes away unanswered."""
 REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
@@ -100,8 +102,8 @@ class StrictProtocol(HttpToolsProtocol):
         self.send_400_response("")
 
     def on_headers_complete(self) -> None:
-        self._since_progress = 0
         self._refusal = self._fault()
+        self._since_progress = 0
         if self._refusal is not None:
             raise httptools.HttpParserError(self._refusal.slug)  # data_received answers and closes
         super().on_headers_complete()
@@ -124,8 +126,7 @@ class StrictProtocol(HttpToolsProtocol):
 
     def _fault(self) -> GatewayError | None:
         """What is wrong with a complete head, beyond what the application can see."""
-        size = sum([len(name) + len(value) for name, value in self.headers])
-        if size + FIELD_OVERHEAD * len(self.headers) + len(self.url) > HEAD_LIMIT:
+        if self._since_progress > SMALL_HEAD and self._head_size() > HEAD_LIMIT:
             return TooLarge("head of the request", HEAD_LIMIT, "HEAD_LIMIT")
         if not self.url.startswith(b"/"):
             return AmbiguousRequest("the request target is not a path", close=True)
@@ -137,6 +138,10 @@ class StrictProtocol(HttpToolsProtocol):
         ):
             return AmbiguousRequest("it asks for an Upgrade and has a body; use plain HTTP/1.1", close=True)
         return None
+
+    def _head_size(self) -> int:
+        """What a head costs us, which for many small fields is more than its bytes."""
+        return len(self.url) + sum([len(name) + len(value) + FIELD_OVERHEAD for name, value in self.headers])
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell everybody who still answers on this connection, pipelined requests too, that nobody will hear it."""

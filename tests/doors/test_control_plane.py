@@ -487,7 +487,7 @@ def test_a_suspended_agent_stops_at_once_and_its_held_calls_do_not_act(scene):
         assert scene.upstream.seen(to) == []
     finally:
         assert operator.delete("/agents/third/suspend").json()["suspended"] is False
-    assert "INFO steward 0: operator readmitted third" in scene.gateway.log
+    eventually(lambda: "INFO steward 0: operator readmitted third" in scene.gateway.log)
     eventually(lambda: scene.pay(fresh("pay"), agent="third").status_code == 200)
 
 
