@@ -24,8 +24,6 @@ HEAD_LIMIT = 64 * 1024
 """Bytes of one request's line and fields. Twice what nginx allows by default, and far above any SDK."""
 FIELD_OVERHEAD = 32
 """Bytes charged per field beside its text, as RFC 9113 section 6.5.2 counts: bounds the number of fields too."""
-SMALL_HEAD = HEAD_LIMIT // 16
-"""Bytes of a head whose fields, of four bytes at least, cannot add up to the limit."""
 ON_LEAVE = "gateway.on_leave"
 """Key of the scope under which an application may put what to call when the requester goes away unanswered."""
 REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
@@ -102,8 +100,8 @@ class StrictProtocol(HttpToolsProtocol):
         self.send_400_response("")
 
     def on_headers_complete(self) -> None:
-        self._refusal = self._fault()
         self._since_progress = 0
+        self._refusal = self._fault()
         if self._refusal is not None:
             raise httptools.HttpParserError(self._refusal.slug)  # data_received answers and closes
         super().on_headers_complete()
@@ -126,7 +124,7 @@ class StrictProtocol(HttpToolsProtocol):
 
     def _fault(self) -> GatewayError | None:
         """What is wrong with a complete head, beyond what the application can see."""
-        if self._since_progress > SMALL_HEAD and self._head_size() > HEAD_LIMIT:
+        if self._head_size() > HEAD_LIMIT:
             return TooLarge("head of the request", HEAD_LIMIT, "HEAD_LIMIT")
         if not self.url.startswith(b"/"):
             return AmbiguousRequest("the request target is not a path", close=True)
