@@ -125,6 +125,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "adapters.redis.journal": "contracts/test_redis_journal",
     "adapters.redis.ledger": "contracts/test_ledger",
     "adapters.redis.line": "contracts/test_redis_line",
+    "adapters.redis.scripts": "contracts/test_journal",
     "adapters.upstream.causes": "adapters/test_upstream",
     "adapters.upstream.reply": "adapters/test_upstream",
     "adapters.upstream.sender": "adapters/test_upstream",

@@ -28,6 +28,7 @@ from gateway.adapters.redis.line import (
     maker,
     refusal,
 )
+from gateway.adapters.redis.scripts import REARM, TOUCH
 from gateway.core.call import PARTITIONS
 from gateway.core.codec import decode, encode
 from gateway.core.facts import Fact
@@ -39,17 +40,6 @@ APPEND_SHA = hashlib.sha1(APPEND.encode(), usedforsecurity=False).hexdigest()
 PATIENCE_SECONDS = 3.0
 """How long an append is retried before its caller hears `unavailable`: a server restarts in less."""
 RETRY_SECONDS = 0.05
-TOUCH = """
-if redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('PTTL', KEYS[1]) > 0 then
-  redis.call('PEXPIRE', KEYS[1], ARGV[2])
-  for i = 2, 3 do  -- the facts and the payload outlive every key that leads to them
-    if redis.call('PTTL', KEYS[i]) > 0 then
-      redis.call('PEXPIRE', KEYS[i], ARGV[3], 'GT')
-    end
-  end
-end
-"""
-"""Never for a pointer that meanwhile leads to another call, which may be open: open calls' pointers do not expire."""
 REPLICA_MS = 1000
 """How long a claim waits for replicas to have it on disk."""
 HEED_SECONDS = 1.0
@@ -201,7 +191,7 @@ class RedisJournal:
         return [member.decode() for member in await self._ready("due", limit)]
 
     async def rearm(self, call: str, milliseconds: int) -> None:
-        await self.ask("ZADD", keys(call, "")[2], "XX", str(self.now() + milliseconds), call)
+        await self.ask("EVAL", REARM, "1", keys(call, "")[2], call, str(milliseconds))
 
     async def forget(self, call: str) -> None:
         await self.ask("ZREM", keys(call, "")[2], call)
