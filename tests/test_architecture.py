@@ -115,7 +115,6 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "__main__": "test_cli",
     "doors.exchange": "doors/test_agents_port",
     "duties": "doors/test_control_plane",
-    "readiness": "doors/test_control_plane",
     "core.addresses": "adapters/test_addresses",
     "core.expected": "core/test_lifecycle",
     "adapters.announcer": "doors/test_control_plane",

@@ -61,6 +61,8 @@ class RedisJournal:
     replicas: int = 0
     """How many replicas must have a claim on disk before an unrepeatable effect (`WAITAOF 1 N`)."""
     memory: Memory = field(default_factory=Memory)
+    weakness: str = ""
+    """Why no effect may rely on this server: it may forget what it acknowledges. Whoever looks at it sets this."""
     _offset: float = 0.0
     """The server's clock minus our monotonic one, seconds."""
     _last_now: int = 0
@@ -104,6 +106,8 @@ class RedisJournal:
     # --- Journal ---------------------------------------------------------------------------------------------
 
     async def append(self, append: Append) -> Appended:
+        if self.weakness and append.guarded:
+            raise JournalUnavailable(self.weakness)
         command = _command(append)
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
