@@ -164,7 +164,6 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "randomness": "test_crashes",
     "reading": "test_cli",
     "sending": "test_recording",
-    "steward": "test_named",
 }
 """Modules whose tests are not at tests/x/test_y.py for gateway/x/y.py -> where they are."""
 
