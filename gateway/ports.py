@@ -143,6 +143,10 @@ class Timers(Protocol):
         """Notices that are due, as (call, notice id)."""
         ...
 
+    async def discard(self, call: str, notice: str) -> None:
+        """Nobody needs to hear of this any more."""
+        ...
+
 
 # --- The policies -----------------------------------------------------------------------------------------------
 

@@ -115,6 +115,8 @@ class Steward:
         life = await self.engine.load(call)
         notice = _find(life, notice_id) if life is not None else None
         if life is None or notice is None:
+            log.warning("notice %s is of call %s, which is no longer kept: nobody hears of it", notice_id, call)
+            await self.timers.discard(call, notice_id)
             return
         attempt = 1 + sum(heard.notice == notice_id for heard in life.record.heard)
         delivery = await self._attempt(life, notice)

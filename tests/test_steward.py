@@ -100,6 +100,16 @@ def test_slow_receivers_keep_nobody_from_hearing():
     assert world.live(story) is None
 
 
+def test_a_notice_of_a_call_that_is_gone_is_discarded_and_said_once(caplog):
+    """The steward was away until the call had left the call store."""
+    world, call = held()
+    del world.journal.calls[call]
+    receiver = Receiver()
+    world.live(partial(rounds, steward(world, receiver)))
+    assert not receiver.asked and not world.journal.notices
+    assert caplog.text.count("no longer kept") == 1 and call in caplog.text
+
+
 # --- Due times --------------------------------------------------------------------------------------------------------
 
 

@@ -135,3 +135,6 @@ class MemoryJournal:
         now = self.clock()
         ready = sorted((time, key) for key, time in self.notices.items() if time <= now)
         return [key for _, key in ready[:limit]]
+
+    async def discard(self, call: str, notice: str) -> None:
+        self.notices.pop((call, notice), None)

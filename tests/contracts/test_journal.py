@@ -430,6 +430,19 @@ def test_notices_wait_in_the_outbox_until_they_are_done(bench):
     on(bench, story)
 
 
+def test_a_notice_can_be_discarded_and_its_neighbours_stay(bench):
+    async def story(it):
+        call, other = new_call(), new_call()
+        await it.journal.append(write(call, 0, FIRST, notices=(("n-1", 0), ("n-2", 0))))
+        await it.journal.append(write(other, 0, FIRST, notices=(("n-1", 0),)))
+        await asyncio.sleep(0.01)
+        await it.journal.discard(call, "n-1")
+        await it.journal.discard(call, "never-there")
+        assert sorted(await it.journal.outbox(9)) == sorted([(call, "n-2"), (other, "n-1")])
+
+    on(bench, story)
+
+
 # --- What is being sent ----------------------------------------------------------------------------------------------
 
 

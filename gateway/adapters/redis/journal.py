@@ -204,6 +204,9 @@ class RedisJournal:
         found = [member.decode().partition(" ") for member in await self._ready("outbox", limit)]
         return [(call, notice) for call, _, notice in found]
 
+    async def discard(self, call: str, notice: str) -> None:
+        await self.ask("ZREM", keys(call, "")[5], f"{call} {notice}")
+
     async def _ready(self, name: str, limit: int) -> list[bytes]:
         """Oldest first over all partitions, so that a busy one cannot starve the others."""
         now = str(self.now())
@@ -219,22 +222,22 @@ class RedisJournal:
 
     async def suspend(self, agent: str, by: str) -> None:
         """From the moment this returns, no claim and no disclosure of this agent is written anywhere."""
-        await self.ask("SET", _suspended(agent), suspensions.pack(suspensions.Suspension(by, self.now())))
+        await self.ask("SET", suspensions.key_of(agent), suspensions.pack(suspensions.Suspension(by, self.now())))
 
     async def readmit(self, agent: str) -> None:
-        await self.ask("DEL", _suspended(agent))
+        await self.ask("DEL", suspensions.key_of(agent))
 
     async def suspended(self, agents: Collection[str]) -> set[str]:
         """Which of these are suspended now."""
         listed = list(agents)
-        replies = await self.ask_all(*(("EXISTS", _suspended(agent)) for agent in listed)) if listed else []
+        replies = await self.ask_all(*(("EXISTS", suspensions.key_of(agent)) for agent in listed)) if listed else []
         return {agent for agent, found in zip(listed, replies, strict=True) if found}
 
     async def suspensions(self, agents: Collection[str]) -> dict[str, suspensions.Suspension]:
         """Which of these are suspended now, by whom and since when."""
         listed = list(agents)
         return suspensions.read(
-            listed, await self.ask_all(*(("GET", _suspended(name)) for name in listed)) if listed else []
+            listed, await self.ask_all(*(("GET", suspensions.key_of(name)) for name in listed)) if listed else []
         )
 
     # --- The server ------------------------------------------------------------------------------------------
@@ -299,10 +302,6 @@ async def _unconnected(_: Callable[..., Awaitable[Reply]]) -> None:
 
 def pointer_key(partition: str, kind: str, name: str) -> str:
     return "{" + partition + "}:" + kind + ":" + name
-
-
-def _suspended(agent: str) -> str:
-    return suspensions.key_of(agent)
 
 
 def _beat(worker: str) -> str:
