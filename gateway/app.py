@@ -39,7 +39,15 @@ from gateway.doors.control import Check, ControlPlane
 from gateway.doors.protocol import StrictProtocol
 from gateway.doors.refusals import Refusals
 from gateway.doors.stalled import close_stalled
-from gateway.duties import beat, export, keep_high_water, watch_losses, watch_suspensions
+from gateway.duties import (
+    beat,
+    export,
+    keep_high_water,
+    look_at_durability,
+    watch_durability,
+    watch_losses,
+    watch_suspensions,
+)
 from gateway.duty import Duty
 from gateway.engine import Engine
 from gateway.generations import Generations
@@ -47,7 +55,7 @@ from gateway.listening import shown
 from gateway.logs import log_aside, told
 from gateway.open_calls import OpenCalls
 from gateway.ports import JournalUnavailable
-from gateway.readiness import measures_of, readiness_of
+from gateway.readiness import Server, measures_of, readiness_of, server_at
 from gateway.sending import Limits
 from gateway.settings import Settings
 from gateway.steward import Steward
@@ -75,7 +83,7 @@ class Parts:
     secrets: Secrets
     upstream: PyreqwestUpstream
     engine: Engine
-    redis_url: str
+    redis: Server
     announcer: Announcer
 
 
@@ -87,6 +95,8 @@ async def assemble(duty: Duty, settings: Settings) -> Parts:
     high_water = HighWater(Path(str(data)) / "high-water.json") if data else None
     journal = RedisJournal.open(duty.redis_url, replicas=settings.redis_replicas, high_water=high_water)
     await _reach(journal)
+    redis = server_at(duty.redis_url)
+    await look_at_durability(journal, redis, settings)
     secrets = Secrets()
     upstream = PyreqwestUpstream(read_secret=secrets.read, addresses=Addresses(), ca_file=settings.ca_file)
     limits = Limits(
@@ -105,8 +115,9 @@ async def assemble(duty: Duty, settings: Settings) -> Parts:
     )
     spawn(beat(journal, engine.worker), "beat")
     spawn(watch_losses(journal), "watch losses")
+    spawn(watch_durability(journal, redis, settings), "watch durability")
     spawn(watch_suspensions(journal, generations, suspended), "watch suspensions")
-    return Parts(settings, generations, journal, secrets, upstream, engine, duty.redis_url, announcer)
+    return Parts(settings, generations, journal, secrets, upstream, engine, redis, announcer)
 
 
 async def _reach(journal: RedisJournal) -> None:
@@ -161,7 +172,7 @@ async def steward(duty: Duty, settings: Settings) -> None:
         ledger=ledger,
         open_calls=open_calls,
         secrets=parts.secrets,
-        readiness=readiness_of(settings, parts.redis_url, parts.generations, parts.journal, exporter),
+        readiness=readiness_of(settings, parts.redis, parts.generations, parts.journal, exporter),
         measures=measures_of(parts.generations, ledger, open_calls, exporter),
     )
     duties: list[Coroutine[Any, Any, None]] = [looking.run(), keep_high_water(parts.journal)]

@@ -9,10 +9,13 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from gateway.adapters import durability
 from gateway.adapters.otlp.exporter import TraceExporter
 from gateway.adapters.redis.journal import RedisJournal
 from gateway.generations import Generations
 from gateway.ports import JournalUnavailable
+from gateway.readiness import Server
+from gateway.settings import Settings
 
 EXPORT_LEASE_MS = 10_000
 """How long one steward alone exports; another host's takes over after that."""
@@ -22,6 +25,8 @@ BEAT_SECONDS = 0.5
 """Well below BEAT_MS and the engine's SILENCE_SECONDS: a busy process may be late."""
 HIGH_WATER_SECONDS = 1.0
 """How often it is written down how far the ledger is; what everybody forgets at once is younger than this."""
+DURABILITY_SECONDS = 2.0
+"""How often a server is asked whether it still keeps what it acknowledges."""
 PAUSE_SECONDS = 5.0
 """After a failure that nobody foresaw."""
 
@@ -68,6 +73,27 @@ async def watch_losses(journal: RedisJournal) -> None:
         except Exception as error:  # noqa: BLE001 - `_unforeseen` logs it
             await _unforeseen("hearing of losses", error)
         await asyncio.sleep(HIGH_WATER_SECONDS)
+
+
+async def look_at_durability(journal: RedisJournal, redis: Server, settings: Settings) -> None:
+    """Stop effects if this server may forget them, or let them happen again. Raises JournalUnavailable."""
+    found = await durability.weaknesses(redis, settings.redis_replicas, settings.redis_durability)
+    journal.weakness = " ".join(["Effects are stopped:", *found]) if found else ""
+
+
+async def watch_durability(journal: RedisJournal, redis: Server, settings: Settings) -> None:
+    """Somebody may configure the server anew, and a failover is another server."""
+    while True:
+        before = journal.weakness
+        try:
+            await look_at_durability(journal, redis, settings)
+        except JournalUnavailable:
+            pass  # then nothing can be written anyway
+        except Exception as error:  # noqa: BLE001 - `_unforeseen` logs it
+            await _unforeseen("looking at what Redis keeps", error)
+        if journal.weakness != before:
+            log.warning("%s", journal.weakness or "Redis keeps what it acknowledges again; effects are possible.")
+        await asyncio.sleep(DURABILITY_SECONDS)
 
 
 async def export(exporter: TraceExporter, lease: Callable[[str, int], Coroutine[Any, Any, bool]]) -> None:

@@ -16,6 +16,7 @@ from typing import assert_never
 
 from gateway import errors
 from gateway.beside import goes_on_without_us
+from gateway.clock import uptime
 from gateway.core.admit import Admission, Inadmissible
 from gateway.core.call import Call
 from gateway.core.facts import (
@@ -225,7 +226,7 @@ class Engine:
     def _claim(self, life: Life, admission: Admission) -> None:
         if life.requester.left and life.durable == 0:
             raise errors.RequesterGone
-        life.me, life.claimed = random.hex(8), time.monotonic()
+        life.me, life.claimed = random.hex(8), uptime()
         lease, now = lease_ms(admission.system), self.journal.now()
         fingerprint = admission.call.fingerprint
         life.add(Claimed(token=life.me, fingerprint=fingerprint, lease=lease, worker=self.worker, at=now))

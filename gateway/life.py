@@ -49,7 +49,7 @@ class Life:
     me: str = ""
     """Token of the claim that this drive wrote, if it has not sent yet."""
     claimed: float = 0.0
-    """Monotonic time, seconds, before that claim was written: by the journal's clock it was written no earlier."""
+    """`uptime`, seconds, before that claim was written: by the journal's clock it was written no earlier."""
     answer: Answer | None = None
     """The system's answer, if this drive has it in hand."""
     reply: Reply | None = None

@@ -132,7 +132,7 @@ class Timers(Protocol):
         ...
 
     async def rearm(self, call: str, milliseconds: int) -> None:
-        """Look at this unfinished call again that much later."""
+        """Look at this due call again that much later. A time that has not come stays: somebody set it meanwhile."""
         ...
 
     async def forget(self, call: str) -> None:
@@ -141,6 +141,10 @@ class Timers(Protocol):
 
     async def outbox(self, limit: int) -> list[tuple[str, str]]:
         """Notices that are due, as (call, notice id)."""
+        ...
+
+    async def discard(self, call: str, notice: str) -> None:
+        """Nobody needs to hear of this any more."""
         ...
 
 

@@ -11,6 +11,7 @@ from gateway.adapters import durability
 from gateway.adapters.otlp.exporter import TraceExporter
 from gateway.adapters.redis.journal import RedisJournal
 from gateway.adapters.redis.ledger import RedisLedger
+from gateway.adapters.redis.line import client
 from gateway.config.references import missing_secrets
 from gateway.generations import Generations
 from gateway.metrics import Metric
@@ -19,19 +20,22 @@ from gateway.settings import Settings
 
 log = logging.getLogger("gateway")
 
+Server = Redis | RedisCluster
+
+
+def server_at(url: str) -> Server:
+    """A client beside the journal's own line, to ask the server about itself."""
+    if url.startswith("redis+cluster://"):
+        return RedisCluster.from_url(url.replace("redis+cluster://", "redis://"))
+    return client(url, decode_responses=True)
+
 
 def readiness_of(
-    settings: Settings, redis_url: str, generations: Generations, journal: RedisJournal, exporter: TraceExporter | None
+    settings: Settings, redis: Server, generations: Generations, journal: RedisJournal, exporter: TraceExporter | None
 ) -> Callable[[], Coroutine[Any, Any, list[str]]]:
-    client: Redis | RedisCluster = (
-        RedisCluster.from_url(redis_url.replace("redis+cluster://", "redis://"))
-        if redis_url.startswith("redis+cluster://")
-        else Redis.from_url(redis_url, decode_responses=True)
-    )
-
     async def readiness() -> list[str]:
         found = list(generations.mistakes)
-        found += await durability.examine(client, settings.redis_replicas, settings.redis_durability)
+        found += await durability.examine(redis, settings.redis_replicas, settings.redis_durability)
         if journal.loss:
             found.append(journal.loss)
         found += [str(item) for item in missing_secrets(generations.current.routes, os.environ)]

@@ -6,10 +6,10 @@ twice, and never send under a claim that may have run out.
 
 import hashlib
 import logging
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from gateway.clock import uptime
 from gateway.core.admit import LEASE_MARGIN_MS, Admission
 from gateway.core.facts import Answered, Ended, Fact, Lost, Unsent
 from gateway.core.lifecycle import proves_nothing
@@ -59,7 +59,7 @@ async def send(
 ) -> Sent:
     """Send the call once. `token` is the claim's; a read has none."""
     record = life.record
-    if token and time.monotonic() >= life.claimed + LEASE_MARGIN_MS / 1000 / 2:
+    if token and uptime() >= life.claimed + LEASE_MARGIN_MS / 1000 / 2:
         return Sent(
             (Unsent(token=token, error="writing the claim took so long that it could run out while sending", at=now()),)
         )

@@ -33,7 +33,7 @@ from gateway.wire.webhook import next_attempt_ms
 ROUND_SECONDS = 0.2
 """How often due times are looked at: an expiry is at most this late."""
 BATCH = 100
-"""Calls and notices looked at per round, so that one full round cannot starve the next."""
+"""Calls, and notices, begun per round, beside those that still take their time: no full round starves the next."""
 LEASE_MS = 30_000
 """A notice being delivered is hidden from other stewards for longer than a delivery can take."""
 
@@ -50,6 +50,8 @@ class Steward:
     lease: Callable[[str, int], Awaitable[bool]]
     """True if this steward may do the named thing for that many milliseconds."""
     _looked_at: set[str] = field(default_factory=set)
+    _delivering: set[str] = field(default_factory=set)
+    """Ids of notices whose receiver has not answered yet."""
 
     async def run(self) -> None:
         while True:
@@ -64,13 +66,14 @@ class Steward:
 
     async def round(self) -> None:
         """Begin to drive everything that is due. A call whose system is slow keeps no other one waiting."""
-        for call in await self.timers.due(BATCH):
+        for call in await self.timers.due(BATCH + len(self._looked_at)):
             if call not in self._looked_at:
                 self._looked_at.add(call)
                 spawn(self._look_without_harm(call), f"look at {call}")
-        for call, notice in await self.timers.outbox(BATCH):
-            if await self.lease(f"notice:{notice}", LEASE_MS):
-                spawn(self._deliver(call, notice), f"notice {notice}")
+        for call, notice in await self.timers.outbox(BATCH + len(self._delivering)):
+            if notice not in self._delivering and await self.lease(f"notice:{notice}", LEASE_MS):
+                self._delivering.add(notice)
+                spawn(self._deliver_once(call, notice), f"notice {notice}")
 
     async def _look_without_harm(self, call: str) -> None:
         """Whatever is wrong with one call must not keep the steward from the others."""
@@ -100,11 +103,20 @@ class Steward:
             case Finish():
                 await self.timers.forget(call)
 
+    async def _deliver_once(self, call: str, notice: str) -> None:
+        """The lease keeps other stewards away from it, not this one."""
+        try:
+            await self._deliver(call, notice)
+        finally:
+            self._delivering.discard(notice)
+
     async def _deliver(self, call: str, notice_id: str) -> None:
         """One attempt at one notice, and the fact about it."""
         life = await self.engine.load(call)
         notice = _find(life, notice_id) if life is not None else None
         if life is None or notice is None:
+            log.warning("notice %s is of call %s, which is no longer kept: nobody hears of it", notice_id, call)
+            await self.timers.discard(call, notice_id)
             return
         attempt = 1 + sum(heard.notice == notice_id for heard in life.record.heard)
         delivery = await self._attempt(life, notice)

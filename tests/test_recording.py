@@ -1,11 +1,10 @@
 """What is not recorded is neither done nor told; and what was done is recorded, however long that takes."""
 
-import time
 from functools import partial
-from types import SimpleNamespace
 
 import pytest
 
+from gateway.clock import uptime
 from gateway.core.facts import Answered, Asked, Claimed, Ended, Unsent
 from gateway.core.verdict import Requirement
 from gateway.errors import OutcomeUnknown
@@ -86,7 +85,7 @@ def test_a_claim_that_was_not_confirmed_is_disowned_and_never_used():
 
 def test_a_claim_that_took_too_long_to_write_is_not_used(monkeypatch):
     world = World()
-    monkeypatch.setattr("gateway.sending.time", SimpleNamespace(monotonic=lambda: time.monotonic() + 3))
+    monkeypatch.setattr("gateway.sending.uptime", lambda: uptime() + 3)
     _, step = world.live(partial(world.ask, REFUND))
     assert isinstance(step.outcome, Unsent) and world.upstream.sends == 0
 

@@ -4,15 +4,18 @@ A journal on a server that may forget is worse than none, because everybody trus
 and not assumed, and each thing that is not as it must be becomes one sentence with its cure. It must never change
 the server's configuration: that is somebody else's to decide, and would be undone by the next restart.
 
-`examine` asks and `objections` decides. A deployment that accepts a loss names it in GATEWAY_REDIS_DURABILITY.
+`examine` and `weaknesses` ask, `objections` and `may_forget` decide: the former for people, the latter stop effects.
+A deployment that accepts a loss names it in GATEWAY_REDIS_DURABILITY.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import RedisError, ResponseError
+
+from gateway.ports import JournalUnavailable
 
 ONE_SECOND = "may-lose-one-second"
 UNVERIFIED = "may-lose-everything-unverified"
@@ -48,16 +51,32 @@ async def examine(redis: Redis | RedisCluster, replicas: int, accepted: str) -> 
     `replicas` is GATEWAY_REDIS_REPLICAS, `accepted` GATEWAY_REDIS_DURABILITY.
     """
     try:
-        if isinstance(redis, RedisCluster):
-            await redis.initialize()
-            found = []
-            for node in redis.get_primaries():
-                sentences = objections(await _ask(node), replicas, accepted)
-                found += [f"{node.name}: {sentence}" for sentence in sentences]
-            return found or ([] if redis.get_primaries() else ["The Redis Cluster has no primary."])
-        return objections(await _ask(redis), replicas, accepted)
+        return await _of_each(redis, lambda report: objections(report, replicas, accepted))
     except (RedisError, OSError) as error:
         return [f"Redis does not answer: {str(error) or type(error).__name__}."]
+
+
+async def weaknesses(redis: Redis | RedisCluster, replicas: int, accepted: str) -> list[str]:
+    """Why effects must not happen: this server may forget what it acknowledges. Raises JournalUnavailable."""
+    try:
+        return await _of_each(redis, lambda report: may_forget(report, replicas, accepted))
+    except ResponseError as error:
+        if accepted == UNVERIFIED:
+            return []
+        return [f"This Redis does not let us ask how it keeps what it acknowledges ({error}): allow INFO."]
+    except (RedisError, OSError) as error:
+        raise JournalUnavailable(str(error) or type(error).__name__) from error
+
+
+async def _of_each(redis: Redis | RedisCluster, decide: Callable[["Report"], list[str]]) -> list[str]:
+    """What is said of the server, or of every primary of a Cluster."""
+    if not isinstance(redis, RedisCluster):
+        return decide(await _ask(redis))
+    await redis.initialize()
+    found = []
+    for node in redis.get_primaries():
+        found += [f"{node.name}: {sentence}" for sentence in decide(await _ask(node))]
+    return found or ([] if redis.get_primaries() else ["The Redis Cluster has no primary."])
 
 
 async def _ask(node: Node) -> Report:
@@ -74,8 +93,19 @@ def objections(report: Report, replicas: int, accepted: str) -> list[str]:
     return [
         *_role(report.info),
         *_persistence(report, accepted),
+        *_eviction(report.info),
         *_memory(report.info),
+        *_unwaited(report.info, replicas, accepted),
         *_replication(report.info, replicas),
+    ]
+
+
+def may_forget(report: Report, replicas: int, accepted: str) -> list[str]:
+    """Those of the objections that allow no effect. The others say that Redis refuses writes, or soon will."""
+    return [
+        *_persistence(report, accepted),
+        *_eviction(report.info),
+        *_unwaited(report.info, replicas, accepted),
     ]
 
 
@@ -123,13 +153,16 @@ def _fsync(config: Mapping[str, str], accepted: str) -> Iterator[str]:
         )
 
 
-def _memory(info: Mapping[str, object]) -> Iterator[str]:
+def _eviction(info: Mapping[str, object]) -> Iterator[str]:
     policy = _text(info.get("maxmemory_policy", "noeviction"))
     if policy != "noeviction":
         yield (
             f"maxmemory-policy is {policy}, so Redis deletes facts when memory is short: set "
             "`maxmemory-policy noeviction`."
         )
+
+
+def _memory(info: Mapping[str, object]) -> Iterator[str]:
     used, limit, of = _number(info, "used_memory"), _number(info, "maxmemory"), "maxmemory"
     if not limit:
         used, limit, of = _number(info, "used_memory_rss"), _number(info, "total_system_memory"), "the machine's memory"
@@ -137,14 +170,18 @@ def _memory(info: Mapping[str, object]) -> Iterator[str]:
         yield f"Redis uses {used / limit:.0%} of {of} and will soon refuse every write: give it more memory."
 
 
-def _replication(info: Mapping[str, object], replicas: int) -> Iterator[str]:
+def _unwaited(info: Mapping[str, object], replicas: int, accepted: str) -> Iterator[str]:
     connected = int(_number(info, "connected_slaves"))
-    if connected and not replicas:
+    if connected and not replicas and accepted != UNVERIFIED:
         yield (
             f"Replicas are connected ({connected}) but GATEWAY_REDIS_REPLICAS is 0, so a failover can forget a claim "
             "and an effect could happen twice: set it to how many replicas must have a claim on disk before it is sent."
         )
-    elif connected < replicas:
+
+
+def _replication(info: Mapping[str, object], replicas: int) -> Iterator[str]:
+    connected = int(_number(info, "connected_slaves"))
+    if connected < replicas:
         yield (
             f"GATEWAY_REDIS_REPLICAS is {replicas} but only {connected} are connected, so effects of tools that are "
             "not repeatable are answered 503: bring the replicas back."

@@ -124,8 +124,9 @@ class MemoryJournal:
         return [call for _, call in ready[:limit]]
 
     async def rearm(self, call: str, milliseconds: int) -> None:
-        if call in self.due_times:
-            self.due_times[call] = self.clock() + milliseconds
+        now = self.clock()
+        if call in self.due_times and self.due_times[call] <= now:
+            self.due_times[call] = now + milliseconds
 
     async def forget(self, call: str) -> None:
         self.due_times.pop(call, None)
@@ -134,3 +135,6 @@ class MemoryJournal:
         now = self.clock()
         ready = sorted((time, key) for key, time in self.notices.items() if time <= now)
         return [key for _, key in ready[:limit]]
+
+    async def discard(self, call: str, notice: str) -> None:
+        self.notices.pop((call, notice), None)

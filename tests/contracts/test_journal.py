@@ -21,7 +21,7 @@ from tests.contracts.journal_bench import (
     timeless,
     write,
 )
-from tests.playbook import ALLOW, CALL, HOLD, answered, claimed, lost, no
+from tests.playbook import ALLOW, CALL, HOLD, answered, claimed, lost, no, yes
 
 DAY = 24 * 3_600_000
 
@@ -380,12 +380,38 @@ def test_a_due_call_can_be_put_off_or_forgotten_but_not_brought_back(bench):
         await it.journal.rearm(over, 0)
         await asyncio.sleep(0.01)
         assert await it.journal.due(9) == []
-        await it.journal.rearm(call, 0)
-        await asyncio.sleep(0.01)
-        assert await it.journal.due(9) == [call]
         await it.journal.forget(call)
         await it.journal.rearm(call, 0)
         assert await it.journal.due(9) == []
+
+    on(bench, story)
+
+
+def test_a_call_is_put_off_from_now(bench):
+    async def story(it):
+        call = new_call()
+        await it.journal.append(write(call, 0, FIRST, due_in=0))
+        await it.journal.rearm(call, 80)
+        await asyncio.sleep(0.01)
+        assert await it.journal.due(9) == []
+        await asyncio.sleep(0.1)
+        assert await it.journal.due(9) == [call]
+
+    on(bench, story)
+
+
+def test_a_due_time_that_somebody_set_meanwhile_is_not_put_off(bench):
+    """A steward looked at a held call, then came a vote; now the steward puts the call off until the hold expires."""
+
+    async def story(it):
+        call = new_call()
+        await it.journal.append(write(call, 0, FIRST, due_in=0))
+        await asyncio.sleep(0.01)
+        assert await it.journal.due(9) == [call]
+        await it.journal.append(write(call, 1, yes(), due_in=50))
+        await it.journal.rearm(call, DAY)
+        await asyncio.sleep(0.06)
+        assert await it.journal.due(9) == [call]
 
     on(bench, story)
 
@@ -400,6 +426,19 @@ def test_notices_wait_in_the_outbox_until_they_are_done(bench):
         await it.journal.append(write(call, 1, HOLD, notices=(("n-1", None), ("n-2", 0), ("n-3", DAY))))
         await asyncio.sleep(0.01)
         assert await it.journal.outbox(9) == [(call, "n-2")]
+
+    on(bench, story)
+
+
+def test_a_notice_can_be_discarded_and_its_neighbours_stay(bench):
+    async def story(it):
+        call, other = new_call(), new_call()
+        await it.journal.append(write(call, 0, FIRST, notices=(("n-1", 0), ("n-2", 0))))
+        await it.journal.append(write(other, 0, FIRST, notices=(("n-1", 0),)))
+        await asyncio.sleep(0.01)
+        await it.journal.discard(call, "n-1")
+        await it.journal.discard(call, "never-there")
+        assert sorted(await it.journal.outbox(9)) == sorted([(call, "n-2"), (other, "n-1")])
 
     on(bench, story)
 

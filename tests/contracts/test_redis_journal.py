@@ -16,7 +16,7 @@ from gateway.core.facts import Expired
 from gateway.ports import JournalUnavailable, TooFewReplicas
 from tests.contracts.journal_bench import FIRST, RedisBench, attempt, key, new_call, on, opened, timeless, write
 from tests.contracts.lossy import Lossy
-from tests.playbook import ALLOW, HOLD, claimed
+from tests.playbook import ALLOW, HOLD, answered, claimed
 from tests.valkey_server import Valkey, free_port
 
 
@@ -353,6 +353,22 @@ def test_without_enough_replicas_a_claim_is_refused_and_other_appends_are_not(pa
         await it.journal.append(claim)
 
     on(lambda: RedisBench(primary.url, replicas=1), story)
+
+
+def test_a_server_that_may_forget_gets_no_claim_and_no_disclosure_but_everything_else(valkey):
+    async def story(it):
+        call = new_call()
+        it.journal.weakness = "appendonly is off."
+        with pytest.raises(JournalUnavailable, match="appendonly is off"):
+            await it.journal.append(write(call, 0, FIRST, ALLOW, claimed(), guarded=True))
+        assert await it.journal.facts(call) == []
+        await it.journal.append(write(call, 0, FIRST))
+        it.journal.weakness = ""
+        await it.journal.append(write(call, 1, ALLOW, claimed(), guarded=True))
+        it.journal.weakness = "appendonly is off."
+        await it.journal.append(write(call, 3, answered()))  # what happened is written wherever it can be
+
+    on(lambda: RedisBench(valkey.url), story)
 
 
 def test_a_claim_whose_reply_was_lost_is_not_taken_for_replicated(pair, tmp_path, monkeypatch):

@@ -263,12 +263,15 @@ def _answered(scene: World, marker: str) -> httpx.Response | None:
 # --- It is not what promise 7 needs -----------------------------------------------------------------------------------
 
 
-def test_fsync_every_second_is_not_ready_unless_the_loss_is_named(own_valkey: Any) -> None:
+def test_fsync_every_second_stops_effects_unless_the_loss_is_named(own_valkey: Any) -> None:
     with on(own_valkey) as scene:
+        assert_serves_again(scene)
         own_valkey.command("CONFIG", "SET", "appendfsync", "everysec")
-        ready = scene.gateway.readyz()
-        assert ready.status_code == 503
-        assert "GATEWAY_REDIS_DURABILITY=may-lose-one-second" in ready.text
+        eventually(lambda: scene.pay(fresh("now")).status_code == 503, "effects go on", 10.0)
+        assert_refused(scene, sentence="GATEWAY_REDIS_DURABILITY=may-lose-one-second")
+        own_valkey.command("CONFIG", "SET", "appendfsync", "always")
+        assert_serves_again(scene)
+        own_valkey.command("CONFIG", "SET", "appendfsync", "everysec")
     with on(own_valkey, GATEWAY_REDIS_DURABILITY="may-lose-one-second") as scene:
         assert_serves_again(scene)
 

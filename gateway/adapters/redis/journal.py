@@ -27,6 +27,7 @@ from gateway.adapters.redis.line import (
     maker,
     refusal,
 )
+from gateway.adapters.redis.scripts import REARM, TOUCH
 from gateway.core.call import PARTITIONS
 from gateway.core.codec import decode
 from gateway.core.facts import Fact
@@ -36,17 +37,6 @@ from gateway.ports import BEAT_MS, Append, Appended, Conflict, JournalUnavailabl
 PATIENCE_SECONDS = 3.0
 """How long an append is retried before its caller hears `unavailable`: a server restarts in less."""
 RETRY_SECONDS = 0.05
-TOUCH = """
-if redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('PTTL', KEYS[1]) > 0 then
-  redis.call('PEXPIRE', KEYS[1], ARGV[2])
-  for i = 2, 3 do  -- the facts and the payload outlive every key that leads to them
-    if redis.call('PTTL', KEYS[i]) > 0 then
-      redis.call('PEXPIRE', KEYS[i], ARGV[3], 'GT')
-    end
-  end
-end
-"""
-"""Never for a pointer that meanwhile leads to another call, which may be open: open calls' pointers do not expire."""
 REPLICA_MS = 1000
 """How long a claim waits for replicas to have it on disk."""
 HEED_SECONDS = 1.0
@@ -60,6 +50,8 @@ class RedisJournal:
     replicas: int = 0
     """How many replicas must have a claim on disk before an unrepeatable effect (`WAITAOF 1 N`)."""
     memory: Memory = field(default_factory=Memory)
+    weakness: str = ""
+    """Why no effect may rely on this server: it may forget what it acknowledges. Whoever looks at it sets this."""
     _offset: float = 0.0
     """The server's clock minus our monotonic one, seconds."""
     _last_now: int = 0
@@ -103,6 +95,8 @@ class RedisJournal:
     # --- Journal ---------------------------------------------------------------------------------------------
 
     async def append(self, append: Append) -> Appended:
+        if self.weakness and append.guarded:
+            raise JournalUnavailable(self.weakness)
         command = command_of(append)
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
@@ -192,7 +186,7 @@ class RedisJournal:
         return [member.decode() for member in await self._ready("due", limit)]
 
     async def rearm(self, call: str, milliseconds: int) -> None:
-        await self.ask("ZADD", keys(call, "")[2], "XX", str(self.now() + milliseconds), call)
+        await self.ask("EVAL", REARM, "1", keys(call, "")[2], call, str(milliseconds))
 
     async def forget(self, call: str) -> None:
         await self.ask("ZREM", keys(call, "")[2], call)
@@ -200,6 +194,9 @@ class RedisJournal:
     async def outbox(self, limit: int) -> list[tuple[str, str]]:
         found = [member.decode().partition(" ") for member in await self._ready("outbox", limit)]
         return [(call, notice) for call, _, notice in found]
+
+    async def discard(self, call: str, notice: str) -> None:
+        await self.ask("ZREM", keys(call, "")[5], f"{call} {notice}")
 
     async def _ready(self, name: str, limit: int) -> list[bytes]:
         """Oldest first over all partitions, so that a busy one cannot starve the others."""
@@ -216,22 +213,22 @@ class RedisJournal:
 
     async def suspend(self, agent: str, by: str) -> None:
         """From the moment this returns, no claim and no disclosure of this agent is written anywhere."""
-        await self.ask("SET", _suspended(agent), suspensions.pack(suspensions.Suspension(by, self.now())))
+        await self.ask("SET", suspensions.key_of(agent), suspensions.pack(suspensions.Suspension(by, self.now())))
 
     async def readmit(self, agent: str) -> None:
-        await self.ask("DEL", _suspended(agent))
+        await self.ask("DEL", suspensions.key_of(agent))
 
     async def suspended(self, agents: Collection[str]) -> set[str]:
         """Which of these are suspended now."""
         listed = list(agents)
-        replies = await self.ask_all(*(("EXISTS", _suspended(agent)) for agent in listed)) if listed else []
+        replies = await self.ask_all(*(("EXISTS", suspensions.key_of(agent)) for agent in listed)) if listed else []
         return {agent for agent, found in zip(listed, replies, strict=True) if found}
 
     async def suspensions(self, agents: Collection[str]) -> dict[str, suspensions.Suspension]:
         """Which of these are suspended now, by whom and since when."""
         listed = list(agents)
         return suspensions.read(
-            listed, await self.ask_all(*(("GET", _suspended(name)) for name in listed)) if listed else []
+            listed, await self.ask_all(*(("GET", suspensions.key_of(name)) for name in listed)) if listed else []
         )
 
     # --- The server ------------------------------------------------------------------------------------------
@@ -292,10 +289,6 @@ class RedisJournal:
 
 async def _unconnected(_: Callable[..., Awaitable[Reply]]) -> None:
     raise LineBroken("not open")
-
-
-def _suspended(agent: str) -> str:
-    return suspensions.key_of(agent)
 
 
 def _beat(worker: str) -> str:

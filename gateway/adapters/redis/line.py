@@ -252,41 +252,38 @@ def _is_reply(error: RedisError) -> bool:
     return isinstance(error, ResponseError)
 
 
-def maker(url: str) -> Made:
-    """How to make connections to `url`: redis://, rediss://, unix://, or redis+sentinel://host:port,.../service."""
-    options: dict[str, Any] = {
-        "protocol": 3,
-        "socket_timeout": None,  # one timeout per batch, in `_exchange`, is cheaper than one per reply
-        "socket_connect_timeout": CONNECT_SECONDS,
-        "decode_responses": False,
-    }
-    if url.startswith("redis+sentinel://"):
-        return _sentinel_maker(url, options)
-    pool: ConnectionPool = Redis.from_url(url, **options).connection_pool
-
-    async def make() -> AbstractConnection:
-        connection: AbstractConnection = pool.make_connection()  # type: ignore[no-untyped-call]
-        return connection
-
-    return make
-
-
-def _sentinel_maker(url: str, options: dict[str, Any]) -> Made:
+def client(url: str, **options: Any) -> Redis:
+    """redis-py's client: redis://, rediss://, unix://, or redis+sentinel://host:port,.../service."""
+    if not url.startswith("redis+sentinel://"):
+        made: Redis = Redis.from_url(url, **options)
+        return made
     parts = urlsplit(url)
     places = [place.rpartition(":") for place in parts.netloc.rpartition("@")[2].split(",")]
     query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
     addresses = [(host, int(port)) for host, _, port in places]
     sentinel = Sentinel(addresses, socket_timeout=CONNECT_SECONDS)  # type: ignore[no-untyped-call]
-    pool = sentinel.master_for(
+    primary: Redis = sentinel.master_for(
         parts.path.strip("/"),
         username=parts.username,
         password=parts.password,
         db=int(query.get("db", 0)),
         **options,
+    )
+    return primary
+
+
+def maker(url: str) -> Made:
+    """How to make connections to `url`, which `client` understands."""
+    pool: ConnectionPool = client(
+        url,
+        protocol=3,
+        socket_timeout=None,  # one timeout per batch, in `_exchange`, is cheaper than one per reply
+        socket_connect_timeout=CONNECT_SECONDS,
+        decode_responses=False,
     ).connection_pool
 
     async def make() -> AbstractConnection:
-        connection: AbstractConnection = pool.make_connection()
+        connection: AbstractConnection = pool.make_connection()  # type: ignore[no-untyped-call]
         return connection
 
     return make

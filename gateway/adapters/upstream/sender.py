@@ -16,6 +16,7 @@ from pyreqwest.response import Response
 
 from gateway.adapters.upstream.causes import proven
 from gateway.adapters.upstream.reply import PyreqwestReply
+from gateway.clock import uptime
 from gateway.core.call import Request
 from gateway.core.echo import forms
 from gateway.core.outgoing import Outgoing, Unsendable, outgoing
@@ -90,8 +91,7 @@ class PyreqwestUpstream:
         self, system: System, tool: Tool, request: Request, extra: tuple[tuple[str, str], ...]
     ) -> "PyreqwestReply":
         """See ports.Upstream. If an answer's headers hold the credential, it has none, and reading its body raises."""
-        clock = asyncio.get_running_loop().time
-        started = clock()
+        started = uptime()
         deadline = started + system.timeout_seconds
         secret, searched = self._secret(system)
         ready, url = _prepared(system, request, extra, secret, searched)
@@ -107,15 +107,20 @@ class PyreqwestUpstream:
         try:
             for address in addresses:
                 client = self._client(place, address, system.timeout_seconds, connecting)
-                until = deadline if clock() - started > PROMPT_SECONDS else None
-                failure, answer = await _exchange(client, ready, url, request.method, at_once=at_once, until=until)
+                now = uptime()
+                if now >= deadline:  # the last look before bytes leave: a claim outlives the deadline, by seconds only
+                    raise NeverSent("the system's timeout was over, or the machine slept, before anything was sent")
+                within = deadline - now if now - started > PROMPT_SECONDS else None
+                failure, answer = await _exchange(client, ready, url, request.method, at_once=at_once, within=within)
                 if answer is not None:
-                    untimed = at_once or clock() - started <= PROMPT_SECONDS
-                    return PyreqwestReply(request.method, *answer, searched, deadline, free, untimed=untimed)
+                    now = uptime()
+                    untimed = at_once or now - started <= PROMPT_SECONDS
+                    until = asyncio.get_running_loop().time() + deadline - now
+                    return PyreqwestReply(request.method, *answer, searched, until, free, untimed=untimed)
                 if not isinstance(failure, NeverSent):
                     break
                 self._addresses.avoid(place.host, address)
-                if clock() > deadline - connecting:
+                if uptime() > deadline - connecting:
                     break  # no time to try another address
             raise failure or NeverSent("there was no address to send to")
         finally:
@@ -219,9 +224,9 @@ def _prepared(
 
 
 async def _exchange(
-    client: Client, ready: Outgoing, url: Url, method: str, *, at_once: bool, until: float | None
+    client: Client, ready: Outgoing, url: Url, method: str, *, at_once: bool, within: float | None
 ) -> tuple[NeverSent | SendLost | None, tuple[StreamRequest, Response] | None]:
-    """One request, one answer's head; or what its absence proves. `until` if the client's own timeout is too long."""
+    """One request, one answer's head; or what its absence proves. `within` if the client's own timeout is too long."""
     try:
         builder = client.request(method, url).headers(ready.headers)
         if ready.credential is not None:
@@ -232,10 +237,10 @@ async def _exchange(
     except (ValueError, PyreqwestError):  # its text quotes the value
         return NeverSent("a header field or the method has characters that cannot be sent"), None
     try:
-        if until is None:
+        if within is None:
             response = await sending.__aenter__()
         else:
-            async with asyncio.timeout_at(until):
+            async with asyncio.timeout(within):
                 response = await sending.__aenter__()
     except PyreqwestError as error:
         return proven(error), None

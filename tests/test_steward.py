@@ -1,0 +1,142 @@
+"""The steward begins everything that is due, and nothing twice, however long some of it takes."""
+
+import asyncio
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import pytest
+
+from gateway.adapters.secrets import Secrets
+from gateway.adapters.webhook_sender import Delivery
+from gateway.core.facts import Expired, Notified
+from gateway.core.lifecycle import Wait
+from gateway.steward import BATCH, Steward
+from tests.company import HOLDING
+from tests.world import World, held
+
+HOUR = 3_600_000
+
+
+@pytest.fixture(autouse=True)
+def secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOOK", "whsec_" + "A" * 40)
+
+
+@dataclass
+class Receiver:
+    """An approver's system that answers when it is told to."""
+
+    answers: asyncio.Event = field(default_factory=asyncio.Event)
+    asked: list[str] = field(default_factory=list)
+
+    async def deliver(self, url: str, secret: str, notice: str, body: bytes, now: int) -> Delivery:
+        self.asked.append(notice)
+        await self.answers.wait()
+        return Delivery(status=200, done=True, error="")
+
+
+def steward(world: World, receiver: Receiver, engine: Any = None) -> Steward:
+    async def lease(name: str, milliseconds: int) -> bool:
+        return True  # as for whoever holds it already
+
+    return Steward(engine or world.engine(), world.journal, receiver, Secrets(), "http://control", lease)  # type: ignore[arg-type]
+
+
+async def rounds(looking: Steward, many: int = 5) -> None:
+    for _ in range(many):
+        await looking.round()
+        for _ in range(40):
+            await asyncio.sleep(0)
+
+
+# --- Notices --------------------------------------------------------------------------------------------------------
+
+
+def test_a_receiver_that_is_slow_is_asked_once():
+    world, call = held()
+
+    async def story():
+        receiver = Receiver()
+        looking = steward(world, receiver)
+        await rounds(looking)
+        assert len(receiver.asked) == 1
+        receiver.answers.set()
+        await rounds(looking)
+        assert len(receiver.asked) == 1
+
+    assert world.live(story) is None
+    assert sum(isinstance(fact, Notified) for fact in world.facts(call)) == 1
+
+
+def test_a_notice_whose_attempt_failed_is_tried_again():
+    world, call = held()
+
+    class Away(Receiver):
+        async def deliver(self, url: str, secret: str, notice: str, body: bytes, now: int) -> Delivery:
+            self.asked.append(notice)
+            if len(self.asked) == 1:
+                raise OSError
+            return Delivery(status=200, done=True, error="")
+
+    receiver = Away()
+    world.live(partial(rounds, steward(world, receiver)))
+    assert len(receiver.asked) == 2
+    assert sum(isinstance(fact, Notified) for fact in world.facts(call)) == 1
+
+
+def test_slow_receivers_keep_nobody_from_hearing():
+    world = World(generation=HOLDING)
+
+    async def story():
+        for number in range(BATCH + 10):
+            _, step = await world.ask(key=f"k-{number}", amount=number)
+            assert isinstance(step, Wait)
+            world.now += 1
+        receiver = Receiver()
+        await rounds(steward(world, receiver))
+        assert len(receiver.asked) == len(set(receiver.asked)) == BATCH + 10
+
+    assert world.live(story) is None
+
+
+def test_a_notice_of_a_call_that_is_gone_is_discarded_and_said_once(caplog):
+    """The steward was away until the call had left the call store."""
+    world, call = held()
+    del world.journal.calls[call]
+    receiver = Receiver()
+    world.live(partial(rounds, steward(world, receiver)))
+    assert not receiver.asked and not world.journal.notices
+    assert caplog.text.count("no longer kept") == 1 and call in caplog.text
+
+
+# --- Due times --------------------------------------------------------------------------------------------------------
+
+
+def test_calls_that_take_long_keep_no_other_from_ending_in_time():
+    world = World(generation=HOLDING)
+
+    class Hanging:
+        """An engine whose systems answer to nobody but the last call."""
+
+        def __init__(self, last: str) -> None:
+            self.last, self.engine, self.journal = last, world.engine(), world.journal
+
+        async def unattended(self, call: str) -> Any:
+            if call != self.last:
+                await asyncio.Event().wait()
+            return await self.engine.unattended(call)
+
+    async def story():
+        calls = []
+        for number in range(BATCH + 10):
+            life, _ = await world.ask(key=f"k-{number}", amount=number)
+            calls.append(life.record.call.id)
+            world.now += 1
+        world.journal.notices.clear()
+        world.now += HOUR
+        await rounds(steward(world, Receiver(), Hanging(calls[-1])))
+        return calls[-1]
+
+    last = world.live(story)
+    assert isinstance(world.facts(last)[-1], Expired)
