@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gateway.config.mistakes import Mistake, Mistakes
-from gateway.config.references import callback_mistakes, missing_secrets
+from gateway.config.references import callback_mistakes, missing_secrets, missing_secrets_of_file
 from gateway.config.routes_file import load_routes
-from gateway.core.routes import Routes
 from gateway.generations import load
 from gateway.settings import Settings, SettingsMistake, read_settings
 from gateway.supervisor import Plan, default_workers
@@ -46,11 +45,12 @@ def examine(routes_path: Path, policies_path: Path, environ: Mapping[str, str]) 
         settings(routes_path, environ)
     except SettingsMistake as mistake:
         found += mistake.sentences
+    mistakes: list[Mistake] = []
     try:
-        routes = load(routes_path, policies_path, environ).routes
-    except Mistakes as mistakes:
-        return found + [str(mistake) for mistake in mistakes.found]
-    return found + [str(mistake) for mistake in sorted(_beside(routes, routes_path, control_url, environ))]
+        load(routes_path, policies_path, environ)
+    except Mistakes as caught:
+        mistakes += caught.found
+    return found + [str(mistake) for mistake in sorted(mistakes + _beside(routes_path, control_url, environ))]
 
 
 def inventory(routes_path: Path, policies_path: Path, environ: Mapping[str, str]) -> str:
@@ -62,8 +62,11 @@ def inventory(routes_path: Path, policies_path: Path, environ: Mapping[str, str]
     return f"{told}; generation {loaded.digest[:12]}."
 
 
-def _beside(routes: Routes, path: Path, control_url: str, environ: Mapping[str, str]) -> list[Mistake]:
-    """What is wrong with the world that routes.yaml speaks of."""
+def _beside(path: Path, control_url: str, environ: Mapping[str, str]) -> list[Mistake]:
+    """What is wrong with the world that routes.yaml speaks of, as far as the file can be read."""
+    routes, _ = load_routes(path, environ)
+    if routes is None:
+        return missing_secrets_of_file(path, environ)
     url = control_url or f"http://{routes.listen.control}"
     return missing_secrets(routes, environ, path) + callback_mistakes(routes, url, path)
 

@@ -92,6 +92,16 @@ def test_mistakes_of_settings_and_of_files_are_told_at_once(tmp_path):
     )
 
 
+@pytest.mark.parametrize("wrong", ["routes", "policies", "address"])
+def test_missing_secrets_are_told_in_the_same_round_as_other_mistakes(tmp_path, wrong):
+    """Who sets what the first round named must not be told of more in a second one."""
+    bank = {"bank": document()["systems"]["bank"] | {"upstream": {"env": "BANK_URL"}}}  # type: ignore[index]
+    changes: dict[str, dict[str, object]] = {"routes": {"polices": {}}, "policies": {}, "address": {"systems": bank}}
+    found = examine(*place(tmp_path, "nonsense" if wrong == "policies" else PERMIT, **changes[wrong]), {})
+    assert len(found) == 3 and sum("set the environment variable" in sentence for sentence in found) == 2
+    assert sum("BANK_TOKEN" in sentence for sentence in found) == sum("NOTICES" in sentence for sentence in found) == 1
+
+
 @pytest.mark.parametrize("missing", ["routes.yaml", "policies"])
 def test_files_that_are_not_there_are_one_sentence(tmp_path, missing):
     places = place(tmp_path)
