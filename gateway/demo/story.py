@@ -110,7 +110,7 @@ def approved_by_callback(scene: Scene, transcript: Transcript, order: Order, hel
     for policy in data["policies"]:
         transcript.note(f"{policy['id']}: {policy['reason']}")
     question = f"{data['fingerprint'][:16]}..., until {data['expires_at']}"
-    transcript.note(f"The yes is for this call under these policies: question {question}.")
+    transcript.note(f"The yes is for exactly this question: {question}.")
     answer = scene.approver.decide(notice, "approve", "finance-lead", "The espresso machine came back broken.")
     expect(answer.status_code == 200, f"The callback was answered with {answer.status_code}: {answer.text}")
     transcript.good("POST to the callback, signed: 200.")
