@@ -50,12 +50,12 @@ def of_syntax(words: Sequence[str], at: int) -> str:
 
 
 def of_entity(complaint: str) -> str:
-    """The cure for asking an agent or a resource for an attribute: neither has one."""
+    """The cure for asking an agent or a resource for an attribute that it does not have (see schema.py)."""
     found = OF_ENTITY.match(complaint)
     if found is None:
         return ""
     if found[2] == "Agent":
-        return '; an agent has no attributes: write principal in Team::"...", or principal == Agent::"..."'
+        return '; an agent has only `owner`: write principal in Team::"...", or principal == Agent::"..."'
     return "; a resource has no attributes: what is known of the call is in context.input and context.call"
 
 

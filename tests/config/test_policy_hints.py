@@ -1,8 +1,12 @@
 """What is said to people who write Cedar for the first time; that it is said on its line: test_policy_text.py."""
 
+import re
+
 import pytest
 
 from gateway.config.policy_hints import negated, of_entity, of_syntax, readable
+from gateway.config.schema import cedar_schema
+from tests.config.cedar_routes import routes
 
 
 @pytest.mark.parametrize(
@@ -45,6 +49,12 @@ def test_a_hint_about_entities_is_for_attributes_of_entities():
     assert 'principal in Team::"..."' in of_entity("attribute `team` on entity type `Agent` not found (for x.y)")
     assert "context.input" in of_entity("attribute `name` on entity type `Charge` not found")
     assert of_entity("attribute `input.x` not found") == ""
+
+
+def test_the_attributes_that_the_hint_speaks_of_are_those_of_the_schema():
+    schema = cedar_schema(routes())
+    assert re.findall(r"^entity (\w+)[^;{]*\{(.*)\};", schema, re.MULTILINE) == [("Agent", " owner: String ")]
+    assert "only `owner`" in of_entity("attribute `team` on entity type `Agent` not found")
 
 
 def test_a_negation_is_found_and_put_right():
