@@ -20,6 +20,8 @@ WORKDIR /app
 # agents, and the control plane: publish the second to approvers and operators only. Both must listen on 0.0.0.0 here
 # (routes.yaml, `listen`): the default is loopback, which nothing outside the container reaches.
 EXPOSE 8080 8081
-HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
-    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8081/livez', timeout=2)"]
-CMD ["gateway", "serve", "--routes", "/app/routes.yaml", "--policies", "/app/policies", "--data", "/data"]
+# Plain, or over TLS (`listen: {tls: ...}`), whose certificate names another host than loopback. docs/operations.md, `Container`.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 \
+    CMD ["python", "-c", "import ssl, urllib.request as r\ntry:\n    r.urlopen('http://127.0.0.1:8081/livez', timeout=2)\nexcept Exception:\n    r.urlopen('https://127.0.0.1:8081/livez', timeout=2, context=ssl._create_unverified_context())"]
+# A directory of its own below the volume: the gateway makes it, private, whoever owns the volume's root.
+CMD ["gateway", "serve", "--routes", "/app/routes.yaml", "--policies", "/app/policies", "--data", "/data/gateway"]

@@ -120,14 +120,16 @@ def check(routes: Routes = ROUTES, policies: Policies = POLICIES) -> None:
 
     Starts nothing and connects to nothing. Exit code 0: `gateway serve` would start with these files; 1: it would not.
     """
-    from gateway.starting import examine, inventory
+    from gateway.starting import counted, examine, inventory, notes
 
     found = examine(routes, policies, os.environ)
     for mistake in found:
         print(mistake, file=sys.stderr)
     if found:
-        _fail("1 mistake." if len(found) == 1 else f"{len(found)} mistakes.")
+        _fail(f"{counted(len(found), 'mistake')}.")
     print(f"No mistakes. {inventory(routes, policies, os.environ)}")
+    for note in notes(routes, os.environ):
+        print(note, file=sys.stderr)
 
 
 @app.command()

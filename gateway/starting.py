@@ -9,14 +9,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gateway.config.mistakes import Mistake, Mistakes
-from gateway.config.references import callback_mistakes, missing_secrets
+from gateway.config.references import callback_mistakes, missing_secrets, missing_secrets_of_file
 from gateway.config.routes_file import load_routes
-from gateway.core.routes import Routes
 from gateway.generations import load
 from gateway.settings import Settings, SettingsMistake, read_settings
 from gateway.supervisor import Plan, default_workers
 
 VARIABLE = re.compile(r"""\benv["']?\s*:\s*["']?([A-Za-z_][A-Za-z0-9_]*)""")
+
+PLACEHOLDER = "0" * 64
+"""The SHA-256 that stands in examples where that of a key belongs."""
 
 
 class CannotServe(Exception):
@@ -46,24 +48,45 @@ def examine(routes_path: Path, policies_path: Path, environ: Mapping[str, str]) 
         settings(routes_path, environ)
     except SettingsMistake as mistake:
         found += mistake.sentences
+    mistakes: list[Mistake] = []
     try:
-        routes = load(routes_path, policies_path, environ).routes
-    except Mistakes as mistakes:
-        return found + [str(mistake) for mistake in mistakes.found]
-    return found + [str(mistake) for mistake in sorted(_beside(routes, routes_path, control_url, environ))]
+        load(routes_path, policies_path, environ)
+    except Mistakes as caught:
+        mistakes += caught.found
+    return found + [str(mistake) for mistake in sorted(mistakes + _beside(routes_path, control_url, environ))]
 
 
 def inventory(routes_path: Path, policies_path: Path, environ: Mapping[str, str]) -> str:
     """What is in files without a mistake, in a line: counts, and the digest that verdicts and /readyz will name."""
     loaded = load(routes_path, policies_path, environ)
     routes, tools = loaded.routes, sum(len(system.tools) for system in loaded.routes.systems.values())
-    counted = ((len(routes.systems), "system"), (tools, "tool"), (len(routes.agents), "agent"))
-    told = ", ".join(f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counted)
+    numbers = ((len(routes.systems), "system"), (tools, "tool"), (len(routes.agents), "agent"))
+    told = ", ".join(counted(count, noun) for count, noun in numbers)
     return f"{told}; generation {loaded.digest[:12]}."
 
 
-def _beside(routes: Routes, path: Path, control_url: str, environ: Mapping[str, str]) -> list[Mistake]:
-    """What is wrong with the world that routes.yaml speaks of."""
+def counted(count: int, noun: str) -> str:
+    """`1 mistake`, `2 mistakes`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def notes(routes_path: Path, environ: Mapping[str, str]) -> list[str]:
+    """What is no mistake and yet surely not meant, as sentences."""
+    routes, _ = load_routes(routes_path, environ)
+    agents = routes.agents.values() if routes else ()
+    return [
+        f"Note: the key of {agent.name} is the placeholder of an example, so nobody can call as {agent.name}; "
+        f"`gateway key new agent {agent.name}` makes one."
+        for agent in agents
+        if PLACEHOLDER in agent.keys
+    ]
+
+
+def _beside(path: Path, control_url: str, environ: Mapping[str, str]) -> list[Mistake]:
+    """What is wrong with the world that routes.yaml speaks of, as far as the file can be read."""
+    routes, _ = load_routes(path, environ)
+    if routes is None:
+        return missing_secrets_of_file(path, environ)
     url = control_url or f"http://{routes.listen.control}"
     return missing_secrets(routes, environ, path) + callback_mistakes(routes, url, path)
 
@@ -72,7 +95,7 @@ def plan(routes_path: Path, policies_path: Path, data: Path, workers: int, envir
     """What `gateway serve` is to run. Raises CannotServe or SettingsMistake."""
     found = examine(routes_path, policies_path, environ)
     if found:
-        raise CannotServe("\n".join([*found, f"{len(found)} mistake(s); nothing was started."]))
+        raise CannotServe("\n".join([*found, f"{counted(len(found), 'mistake')}; nothing was started."]))
     chosen = settings(routes_path, environ)
     routes, _ = load_routes(routes_path, environ)
     assert routes is not None, "examined above"

@@ -139,9 +139,10 @@ class Supervisor:
         where = "an embedded Valkey in " + str(self.plan.data) if self._valkey else "the Redis of GATEWAY_REDIS_URL"
         problems = [problem for child in self._children for problem in child.problems]
         state = "is up, but not ready" if problems else "is ready"
+        workers = f"{self.plan.workers} worker{'' if self.plan.workers == 1 else 's'}"
         self._say(
             f"The gateway {state}: agents at {scheme}://{self.addresses[0]}, control plane at "
-            f"{scheme}://{self.addresses[1]}, {self.plan.workers} worker(s), journal in {where}."
+            f"{scheme}://{self.addresses[1]}, {workers}, journal in {where}."
         )
         if problems:
             self._say("ERROR: effects are not possible until this is repaired (GET /readyz): " + " ".join(problems))

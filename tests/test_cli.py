@@ -93,6 +93,13 @@ def test_check_of_good_files_says_what_is_in_them(tmp_path):
     assert re.fullmatch(r"No mistakes\. 1 system, 1 tool, 1 agent; generation [0-9a-f]{12}\.\n", done.stdout)
 
 
+def test_check_notes_the_placeholder_of_a_key_and_is_content(tmp_path):
+    place(tmp_path, agents={"bot": {"owner": "olga", "keys": [{"sha256": "0" * 64}]}})
+    done = gateway("check", folder=tmp_path)
+    assert done.returncode == 0 and done.stdout.startswith("No mistakes. ")
+    assert done.stderr.startswith("Note: the key of bot is the placeholder") and done.stderr.count("\n") == 1
+
+
 def test_check_tells_every_mistake_with_file_and_line_at_once(tmp_path):
     place(tmp_path, PERMIT.replace("action,", 'action == Action::"bank.nothing",'), agents={"bot": {"owner": "nobody"}})
     routes = gateway("check", folder=tmp_path)

@@ -46,6 +46,9 @@ def test_the_story_is_true_from_beginning_to_end():
     assert chapters == list(range(1, 11))
     assert "✗" not in played.stdout and "NO " not in played.stdout
     assert len(played.stdout.splitlines()) < 140, "two screens and a half; nobody reads more"
+    assert not re.search(r"[ \t]$", played.stdout, re.MULTILINE), "blanks at the end of a line"
+    assert " 0.0 ms" not in played.stdout and "gateway.judged\n" in played.stdout
+    assert played.stdout.count("fingerprint") == 1, "two values of one name would look like a contradiction"
     trace = played.stdout.split("10  The same call")[1]
     assert "gateway.decision = hold" in trace and "http.response.status_code = 200" in trace
     assert not re.search(r"sk_test_\w{9}|gk_\w{9}", played.stdout), "a credential in the transcript"

@@ -6,16 +6,12 @@ settings (test_settings.py), policies.md (config/test_policies.py), traces.md (c
 
 import importlib.util
 import json
-import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import get_args
 
@@ -28,49 +24,11 @@ from gateway.cli import app
 from gateway.config.routes_file import load_routes
 from gateway.core.facts import Fact
 from gateway.settings import Settings, variable
-from tests.gateway_process import environment, free_port
-from tests.gateway_world import world
-
-ROOT = Path(__file__).parent.parent
-DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "examples" / "README.md", *sorted(DOCS.glob("*.md"))]
-TOOLS = ("bash", "curl", "jq", "openssl")
-PORTS = ("8080", "8081", "9000", "9001")
-"""Those that the tour uses; a test types other ones."""
-
-
-@dataclass(frozen=True)
-class Block:
-    """A fenced block of a page."""
-
-    page: Path
-    line: int
-    language: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.page.name}:{self.line}"
-
-
-def blocks_of(page: Path) -> Iterator[Block]:
-    text = page.read_text(encoding="utf-8")
-    for found in re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-        yield Block(page, text.count("\n", 0, found.start()) + 1, found[1], found[2])
-
-
-BLOCKS = [block for page in PAGES for block in blocks_of(page)]
-
-
-def blocks(language: str) -> list[Block]:
-    return [block for block in BLOCKS if block.language == language]
+from tests.pages import BLOCKS, DOCS, PAGES, ROOT, blocks, read
 
 
 def name_of(page: Path) -> str:
     return str(page.relative_to(ROOT))
-
-
-def read(name: str) -> str:
-    return (ROOT / name).read_text(encoding="utf-8")
 
 
 # --- What must be named -----------------------------------------------------------------------------------------------
@@ -264,121 +222,3 @@ def test_every_state_is_explained():
     }
     explained = set(re.findall(r"^\| ([a-z ]+) \| [a-z]", page.split("## Four rules")[0], re.MULTILINE)) - {"state"}
     assert drawn | {"denied", "unreachable"} == explained
-
-
-# --- What a reader types ----------------------------------------------------------------------------------------------
-
-
-def run(script: str, folder: Path, **variables: str) -> str:
-    """What a shell says that is given this text, as a reader would type it. Nothing it starts outlives it."""
-    process = subprocess.Popen(
-        ["bash", "-e"], cwd=folder, env=environment(**variables), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, start_new_session=True,
-    )  # fmt: skip
-    try:
-        said, _ = process.communicate(script, timeout=120)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        said, _ = process.communicate()
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    assert process.returncode == 0, said
-    return said
-
-
-def place_for_the_tour(folder: Path, ports: dict[str, str]) -> None:
-    """What the tour needs of a checkout, with other ports."""
-    shutil.copytree(ROOT / "examples", folder / "examples")
-    (folder / ".venv").symlink_to(sys.prefix)
-    for path in (folder / "examples").glob("*.*"):
-        path.write_text(with_ports(path.read_text(encoding="utf-8"), ports), encoding="utf-8")
-
-
-def with_ports(text: str, ports: dict[str, str]) -> str:
-    return re.sub(rf"\b({'|'.join(ports)})\b", lambda found: ports[found[0]], text)
-
-
-@pytest.mark.skipif(not (shutil.which("bash") and shutil.which("curl")), reason="the tour needs bash and curl")
-def test_the_tour_of_the_readme_can_be_typed():
-    tour = read("README.md").split("## A tour of five minutes")[1].split("\n## ")[0]
-    steps = [block.text for block in blocks("bash") if block.page.name == "README.md" and block.text in tour]
-    ports = {port: str(free_port()) for port in PORTS}
-    with tempfile.TemporaryDirectory(prefix="gwt-") as name:
-        place_for_the_tour(Path(name), ports)
-        said = run(with_ports("\n".join(steps), ports), Path(name))
-        assert not (Path(name) / "tour").exists(), "the tour leaves nothing behind"
-    assert "No mistakes. 1 system, 2 tools, 1 agent" in said
-    assert '"ready":true' in said
-    assert re.search(r"200 OK.*globex", said, re.DOTALL)
-    assert re.search(r"409 Conflict.*approval-pending", said, re.DOTALL)
-    assert "shop-bot wants to call bank.make_payment(to=acme, amount=90000)" in said
-    assert re.search(r'200 \{"call".*"recorded":true', said)
-    assert re.search(r"201 Created.*gateway-call: .*\"pay_1\"", said, re.DOTALL)
-    assert '{"payments": [{"payment": "pay_1", "to": "acme", "amount": 90000}]}' in said, "one payment, and only one"
-    assert "urn:gateway:policy-denied" in said
-    assert re.search(r"[0-9a-f]{24}  .*  denied  +shop-bot", said)
-    assert 'alice approved for finance, asserted by webhook of finance: "Invoice 7 is due."' in said
-    assert "bank-secret-of-the-tour" not in said
-
-
-@pytest.fixture(scope="module")
-def held() -> Iterator[tuple[str, Path, str, object]]:
-    """A gateway whose approvers are asked about payments; each test holds one of its own."""
-    with world() as scene, tempfile.TemporaryDirectory(prefix="gwt-") as name:
-        yield name, Path(name), scene.approvers.callback_secrets["finance"], scene
-
-
-def keep_notice(scene, folder: Path, to: str) -> str:
-    call: str = scene.hold(to)
-    (folder / "notice.json").write_bytes(scene.approvers.notice(call).raw)
-    return call
-
-
-@pytest.mark.skipif(not all(map(shutil.which, TOOLS)), reason=f"needs {', '.join(TOOLS)}")
-def test_the_decision_with_curl_is_accepted(held):
-    _, folder, secret, scene = held
-    call = keep_notice(scene, folder, "curl")
-    (block,) = [block for block in blocks("bash") if "openssl dgst" in block.text]
-    said = run(block.text.replace('"alice"', '"lead"'), folder, CALLBACK_SECRET=secret)
-    assert '"recorded":true' in said
-    assert scene.status(call)["status"] == "answered"
-
-
-def test_the_decision_in_python_is_accepted_and_a_forged_one_is_not(held):
-    _, folder, secret, scene = held
-    call = keep_notice(scene, folder, "python")
-    words = [sys.executable, str(ROOT / "examples" / "approve.py"), str(folder / "notice.json"), "lead"]
-
-    def decide(with_secret: str, *more: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*words, *more], env=environment(CALLBACK_SECRET=with_secret), capture_output=True, text=True, check=False
-        )
-
-    forged = decide("whsec_" + "A" * 40)
-    assert forged.returncode == 1 and forged.stderr.startswith("401 ") and "bad-signature" in forged.stderr
-    shown = (folder / "notice.json").read_text()
-    (folder / "notice.json").write_text(re.sub(r'("fingerprint": ?")[0-9a-f]{8}', r"\g<1>00000000", shown))
-    other = decide(secret)
-    assert other.returncode == 1 and "approval-stale" in other.stderr, "a decision about something else than was shown"
-    (folder / "notice.json").write_text(shown)
-    assert scene.state(call) == "held"
-    assert '"recorded":true' in decide(secret).stdout
-    assert scene.status(call)["status"] == "answered"
-    again = decide(secret, "--reject")
-    assert again.returncode == 1 and again.stderr.startswith("409 ") and "approval-stale" in again.stderr
-
-
-@pytest.mark.skipif(not (shutil.which("bash") and shutil.which("curl")), reason="needs bash and curl")
-def test_the_decision_with_a_token_is_accepted(held):
-    from tests.gateway_process import token_of
-
-    _, folder, _, scene = held
-    call = keep_notice(scene, folder, "token")
-    fingerprint = scene.approvers.notice(call).data["fingerprint"]
-    (block,) = [block for block in blocks("bash") if block.page.name == "approvals.md" and "$FINGERPRINT" in block.text]
-    said = run(
-        block.text, folder, CONTROL=scene.gateway.control, TOKEN=token_of("lead"), CALL=call, FINGERPRINT=fingerprint
-    )
-    assert f'"fingerprint":"{fingerprint}"' in said and '"recorded":true' in said
-    assert scene.status(call)["status"] == "answered"

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from gateway.settings import SettingsMistake
-from gateway.starting import CannotServe, examine, inventory, plan, settings
+from gateway.starting import CannotServe, counted, examine, inventory, notes, plan, settings
 
 SECRETS = {"BANK_TOKEN": "t", "NOTICES": "whsec_" + "A" * 40}
 PERMIT = '@id("all") permit (principal, action, resource);\n'
@@ -74,7 +74,7 @@ def test_a_mistake_is_told_by_check_and_stops_serve(tmp_path, changes, environ, 
     with pytest.raises(CannotServe) as caught:
         plan(*places, tmp_path / "data", 1, SECRETS | environ)
     assert all(sentence in str(caught.value) for sentence in found)
-    assert str(caught.value).endswith(f"{len(found)} mistake(s); nothing was started.")
+    assert str(caught.value).endswith(f"\n{counted(len(found), 'mistake')}; nothing was started.")
     assert not (tmp_path / "data").exists()
 
 
@@ -90,6 +90,29 @@ def test_mistakes_of_settings_and_of_files_are_told_at_once(tmp_path):
     assert any("GATEWAY_NONSENSE" in sentence for sentence in found) and any(
         "routes.yaml" in sentence for sentence in found
     )
+
+
+def test_numbers_are_said_as_people_say_them():
+    assert (counted(1, "mistake"), counted(2, "mistake"), counted(0, "tool")) == ("1 mistake", "2 mistakes", "0 tools")
+
+
+def test_the_placeholder_of_a_key_is_noted_and_no_mistake(tmp_path):
+    zeros = {"bot": {"owner": "olga", "keys": [{"sha256": "0" * 64}]}}
+    places = place(tmp_path, agents=document()["agents"] | {"new": zeros["bot"]})  # type: ignore[operator]
+    assert examine(*places, SECRETS) == []
+    (note,) = notes(places[0], SECRETS)
+    assert note.startswith("Note: the key of new is the placeholder") and "gateway key new agent new" in note
+    assert notes(place(tmp_path)[0], SECRETS) == notes(tmp_path / "nowhere.yaml", SECRETS) == []
+
+
+@pytest.mark.parametrize("wrong", ["routes", "policies", "address"])
+def test_missing_secrets_are_told_in_the_same_round_as_other_mistakes(tmp_path, wrong):
+    """Who sets what the first round named must not be told of more in a second one."""
+    bank = {"bank": document()["systems"]["bank"] | {"upstream": {"env": "BANK_URL"}}}  # type: ignore[index]
+    changes: dict[str, dict[str, object]] = {"routes": {"polices": {}}, "policies": {}, "address": {"systems": bank}}
+    found = examine(*place(tmp_path, "nonsense" if wrong == "policies" else PERMIT, **changes[wrong]), {})
+    assert len(found) == 3 and sum("set the environment variable" in sentence for sentence in found) == 2
+    assert sum("BANK_TOKEN" in sentence for sentence in found) == sum("NOTICES" in sentence for sentence in found) == 1
 
 
 @pytest.mark.parametrize("missing", ["routes.yaml", "policies"])

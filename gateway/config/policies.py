@@ -145,8 +145,12 @@ def _assembled(drafts: Iterable[Draft], checked: Iterable[Checked], routes: Rout
 
 def _read(directory: Path, found: list[Mistake]) -> Iterator[Statement]:
     if not directory.is_dir():
-        what = "is not a directory" if directory.exists() else "does not exist"
-        found.append(Mistake(str(directory), 0, f"the policies' directory {what}; make it, with *.cedar files in it"))
+        sentence = (
+            "--policies is not a directory; give the directory that holds the *.cedar files"
+            if directory.exists()
+            else "the policies' directory does not exist; make it, with *.cedar files in it"
+        )
+        found.append(Mistake(str(directory), 0, sentence))
         return
     there = policy_files(directory)
     found += there.mistakes

@@ -15,6 +15,7 @@ from cedarpy import Schema, validate_policies
 
 from gateway.config.cedar_values import member
 from gateway.config.mistakes import Mistake
+from gateway.config.policy_hints import MISTAKEN_NEGATION, negated, of_entity, readable
 from gateway.config.policy_text import Statement
 from gateway.config.policy_tree import About, Named
 from gateway.config.schema import CALL, GROUPS, action_groups, cedar_schema, input_attributes, unseen
@@ -44,8 +45,8 @@ class Checked:
     """The tools that its scope can match; None: all."""
     id: str
 
-    def mistake(self, sentence: str, naming: str = "") -> Mistake:
-        line = self.statement.line_naming(naming or sentence)
+    def mistake(self, sentence: str, naming: str = "", otherwise: int = 0) -> Mistake:
+        line = self.statement.line_naming(naming or sentence, otherwise)
         return Mistake(self.statement.file, line, f'policy "{self.id}": {sentence}' if self.id else sentence)
 
 
@@ -139,9 +140,9 @@ def type_mistakes(policies: Sequence[Checked], vocabulary: Vocabulary) -> Iterat
         sound = []
         for number, policy in enumerate(group):
             of_cedar = complaints.get(number, [])
-            found = [*_sentences(policy, of_cedar, vocabulary), *_never_there(policy, of_cedar, vocabulary)]
+            found = [*_sentences(policy, of_cedar, vocabulary, schema), *_never_there(policy, of_cedar, vocabulary)]
             yield from found
-            if not found and not of_cedar:
+            if not found and not of_cedar and not _misnamed(policy, vocabulary):
                 sound.append(policy)
         yield from _impossible(sound, schema, len(scope or vocabulary.tools))
 
@@ -155,21 +156,41 @@ def _complaints(texts: Sequence[str], schema: Schema) -> Mapping[int, list[str]]
     for error in result.errors:
         about = NUMBERED.fullmatch(error.policy_id or "")
         for number in [int(about[1])] if about else range(len(texts)):  # of no policy in particular: then of every one
-            found[number].append(PREFIX.sub("", error.error))
+            found[number].append(readable(PREFIX.sub("", error.error)))
     return found
 
 
-def _sentences(policy: Checked, complaints: Iterable[str], vocabulary: Vocabulary) -> Iterator[Mistake]:
+def _misnamed(policy: Checked, vocabulary: Vocabulary) -> bool:
+    """It names what is not there: that it then never matches is a consequence, and would only be said twice."""
+    return next(name_mistakes(policy, vocabulary), None) is not None
+
+
+def _condition_line(policy: Checked, complaint: str, schema: Schema) -> int:
+    """The line of the condition that Cedar complains of; 0 if it is none."""
+    conditions = policy.statement.conditions()
+    for line, so_far in conditions[:-1]:
+        if any(IN_CONTEXT.sub("", said) == complaint for said in _complaints([so_far], schema)[0]):
+            return line
+    return conditions[-1][0] if conditions else 0
+
+
+def _sentences(policy: Checked, complaints: Iterable[str], vocabulary: Vocabulary, schema: Schema) -> Iterator[Mistake]:
     """Cedar's complaints about one policy, each once and not once per tool, with what to do where that is known."""
     where: dict[str, list[str]] = defaultdict(list)
     for complaint in complaints:
         action = IN_CONTEXT.search(complaint)
         where[IN_CONTEXT.sub("", complaint)].append(action[1] if action else "")
+    negation = negated(policy.statement.text)
     for complaint, actions in where.items():
         if complaint.startswith(UNKNOWN_ACTION):
             continue  # name_mistakes says it, with the nearest name
+        line = _condition_line(policy, complaint, schema)
+        if negation and MISTAKEN_NEGATION.match(complaint):
+            sentence = f"`!` binds closer than `has`; write {negation}"
+            yield policy.mistake(sentence, "`!`", line)
+            continue
         if complaint.startswith(NO_TOOL):
-            if not any(other.startswith(UNKNOWN_ACTION) for other in where):
+            if not _misnamed(policy, vocabulary):
                 yield policy.mistake(
                     "no tool fits its principal, action and resource together: it would never match", "`resource`"
                 )
@@ -177,13 +198,14 @@ def _sentences(policy: Checked, complaints: Iterable[str], vocabulary: Vocabular
         named = sorted(filter(None, actions))
         more = f" and {len(named) - 1} more" if len(named) > 1 else ""
         place = f" (for {named[0]}{more})" if named else ""
-        yield policy.mistake(f"{complaint}{place}{_cure(complaint, policy, vocabulary)}", complaint)
+        yield policy.mistake(f"{complaint}{place}{_cure(complaint, policy, vocabulary)}", complaint, line)
 
 
 def _cure(complaint: str, policy: Checked, vocabulary: Vocabulary) -> str:
     attribute = ATTRIBUTE.search(complaint)
     if attribute is None:
-        return '; decimals compare so: .greaterThan(decimal("5.0"))' if "saw decimal" in complaint else ""
+        decimals = '; decimals compare so: .greaterThan(decimal("5.0"))' if "saw decimal" in complaint else ""
+        return decimals or of_entity(complaint)
     record, name = attribute[1], attribute[2] or attribute[3]
     ask = f"ask first: context.{record} has {member(name)} && ..."
     if "optional" in complaint:

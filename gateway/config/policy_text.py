@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from cedarpy import policies_to_json_str
 
+from gateway.config.policy_hints import of_syntax
+
 TOKEN = re.compile(r'(?P<comment>//[^\n\r]*)|"(?:[^"\\]|\\.)*"|\w+|[^\s\w]', re.DOTALL)
 TOO_SHORT = "unexpected end of input"
 """What Cedar says of text that is right as far as it goes."""
@@ -22,6 +24,9 @@ LONGEST = 500
 levels of it, and at some thousands Cedar too ends the process."""
 DOTS = 3_000
 JOINING = frozenset({"&", "|", "+", "-", "*", "!", "if", "when", "unless", "has", "in", "like", "is"})
+SIGNS = frozenset({"::", "==", "!=", "<=", ">=", "&&", "||"})
+"""Two tokens here, one to Cedar: no text that is right so far ends within one."""
+UNEXPECTED = re.compile(r"unexpected token `(.+)`|'(=)' is not a valid operator")
 NAMED = re.compile(r"`([^`]+)`|\"([^\"]+)\"")
 
 
@@ -45,15 +50,27 @@ class Statement:
     def line_at(self, offset: int) -> int:
         return self.line + self.text.count("\n", 0, offset)
 
-    def line_naming(self, sentence: str) -> int:
-        """The line of what an error of Cedar names, in backticks or quotes; its first line if nothing is found."""
+    def line_naming(self, sentence: str, otherwise: int = 0) -> int:
+        """The line of what an error of Cedar names, in backticks or quotes; `otherwise`, or its first line, if nothing
+        is found."""
         for found in NAMED.finditer(sentence):
             whole = found[1] or found[2]
             for name in (whole, *reversed(re.findall(r"\w[\w-]*", whole))):
                 for start, end in self.tokens:
                     if self.text[start:end].strip('"') == name:
                         return self.line_at(start)
-        return self.line
+        return otherwise or self.line
+
+    def conditions(self) -> list[tuple[int, str]]:
+        """The line of each `when` and `unless`, and the policy as it would be if it ended with that condition."""
+        starts, depth = [], 0
+        for start, end in self.tokens:
+            word = self.text[start:end]
+            depth += (word in {"(", "[", "{"}) - (word in {")", "]", "}"})
+            if not depth and word in {"when", "unless"}:
+                starts.append(start)
+        ends = [*starts[1:], self.tokens[-1][0] if self.text.endswith(";") else len(self.text)]
+        return [(self.line_at(start), f"{self.text[:end]};") for start, end in zip(starts, ends, strict=False)]
 
     def with_condition(self, condition: str) -> str:
         """The same policy under one more condition, which Cedar looks at last."""
@@ -99,16 +116,23 @@ def stopped_at(statement: Statement, complaint: str) -> tuple[int, str]:
     if complaint == TOO_SHORT:
         end = statement.tokens[-1][0]
         return statement.line_at(end), "it ends too early: is a bracket or the final semicolon missing?"
-    low, high = 0, len(statement.tokens) - 1  # the first token with which Cedar no longer asks for more
+    text = statement.text
+    ends = [number for number, (_, end) in enumerate(statement.tokens) if text[end - 1 : end + 1] not in SIGNS]
+    low, high = 0, len(ends) - 1  # the first token with which Cedar no longer asks for more
     while low < high:
         middle = (low + high) // 2
-        if _complaint(statement.text[: statement.tokens[middle][1]]) == TOO_SHORT:
+        if _complaint(text[: statement.tokens[ends[middle]][1]]) == TOO_SHORT:
             low = middle + 1
         else:
             high = middle
-    if low == len(statement.tokens) - 1:  # the grammar is right, a word is not
+    words = [text[start:end] for start, end in statement.tokens]
+    if low == len(ends) - 1:  # the grammar is right, a word is not
+        named = UNEXPECTED.match(complaint)
+        for at, word in enumerate(words):
+            if named and word == (named[1] or named[2]) and (hint := of_syntax(words, at)):
+                return statement.line_at(statement.tokens[at][0]), complaint + hint
         return statement.line_naming(complaint), complaint
-    return statement.line_at(statement.tokens[low][0]), complaint
+    return statement.line_at(statement.tokens[ends[low]][0]), complaint + of_syntax(words, ends[low])
 
 
 def _complaint(text: str) -> str | None:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from gateway.config.mistakes import Mistake
 from gateway.config.models import Strict
-from gateway.config.sentences import kind, mistakes_of
+from gateway.config.sentences import instead, mistakes_of
 from gateway.config.yaml_lines import Node, Path, Place
 
 Model = TypeVar("Model", bound=Strict)
@@ -68,7 +68,7 @@ class Reading:
         if plain is None:
             return None  # noted when it was read
         if not isinstance(plain, dict):
-            self.note(definition.place, f"{definition.title} must be {model.expected}, not {kind(plain)}")
+            self.note(definition.place, instead(definition.title, model.expected, plain))
             return None
         try:
             return model.model_validate(plain, context=self.environ)

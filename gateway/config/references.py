@@ -5,11 +5,15 @@ form they need; no value leaves this file, is kept, or is quoted. Give the funct
 mistake on its line.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from gateway.config import addresses
 from gateway.config.mistakes import Mistake
+from gateway.config.models import SecretModel
 from gateway.config.reading import Reading
 from gateway.config.sources import Source, source
 from gateway.config.yaml_lines import Node, Place
@@ -23,26 +27,38 @@ CREDENTIAL_FIELDS = {
     "query": ("query", "value"),
 }
 Where = tuple[str | int, ...]
+Secret = tuple[Where, str, SecretReference]
+"""Where in the file, what it is, and its reference."""
 
 
 def missing_secrets(routes: Routes, environ: Mapping[str, str], path: Path | None = None) -> list[Mistake]:
     """Secrets that are absent or could never work, and TLS files that cannot be read, one sentence each."""
     lines = _Lines(path)
-    mistakes = []
-    for where, owner, reference in secrets(routes):
-        value, missing = _value(reference, environ)
-        if missing:
-            mistakes.append(lines.at(where).mistake(f"the {owner} is missing: {missing}"))
-        elif why := _unusable(value, signs=where[0] == "approvals"):
-            mistakes.append(lines.at(where).mistake(f"the {owner} ({_place(reference)}) cannot be used: {why}"))
+    mistakes = list(_missing(secrets(routes), environ, lines))
     for name, file in (("cert", routes.listen.certificate), ("key", routes.listen.private_key)):
         if file and (why := _value(SecretReference("file", file), environ)[1]):
             mistakes.append(lines.at(("listen", "tls", name)).mistake(f"TLS cannot be used: {why}"))
     return sorted(mistakes)
 
 
-def secrets(routes: Routes) -> Iterator[tuple[Where, str, SecretReference]]:
-    """Every secret the routes refer to: where in the file, what it is, and its reference."""
+def missing_secrets_of_file(path: Path, environ: Mapping[str, str]) -> list[Mistake]:
+    """The same of files that have mistakes, so that all is said in one round. What no secret can be read from is not
+    looked at: it is a mistake already."""
+    lines = _Lines(path)
+    return sorted(_missing(_secrets_of_file(lines.source), environ, lines))
+
+
+def _missing(found: Iterable[Secret], environ: Mapping[str, str], lines: "_Lines") -> Iterator[Mistake]:
+    for where, owner, reference in found:
+        value, missing = _value(reference, environ)
+        if missing:
+            yield lines.at(where).mistake(f"the {owner} is missing: {missing}")
+        elif why := _unusable(value, signs=where[0] == "approvals"):
+            yield lines.at(where).mistake(f"the {owner} ({_place(reference)}) cannot be used: {why}")
+
+
+def secrets(routes: Routes) -> Iterator[Secret]:
+    """Every secret the routes refer to."""
     for system in routes.systems.values():
         if credential := system.credential:
             yield _credential_path(system.name, credential), f"credential of system `{system.name}`", credential.secret
@@ -52,6 +68,51 @@ def secrets(routes: Routes) -> Iterator[tuple[Where, str, SecretReference]]:
             yield (*where, "secret"), f"webhook secret of group `{group.name}`", webhook.secret
             if webhook.callback_secret:
                 yield (*where, "callback_secret"), f"callback secret of group `{group.name}`", webhook.callback_secret
+
+
+def _secrets_of_file(files: Source) -> Iterator[Secret]:
+    """Every secret that the files refer to, whatever else is wrong in them."""
+    for system in _names(files, "systems"):
+        for fields in CREDENTIAL_FIELDS.values():
+            yield from _secret_at(files, ("systems", system, "credential", *fields), f"credential of system `{system}`")
+    for group in _names(files, "approvals"):
+        notices = _value_at(files, ("approvals", group, "notify"))
+        for position in range(len(notices) if isinstance(notices, list) else 0):
+            where = ("approvals", group, "notify", position)
+            yield from _secret_at(files, (*where, "secret"), f"webhook secret of group `{group}`")
+            yield from _secret_at(files, (*where, "callback_secret"), f"callback secret of group `{group}`")
+
+
+def _names(files: Source, section: str) -> list[str]:
+    defined = _value_at(files, (section,))
+    return list(defined) if isinstance(defined, dict) else []
+
+
+def _secret_at(files: Source, where: Where, owner: str) -> Iterator[Secret]:
+    node = _node_at(files, where)
+    if node is not None and isinstance(node.value, dict):
+        with suppress(ValidationError):  # said by whoever loads it
+            yield where, owner, SecretModel.model_validate(node.plain()).reference()
+
+
+def _value_at(files: Source, where: Where) -> object:
+    node = _node_at(files, where)
+    return node.value if node else None
+
+
+def _node_at(files: Source, where: Where) -> Node | None:
+    """What stands there, or None."""
+    section, *rest = where
+    node = files.sections.get(str(section))
+    for step in rest:
+        match node.value if node else None:
+            case dict() as entries if isinstance(step, str):
+                node = entries.get(step)
+            case list() as items if isinstance(step, int):
+                node = items[step]
+            case _:
+                return None
+    return node
 
 
 def _credential_path(system: str, credential: Credential) -> Where:

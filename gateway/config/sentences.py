@@ -7,7 +7,7 @@ of models.py chose to: a value may be a secret that was pasted into the wrong pl
 import difflib
 import types
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -51,6 +51,21 @@ def kind(value: object) -> str:
             return "empty"
 
 
+def instead(name: str, expected: str, value: object) -> str:
+    """What must be there and is not. What follows a semicolon in `expected` comes last."""
+    form, _, note = expected.partition(";")
+    return f"{name} must be {form}, not {kind(value)}" + (f";{note}" if note else "")
+
+
+def choices(model: type[Strict] | None, name: str) -> str:
+    """`: a, b or c` if a field of the model takes one of a few words."""
+    known = model.model_fields.get(name) if model else None
+    if known is None or get_origin(known.annotation) is not Literal:
+        return ""
+    *words, last = get_args(known.annotation)
+    return f": {', '.join(words)} or {last}"
+
+
 def label(path: Path, title: str) -> str:
     """How a sentence calls what stands at `path` of the thing called `title`."""
     if not path:
@@ -79,12 +94,13 @@ def _sentence(found: ErrorDetails, model: type[Strict], path: Path, title: str) 
     context: Mapping[str, Any] = found.get("ctx", {})
     match found["type"]:
         case "missing":
-            return f"{label(path[:-1], title)} needs `{path[-1]}`"
+            needed = str(path[-1])
+            return f"{label(path[:-1], title)} needs `{needed}`{choices(model_at(model, path[:-1]), needed)}"
         case "extra_forbidden":
             return _unknown(str(path[-1]), model_at(model, path[:-1]), label(path[:-1], title))
         case "model_type" | "model_attributes_type":
             expected = model_at(model, path)
-            return f"{name} must be {expected.expected if expected else 'a mapping'}, not {kind(found['input'])}"
+            return instead(name, expected.expected if expected else "a mapping", found["input"])
         case "value_error":
             return f"{name} {context['error']}"
         case "literal_error":

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gateway.config.models import FileModel
 from gateway.config.reading import Definition, Reading
-from gateway.config.yaml_lines import Node, Place, items, read
+from gateway.config.yaml_lines import GIVE_ONE, Node, Place, items, read
 
 BIGGEST = 16 * 1024 * 1024
 """Bytes of one file: far more than a configuration, so that a wrong path does not fill the memory."""
@@ -94,7 +94,23 @@ def _document(file: Path, reading: Reading) -> Node | None:
 def _top(root: Node, place: Place, reading: Reading) -> Node | None:
     """Check version and sections. A mistake in one section leaves the others to be read."""
     reading.validated(FileModel, Definition("", "the file", place, root))
-    return root if isinstance(root.value, dict) else None
+    if not isinstance(root.value, dict):
+        return None
+    for section in SECTIONS:
+        given = root.value.get(section)
+        if given is not None and isinstance(given.value, list):
+            _forget_hollow(given.value, reading)
+    return root
+
+
+def _forget_hollow(entries: list[Node], reading: Reading) -> None:
+    """Names without a value in a list that should be a mapping: as a mapping they would have one."""
+    places = {(place.file, place.line) for entry in entries for place in entry.keys.values()}
+    reading.mistakes = [
+        mistake
+        for mistake in reading.mistakes
+        if not mistake.sentence.endswith(GIVE_ONE) or (mistake.file, mistake.line) not in places
+    ]
 
 
 def _merge(merged: Source, root: Node, reading: Reading) -> None:

@@ -125,7 +125,8 @@ def _branch(tree: Tree, span: Span, spans: list[Span], told: tuple[str, ...]) ->
 
 def _label(span: Span) -> Text:
     label = Text(span.name, style="bold red" if span.failed else "bold")
-    label.append(f"  {(span.end - span.start) / 1e6:,.1f} ms", style="not bold cyan")
+    if span.end > span.start:  # what happened at one moment has no duration
+        label.append(f"  {(span.end - span.start) / 1e6:,.1f} ms", style="not bold cyan")
     for event in span.events:
         label.append(f"  {event}", style="not bold magenta")
     for link in span.links:

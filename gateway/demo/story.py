@@ -109,7 +109,8 @@ def approved_by_callback(scene: Scene, transcript: Transcript, order: Order, hel
     expect([policy["id"] for policy in data["policies"]] == [HELD_BY], f"The notice names {data['policies']}.")
     for policy in data["policies"]:
         transcript.note(f"{policy['id']}: {policy['reason']}")
-    transcript.note(f"What is approved has the fingerprint {data['fingerprint'][:16]}..., until {data['expires_at']}.")
+    question = f"{data['fingerprint'][:16]}..., until {data['expires_at']}"
+    transcript.note(f"The yes is for exactly this question: {question}.")
     answer = scene.approver.decide(notice, "approve", "finance-lead", "The espresso machine came back broken.")
     expect(answer.status_code == 200, f"The callback was answered with {answer.status_code}: {answer.text}")
     transcript.good("POST to the callback, signed: 200.")

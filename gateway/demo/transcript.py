@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.syntax import Syntax
 from rich.text import Text
 from rich.tree import Tree
@@ -61,10 +60,14 @@ class Transcript:
     def block(self, text: str) -> None:
         """Output of a command, as it came."""
         for line in text.rstrip().splitlines():
-            self._console.print(Text.from_ansi("      " + line), soft_wrap=True)
+            self._console.print(Text.from_ansi(f"      {line}".rstrip()), soft_wrap=True)
 
     def tree(self, tree: Tree) -> None:
-        self._console.print(Padding(tree, (0, 0, 0, 4), expand=False))
+        """Line by line: drawn as a whole, every line would be as long as the longest, by blanks."""
+        for segments in self._console.render_lines(tree, self._console.options.update(width=self._console.width - 4)):
+            line = Text.assemble(*((segment.text, segment.style or "") for segment in segments))
+            line.rstrip()
+            self._console.print(Text("    ") + line, soft_wrap=True)
 
     def end(self, text: str) -> None:
         self._console.print()

@@ -241,8 +241,10 @@ class ControlPlane:
 
 
 def _json(value: object, status: int = 200) -> Response:
-    headers = {"cache-control": "no-store"}
-    return Response(orjson.dumps(value, default=str), status, headers=headers, media_type="application/json")
+    body = orjson.dumps(
+        value, default=str, option=orjson.OPT_APPEND_NEWLINE
+    )  # as wire/problem.py, for people with curl
+    return Response(body, status, headers={"cache-control": "no-store"}, media_type="application/json")
 
 
 async def _refused(_: Request, error: Exception) -> Response:

@@ -108,7 +108,7 @@ def head(scope: Scope, index: Index) -> Head:
     entrance, raw_path = _locate(fields[b"host"], raw, index)
     path, query = checked_path(raw_path), checked_query(scope["query_string"])
     if entrance is None:
-        raise _nowhere(fields, method, path, index)
+        raise _nowhere(scope["scheme"], fields, method, path, index)
     system = entrance.system
     agent, key, query = _authenticated(fields, entrance, path, query, index)
     encoding = fields.get(b"content-encoding", b"identity").lower()
@@ -252,7 +252,7 @@ def _locate(host: bytes, raw_path: bytes, index: Index) -> tuple[Entrance | None
     return entrance, path if entrance is not None else raw_path
 
 
-def _nowhere(fields: Mapping[bytes, bytes], method: str, path: str, index: Index) -> Exception:
+def _nowhere(scheme: str, fields: Mapping[bytes, bytes], method: str, path: str, index: Index) -> Exception:
     """Which error it is to ask for no known system. To strangers, nothing is said about which there are."""
     _authenticated_anywhere(fields, index)
     host = (_host(fields[b"host"]) or b"").decode("ascii")
@@ -260,7 +260,9 @@ def _nowhere(fields: Mapping[bytes, bytes], method: str, path: str, index: Index
         return Misdirected(host, index.upstreams[host][0].name)
     names = ", ".join(sorted(index.entrances)[:20])
     name = path.split("/")[1][:60]
-    return UnknownTool(method, path, (), f"no system is named {name!r} (there are: {names})")
+    base = f"{scheme}://{fields[b'host'].decode('ascii')}"
+    lost = f"no system is named {name!r}" if name else f"the path has no system: {base}/<system>/..."
+    return UnknownTool(method, path, (), f"{lost} (there are: {names})")
 
 
 def _authenticated(

@@ -153,7 +153,7 @@ def test_an_empty_folder_a_missing_one_and_a_file_are_told_apart(tmp_path: Path)
     for place, expected in (
         (empty, "no policy here"),
         (tmp_path / "no", "does not exist"),
-        (file, "is not a directory"),
+        (file, "is not a directory; give the directory that holds"),
     ):
         loaded, (mistake,) = load_policies(place, routes())
         assert loaded is None and expected in mistake.sentence and mistake.file == str(place)

@@ -106,6 +106,54 @@ def test_a_policy_that_can_never_match_is_a_mistake(tmp_path: Path, scope, condi
     assert all(str(expected) in sentence for sentence in found)
 
 
+@pytest.mark.parametrize("wrong", [0, 1, 2])
+def test_of_several_conditions_the_wrong_one_is_named(tmp_path: Path, wrong):
+    words = ["when {\n  true\n}", "unless { false }", 'when { context.input has "reason" }']
+    words[wrong] = "when {\n  context.input.amount == context.input.charge\n}"
+    text = f'@id("a")\nforbid ({REFUND})\n' + "\n".join(words) + ";"
+    (found,) = mistakes_in(tmp_path, text)
+    line = text[: text.index("when {\n  context.input.amount")].count("\n") + 1
+    assert found == f'{line}: policy "a": the types Long and String are not compatible'
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ('context.input.charge.contains("x")', "expected Set but saw String"),
+        ("context.input.amount in context.input.charge", "expected an entity but saw Long"),
+        ("context.input.charge has x", "expected an entity, or a record but saw String"),
+    ],
+)
+def test_no_sentence_has_a_name_that_is_cedars_own(tmp_path: Path, condition, expected):
+    found = mistakes_in(tmp_path, forbid(REFUND, condition))
+    assert any(expected in sentence for sentence in found) and "__cedar" not in "".join(found)
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ('principal.team == "x"', 'write principal in Team::"..."'),
+        ('resource.name == "x"', "what is known of the call is in context.input"),
+    ],
+)
+def test_who_asks_an_entity_for_an_attribute_is_told_what_to_write(tmp_path: Path, condition, expected):
+    (found,) = mistakes_in(tmp_path, forbid(REFUND, condition))
+    assert found.startswith("3: ") and expected in found
+
+
+@pytest.mark.parametrize(
+    "asked", ["context.input has reason", 'context.input has "stripe-account"', "context.call has run"]
+)
+def test_a_negated_record_is_one_mistake_with_its_cure(tmp_path: Path, asked):
+    (found,) = mistakes_in(tmp_path, forbid(REFUND, f"true &&\n  !{asked}"))
+    assert found == f'4: policy "a": `!` binds closer than `has`; write !({asked})'
+
+
+def test_a_wrong_name_is_said_once_and_not_what_follows_from_it(tmp_path: Path):
+    (found,) = mistakes_in(tmp_path, forbid(REFUND, 'resource == System::"strpe"'))
+    assert "did you mean stripe?" in found
+
+
 def test_an_attribute_that_only_some_tools_have_needs_has(tmp_path: Path):
     scope = 'principal, action in Action::"stripe", resource'
     (found,) = mistakes_in(tmp_path, forbid(scope, "context.input.amount > 5"))

@@ -74,6 +74,35 @@ def test_a_syntax_error_is_found_on_its_line(source, line):
     assert stopped_at(statement, str(refused.value))[0] == line
 
 
+@pytest.mark.parametrize(
+    ("source", "line", "hint"),
+    [
+        ('@id("a") permit (principal, action, resource)\n\n@id("b")\npermit (principal, action, resource);', 3,
+         "does the policy before it end with `;`?"),
+        ("permit (principal, action, resource)\npermit (principal, action, resource);", 2,
+         "does the policy before it end with `;`?"),
+        ('permit (principal, action == Action::"x.y", resource)\nwhen context.input.amount > 5;', 2,
+         "conditions stand in braces: when { ... }"),
+        ("permit (principal, action, resource)\nunless true;", 2, "conditions stand in braces: unless { ... }"),
+        ("permit (principal, action, resource) when {\n  context.input.to == 'acme' };", 2,
+         "text stands in double quotes"),
+        ("permit (principal, action, resource) when {\n  context.input.rate > 1.5 };", 2, 'write decimal("1.5")'),
+        ("permit (principal, action, resource) when {\n  1 < 2 and 2 < 3 };", 2, "write &&"),
+        ("permit (principal, action, resource) when {\n  1 < 2 or 2 < 3 };", 2, "write ||"),
+        ("permit (principal, action, resource) when {\n  not 1 < 2 };", 2, "write !(...)"),
+        ("permit (principal, action, resource) when { 1 == 1 &&\n  2 <= 3 && 4 = 4 };", 2, "write =="),
+        ("permit (principal,,\n action, resource);", 1, ""),
+    ],
+)  # fmt: skip
+def test_the_commonest_slips_are_told_with_their_cure(source, line, hint):
+    (statement,) = read(source)
+    with pytest.raises(ValueError) as refused:
+        policies_to_json_str(statement.text)
+    assert stopped_at(statement, str(refused.value))[0] == line
+    said = stopped_at(statement, str(refused.value))[1]
+    assert said.partition("; ")[2].startswith(hint) and bool(hint) == ("; " in said)
+
+
 def test_a_condition_is_added_behind_the_others_even_behind_a_comment():
     (statement,) = read("permit (principal, action, resource) // a note\n when { 1 == 1 } // said so\n ;")
     assert policies_to_json_str(statement.with_condition("2 == 2")).count('"kind":"when"') == 2

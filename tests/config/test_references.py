@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from gateway.config.references import callback_mistakes, missing_secrets, secrets
+from gateway.config.references import callback_mistakes, missing_secrets, missing_secrets_of_file, secrets
 from tests.config.routes_documents import document, load, loaded, system
 
 SIGNING = "whsec_" + "QUJD" * 10
@@ -124,3 +124,30 @@ def test_on_one_machine_loopback_is_right(hook, tmp_path):
 def test_a_control_address_that_is_none_says_so(tmp_path):
     (found,) = callback_mistakes(loaded(document(), tmp_path), "gateway:8081")
     assert str(found).startswith("GATEWAY_CONTROL_URL: the address of the control plane must be an http or https")
+
+
+def test_secrets_of_a_file_with_mistakes_are_looked_at_too(tmp_path):
+    path = tmp_path / "routes.yaml"
+    kinds = ["{bearer: {env: BEARER}}", "{basic: {password: {env: BASIC}}}", "{header: {value: {env: HEADER}}}"]
+    kinds += ["{query: {value: {env: QUERY}}}", "text", "{bearer: text}", "{bearer: {env: '1 no name'}}", "[]"]
+    credentials = "".join(f"  s{number}: {{credential: {kind}}}\n" for number, kind in enumerate(kinds))
+    path.write_text(document("nonsense: 1", systems=f"systems:\n{credentials}"), encoding="utf-8")
+    found = missing_secrets_of_file(path, {"CALLBACK": "short", "BASIC": "x\ny"})
+    assert [(item.line, item.sentence.split(": ")[0]) for item in found] == [
+        (9, "the callback secret of group `finance` (environment variable CALLBACK) cannot be used"),
+        (9, "the webhook secret of group `finance` is missing"),
+        (13, "the credential of system `s0` is missing"),
+        (14, "the credential of system `s1` (environment variable BASIC) cannot be used"),
+        (15, "the credential of system `s2` is missing"),
+        (16, "the credential of system `s3` is missing"),
+    ]
+    assert [item.sentence.split()[-1] for item in found if "missing" in item.sentence] == (
+        ["HOOK", "BEARER", "HEADER", "QUERY"]
+    )
+
+
+@pytest.mark.parametrize("text", ["approvals: {a: {notify: {secret: {env: X}}}, b: [], c: {notify: [1]}}", "x: 1", ""])
+def test_what_no_secret_can_be_read_from_is_passed_over(text, tmp_path):
+    (tmp_path / "routes.yaml").write_text(text, encoding="utf-8")
+    assert missing_secrets_of_file(tmp_path / "routes.yaml", {}) == []
+    assert missing_secrets_of_file(tmp_path / "nowhere.yaml", {}) == []

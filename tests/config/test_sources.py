@@ -163,6 +163,10 @@ def test_a_huge_file_is_not_read_whole(tmp_path):
         ("version: 1.0\n", "1: `version` must be 1"),
         ("version: true\n", "1: `version` must be 1"),
         ("people: {}\n", "1: the file needs `version`"),
+        (
+            "version: 1\nagents:\n  - bot:\n    owner: a\n",
+            "2: `agents` must be a mapping of names to values, not a list",
+        ),
         ("version: 1\npeople: [a]\n", "2: `people` must be a mapping of names to values, not a list"),
         ("version: 1\nsystems:\n", "2: `systems` has no value"),
         ("version: 1\nsystem: {}\n", "2: the file has no field `system`; did you mean `systems`?"),

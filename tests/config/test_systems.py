@@ -52,11 +52,11 @@ def test_the_gateway_proves_itself_in_one_of_four_ways(written, expected, tmp_pa
         ("{bearer: {env: A}, query: {name: k, value: {env: B}}}", "must be exactly one of"),
         (
             "sk_live_51H",
-            "`credential` must be a mapping such as {bearer: {env: NAME}}; a secret itself is never written",
+            "`credential` must be a mapping such as {bearer: {env: NAME}}, not text; a secret itself is never written",
         ),
         (
             "{bearer: sk_live_51H}",
-            "`bearer` must be {env: NAME} or {file: path}; a secret itself is never written here",
+            "`bearer` must be {env: NAME} or {file: path}, not text; a secret itself is never written here",
         ),
         ("{bearer: {}}", "`bearer` must be {env: NAME} or {file: path}, one of the two"),
         ("{bearer: {env: A, file: b}}", "one of the two"),

@@ -92,7 +92,7 @@ def test_a_read_by_post_needs_somebody_who_vouches_for_it(tmp_path):
 
 def test_what_a_tool_needs_is_missed_at_its_name(tmp_path):
     text = tool("request: GET /a").replace("  act:", "  act:  # <-")
-    expect(text, tmp_path, "tool `act` needs `effect`")
+    expect(text, tmp_path, "tool `act` needs `effect`: read, write or destructive")
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,13 @@ def test_livez_and_readyz_are_for_everybody(scene):
     assert len(told.json()["generation"]) == 64
 
 
+@pytest.mark.parametrize("path", ["/readyz", "/calls", "/calls/nowhere"])
+def test_json_ends_its_line(scene, path):
+    """Else the prompt of whoever typed curl is glued to it."""
+    said = scene.person("auditor").get(path).content
+    assert said.endswith(b"}\n") and not said.endswith(b"\n\n")
+
+
 # --- reading ------------------------------------------------------------------------------------------------------
 
 

@@ -56,6 +56,12 @@ def test_an_unknown_system_is_an_unknown_tool_naming_those_there_are():
         head(target="/paypal/v1/x")
 
 
+def test_a_path_without_a_system_is_told_how_one_looks():
+    with pytest.raises(errors.UnknownTool) as caught:
+        head(target="/")
+    assert "the path has no system: http://127.0.0.1:8080/<system>/... (there are: github," in caught.value.detail
+
+
 def test_a_stranger_does_not_learn_which_systems_there_are():
     with pytest.raises(errors.GatewayCredential) as caught:
         head(target="/paypal/v1/x", headers=())
