@@ -46,7 +46,7 @@ from gateway.listening import shown
 from gateway.logs import log_aside, told
 from gateway.open_calls import OpenCalls
 from gateway.ports import JournalUnavailable
-from gateway.readiness import measures_of, readiness_of
+from gateway.readiness import measures_of, readiness_of, watch_readiness
 from gateway.sending import Limits
 from gateway.settings import Settings
 from gateway.steward import Steward
@@ -81,7 +81,8 @@ class Parts:
 async def assemble(duty: Duty, settings: Settings) -> Parts:
     """Make the parts and connect them. Raises Mistakes or JournalUnavailable."""
     document = duty.document
-    generations = Generations.open(Path(str(document["routes"])), Path(str(document["policies"])))
+    tells = duty.role == "steward"
+    generations = Generations.open(Path(str(document["routes"])), Path(str(document["policies"])), tells=tells)
     data = document.get("data")
     high_water = HighWater(Path(str(data)) / "high-water.json") if data else None
     journal = RedisJournal.open(duty.redis_url, replicas=settings.redis_replicas, high_water=high_water)
@@ -120,7 +121,8 @@ async def _reach(journal: RedisJournal) -> None:
             if time.monotonic() > deadline:
                 raise
             if not said:
-                log.warning("waiting for the journal: %s", error)
+                level = logging.ERROR if journal.loss else logging.WARNING
+                log.log(level, "%s", journal.loss or f"waiting for the journal: {error}")
             said = True
             await asyncio.sleep(0.1)
 
@@ -160,10 +162,14 @@ async def steward(duty: Duty, settings: Settings) -> None:
         ledger=ledger,
         open_calls=open_calls,
         secrets=parts.secrets,
-        readiness=readiness_of(settings, parts.redis_url, parts.generations, parts.journal, exporter),
+        readiness=readiness_of(settings, parts.redis_url, parts.generations, parts.journal, _embedded(duty, settings)),
         measures=measures_of(parts.generations, ledger, open_calls, exporter),
     )
-    duties: list[Coroutine[Any, Any, None]] = [looking.run(), keep_high_water(parts.journal)]
+    duties: list[Coroutine[Any, Any, None]] = [
+        looking.run(),
+        keep_high_water(parts.journal),
+        watch_readiness(plane.readiness),
+    ]
     if exporter is not None:
         duties.append(export(exporter, lease))
     await _serve(duty, parts, plane.app(), duties, plane.readiness)
@@ -232,6 +238,11 @@ def _sender(settings: Settings) -> WebhookSender:
     if settings.ca_file is not None:
         context.load_verify_locations(settings.ca_file)
     return WebhookSender(sign, context=context)
+
+
+def _embedded(duty: Duty, settings: Settings) -> Path | None:
+    """The data directory, if the journal is in it."""
+    return None if settings.redis_url else Path(str(duty.document["data"]))
 
 
 def _address(duty: Duty) -> str:

@@ -7,12 +7,12 @@ the server's configuration: that is somebody else's to decide, and would be undo
 `examine` asks and `objections` decides. A deployment that accepts a loss names it in GATEWAY_REDIS_DURABILITY.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from redis.asyncio import Redis, RedisCluster
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisClusterException, RedisError, ResponseError
 
 ONE_SECOND = "may-lose-one-second"
 UNVERIFIED = "may-lose-everything-unverified"
@@ -42,10 +42,18 @@ class Report:
     """None: the server does not let us read it."""
 
 
-async def examine(redis: Redis | RedisCluster, replicas: int, accepted: str) -> list[str]:
+async def examine(
+    redis: Redis | RedisCluster,
+    replicas: int,
+    accepted: str,
+    *,
+    name: str = "Redis",
+    explain: Callable[[], str] = str,
+) -> list[str]:
     """What is not as promise 7 demands, one sentence each; empty if all is well. Never raises for what Redis does.
 
-    `replicas` is GATEWAY_REDIS_REPLICAS, `accepted` GATEWAY_REDIS_DURABILITY.
+    `replicas` is GATEWAY_REDIS_REPLICAS, `accepted` GATEWAY_REDIS_DURABILITY. If `name` does not answer, `explain` is
+    asked why first.
     """
     try:
         if isinstance(redis, RedisCluster):
@@ -56,8 +64,9 @@ async def examine(redis: Redis | RedisCluster, replicas: int, accepted: str) -> 
                 found += [f"{node.name}: {sentence}" for sentence in sentences]
             return found or ([] if redis.get_primaries() else ["The Redis Cluster has no primary."])
         return objections(await _ask(redis), replicas, accepted)
-    except (RedisError, OSError) as error:
-        return [f"Redis does not answer: {str(error) or type(error).__name__}."]
+    except (RedisError, RedisClusterException, OSError) as error:
+        why = explain() or str(error).rstrip(". ") or type(error).__name__
+        return [f"{name} does not answer: {why}."]
 
 
 async def _ask(node: Node) -> Report:

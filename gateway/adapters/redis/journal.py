@@ -17,6 +17,7 @@ from typing import Any
 
 from gateway.adapters.redis import suspensions
 from gateway.adapters.redis.cluster import ClusterLine
+from gateway.adapters.redis.connecting import maker
 from gateway.adapters.redis.high_water import ACKNOWLEDGED, HighWater, Memory
 from gateway.adapters.redis.line import (
     Elsewhere,
@@ -25,7 +26,6 @@ from gateway.adapters.redis.line import (
     LineRefused,
     Reply,
     ScriptMissing,
-    maker,
     refusal,
 )
 from gateway.core.call import PARTITIONS
