@@ -152,6 +152,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "demo.transcript": "test_demo",
     "doors.agents": "doors/test_agents_port",
     "doors.control": "doors/test_control_plane",
+    "doors.control_bodies": "doors/test_control_plane",
     "doors.control_documents": "doors/test_control_plane",
     "doors.people": "doors/test_control_plane",
     "doors.rendering": "doors/test_agents_port",

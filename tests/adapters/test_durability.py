@@ -6,6 +6,7 @@ import socket
 import subprocess
 import time
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis, RedisCluster
@@ -228,7 +229,7 @@ def test_a_master_that_a_sentinel_names_is_examined(tmp_path):
             sentinel = await asyncio.create_subprocess_exec(
                 str(get_binary_path()), str(configuration), "--sentinel", stdout=subprocess.DEVNULL, cwd=tmp_path
             )
-            redis = connecting.client(f"redis+sentinel://127.0.0.1:{port}/m")
+            redis: Any = connecting.client(f"redis+sentinel://127.0.0.1:{port}/m")
             try:
                 deadline = time.monotonic() + 20
                 while found := await examine(redis, 0, NOTHING):
