@@ -26,6 +26,7 @@ from gateway.adapters.addresses import Addresses
 from gateway.adapters.announcer import Announcer
 from gateway.adapters.otlp.collector import configured
 from gateway.adapters.otlp.exporter import TraceExporter
+from gateway.adapters.redis.connecting import Server, client
 from gateway.adapters.redis.high_water import HighWater
 from gateway.adapters.redis.journal import RedisJournal
 from gateway.adapters.redis.ledger import RedisLedger
@@ -55,7 +56,7 @@ from gateway.listening import shown
 from gateway.logs import log_aside, told
 from gateway.open_calls import OpenCalls
 from gateway.ports import JournalUnavailable
-from gateway.readiness import Server, measures_of, readiness_of, server_at
+from gateway.readiness import measures_of, readiness_of, watch_readiness
 from gateway.sending import Limits
 from gateway.settings import Settings
 from gateway.steward import Steward
@@ -90,12 +91,13 @@ class Parts:
 async def assemble(duty: Duty, settings: Settings) -> Parts:
     """Make the parts and connect them. Raises Mistakes or JournalUnavailable."""
     document = duty.document
-    generations = Generations.open(Path(str(document["routes"])), Path(str(document["policies"])))
+    tells = duty.role == "steward"
+    generations = Generations.open(Path(str(document["routes"])), Path(str(document["policies"])), tells=tells)
     data = document.get("data")
     high_water = HighWater(Path(str(data)) / "high-water.json") if data else None
     journal = RedisJournal.open(duty.redis_url, replicas=settings.redis_replicas, high_water=high_water)
     await _reach(journal)
-    redis = server_at(duty.redis_url)
+    redis = client(duty.redis_url)
     await look_at_durability(journal, redis, settings)
     secrets = Secrets()
     upstream = PyreqwestUpstream(read_secret=secrets.read, addresses=Addresses(), ca_file=settings.ca_file)
@@ -132,7 +134,8 @@ async def _reach(journal: RedisJournal) -> None:
             if time.monotonic() > deadline:
                 raise
             if not said:
-                log.warning("waiting for the journal: %s", error)
+                level = logging.ERROR if journal.loss else logging.WARNING
+                log.log(level, "%s", journal.loss or f"waiting for the journal: {error}")
             said = True
             await asyncio.sleep(0.1)
 
@@ -172,10 +175,14 @@ async def steward(duty: Duty, settings: Settings) -> None:
         ledger=ledger,
         open_calls=open_calls,
         secrets=parts.secrets,
-        readiness=readiness_of(settings, parts.redis, parts.generations, parts.journal, exporter),
+        readiness=readiness_of(settings, parts.redis, parts.generations, parts.journal, _embedded(duty, settings)),
         measures=measures_of(parts.generations, ledger, open_calls, exporter),
     )
-    duties: list[Coroutine[Any, Any, None]] = [looking.run(), keep_high_water(parts.journal)]
+    duties: list[Coroutine[Any, Any, None]] = [
+        looking.run(),
+        keep_high_water(parts.journal),
+        watch_readiness(plane.readiness),
+    ]
     if exporter is not None:
         duties.append(export(exporter, lease))
     await _serve(duty, parts, plane.app(), duties, plane.readiness)
@@ -250,6 +257,11 @@ def _sender(settings: Settings) -> WebhookSender:
     if settings.ca_file is not None:
         context.load_verify_locations(settings.ca_file)
     return WebhookSender(sign, context=context)
+
+
+def _embedded(duty: Duty, settings: Settings) -> Path | None:
+    """The data directory, if the journal is in it."""
+    return None if settings.redis_url else Path(str(duty.document["data"]))
 
 
 def _address(duty: Duty) -> str:

@@ -6,12 +6,14 @@
     ├── AgentAtControlPlane   403  an agent's key; agents never come in here
     ├── RoleMissing           403
     ├── NotEligible           403  that person may not decide this call
+    ├── InvalidBody           400
     ├── UnknownState          400
     ├── UnknownCall           404
     ├── UnknownAgent          404
     ├── NothingHere           404
     ├── ApprovalStale         409  the question moved on; nothing was recorded
-    ├── NotInDoubt            409  there is no doubt to settle, or not yet
+    ├── NotInDoubt            409  there is no doubt to settle
+    ├── TooEarlyToSettle      409  there is one, but the system may still act
     └── NothingLost           409  no record is missing
 
 Same shape and same renderer as `gateway.errors`, another reader: an operator, often at night.
@@ -20,6 +22,12 @@ Same shape and same renderer as `gateway.errors`, another reader: an operator, o
 from collections.abc import Sequence
 
 from gateway.errors.base import GatewayError, listed, shortened
+
+PATHS = (
+    "GET /livez", "GET /readyz", "GET /metrics", "GET /approvals", "GET /approvals/{call}",
+    "POST /approvals/{call}/decision", "GET /calls", "GET /calls/{call}", "POST /calls/{call}/resolve", "GET /agents",
+    "POST and DELETE /agents/{agent}/suspend", "POST /journal/acknowledge-loss",
+)  # fmt: skip
 
 
 class PersonToken(GatewayError):
@@ -74,6 +82,14 @@ class UnknownCall(GatewayError):
         )
 
 
+class InvalidBody(GatewayError):
+    slug, status, title = "invalid-body", 400, "The body is not what it must be"
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        """`problems`: a sentence about each wrong member, without full stop."""
+        super().__init__(f"Nothing was recorded: {'; '.join(problems)}. See docs/operations.md and docs/approvals.md.")
+
+
 class UnknownState(GatewayError):
     slug, status, title = "unknown-state", 400, "There is no such state"
 
@@ -93,9 +109,8 @@ class NothingHere(GatewayError):
 
     def __init__(self, method: str, path: str) -> None:
         super().__init__(
-            f"The control plane has no {shortened(method, 20)} {shortened(path, 100)}. It has /approvals, /calls, "
-            "/agents, /agents/{agent}/suspend, /journal/acknowledge-loss, /livez, /readyz and "
-            "/metrics; see docs/operations.md."
+            f"The control plane has no {shortened(method, 20)} {shortened(path, 100)}. It has {', '.join(PATHS)}; see "
+            "docs/operations.md."
         )
 
 
@@ -111,6 +126,18 @@ class NotInDoubt(GatewayError):
 
     def __init__(self, call: str, why: str) -> None:
         super().__init__(f"Nothing was recorded: {why}. GET /calls/{call} shows how it stands now.", call=call)
+
+
+class TooEarlyToSettle(GatewayError):
+    slug, status, title, retryable = "too-early-to-settle", 409, "Too early to settle this", True
+
+    def __init__(self, call: str, seconds: int) -> None:
+        super().__init__(
+            f"Nothing was recorded: the last send of call {call} may still be under way, so the system could act after "
+            f"you have looked. Look again and settle it in {seconds} seconds.",
+            call=call,
+            headers={"retry-after": str(seconds)},
+        )
 
 
 class NothingLost(GatewayError):

@@ -33,6 +33,18 @@ def socket_path(data: Path) -> Path:
     return Path(f"/tmp/gateway-{os.getuid()}") / f"{name}.sock"  # noqa: S108  prepare_data makes sure it is ours
 
 
+def identity(data: Path) -> tuple[int, int] | None:
+    """What tells this directory from any other that is at the same path later; None if it is not a gateway's.
+
+    It is that of the lock, which a running gateway holds open: so nothing else can get its number meanwhile.
+    """
+    try:
+        found = (data / OURS).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def prepare_data(data: Path, socket: Path | None = None) -> None:
     """Make the directory (0700), or make sure that it is ours alone; the same for the socket's, if that is elsewhere.
 

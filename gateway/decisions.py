@@ -18,7 +18,7 @@ from gateway.life import Life
 from gateway.ports import Conflict
 from gateway.tasks import spawn
 
-__all__ = ["Decisions", "NoSuchCall", "NotEligible", "Stale"]
+__all__ = ["Decisions", "NoSuchCall", "NotEligible", "Stale", "TooEarly"]
 
 
 LOOK_SECONDS = 0.05
@@ -27,6 +27,15 @@ LOOK_SECONDS = 0.05
 
 class NoSuchCall(Exception):
     """There is no such call, or its time in the call store is over."""
+
+
+class TooEarly(Stale):
+    """A call in doubt whose last send may still be under way, so that what a person sees now may not be the end."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(f"its last send may still be under way; settle it in {seconds} seconds")
+        self.seconds = seconds
+        """Until nothing is under way any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +93,7 @@ class Decisions:
             return life.record
 
     async def resolve(self, call: str, *, by: str, acted: bool, note: str, answer: Answer | None) -> Record:
-        """An operator says what became of a call in doubt. Raises NoSuchCall or Stale."""
+        """An operator says what became of a call in doubt. Raises NoSuchCall, Stale or TooEarly."""
         while True:
             life = await self._load(call)
             record, now = life.record, self.engine.journal.now()
@@ -93,7 +102,7 @@ class Decisions:
                 raise Stale("only a call in doubt can be resolved")
             if record.latest is not None and now < record.latest.at + record.latest.lease:
                 over = (record.latest.at + record.latest.lease - now) // 1000 + 1
-                raise Stale(f"its last send may still be under way; resolve it in {over} seconds")
+                raise TooEarly(over)
             life.add(Resolved(by=by, acted=acted, status=answer.status if answer else 0, note=note, at=now))
             if answer is not None:
                 life.payload["answer"] = pack_answer(answer)

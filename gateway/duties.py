@@ -11,11 +11,12 @@ from typing import Any
 
 from gateway.adapters import durability
 from gateway.adapters.otlp.exporter import TraceExporter
+from gateway.adapters.redis.connecting import Server
 from gateway.adapters.redis.journal import RedisJournal
 from gateway.generations import Generations
 from gateway.ports import JournalUnavailable
-from gateway.readiness import Server
 from gateway.settings import Settings
+from gateway.trouble import Trouble
 
 EXPORT_LEASE_MS = 10_000
 """How long one steward alone exports; another host's takes over after that."""
@@ -44,7 +45,10 @@ async def keep_high_water(journal: RedisJournal) -> None:
             pass  # whoever wants to append says so
         except OSError as error:
             if str(error) != trouble:
-                log.warning("a Redis restored from an older state will go unnoticed by new processes: %s", error)
+                log.warning(
+                    "high-water.json cannot be written (%s): until it can, a gateway that starts anew does not notice "
+                    "a journal that was restored from an older state", (error.strerror or str(error)).lower(),
+                )  # fmt: skip
             trouble = str(error)
         except Exception as error:  # noqa: BLE001 - `_unforeseen` logs it
             await _unforeseen("remembering how far the ledger is", error)
@@ -52,12 +56,20 @@ async def keep_high_water(journal: RedisJournal) -> None:
 
 
 async def beat(journal: RedisJournal, worker: str) -> None:
-    """Say that this process is at work: whoever meets a call that it is sending need not take it for a dead one's."""
+    """Say that this process is at work: whoever meets a call that it is sending need not take it for a dead one's.
+
+    As this asks the journal most often, it is here that the log hears when that is away, and when it is back.
+    """
+    trouble = Trouble(
+        log=log, level=logging.WARNING, bad="the journal is unavailable", good="the journal is available again",
+        reminds=True,
+    )  # fmt: skip
     while True:
         try:
             await journal.beat(worker)
-        except JournalUnavailable:
-            pass  # then nobody can ask for it either
+            trouble.lasts(journal.loss) if journal.loss else trouble.is_over()
+        except JournalUnavailable as error:
+            trouble.lasts(str(error))
         except Exception as error:  # noqa: BLE001 - `_unforeseen` logs it
             await _unforeseen("saying that this process is at work", error)
         await asyncio.sleep(BEAT_SECONDS)
@@ -101,9 +113,8 @@ async def export(exporter: TraceExporter, lease: Callable[[str, int], Coroutine[
     while True:
         try:
             sent = await exporter.step() if await lease("export", EXPORT_LEASE_MS) else 0
-        except JournalUnavailable as error:
-            log.warning("traces are not exported while the journal is away: %s", error)
-            sent = 0
+        except JournalUnavailable:
+            sent = 0  # `beat` says so
         except Exception as error:  # noqa: BLE001 - `_unforeseen` logs it
             await _unforeseen("exporting traces", error)
             sent = 0

@@ -130,14 +130,16 @@ class Generations:
     """Of the files, when they were last loaded."""
     mistakes: list[str] = field(default_factory=list)
     """Of the last attempt to load; empty if what serves is what the files say."""
+    tells: bool = True
+    """Mistakes go into the log as an error; of several processes with the same files one is enough."""
     _loading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @classmethod
-    def open(cls, routes_path: Path, policies_path: Path) -> "Generations":
+    def open(cls, routes_path: Path, policies_path: Path, *, tells: bool = True) -> "Generations":
         loaded, known = load_settled(routes_path, policies_path)
         if isinstance(loaded, Mistakes):
             raise loaded
-        return cls(routes_path, policies_path, loaded, known)
+        return cls(routes_path, policies_path, loaded, known, tells=tells)
 
     def serving(self) -> LoadedGeneration:
         return self.current
@@ -148,9 +150,13 @@ class Generations:
             loaded, self.known = await asyncio.to_thread(load_settled, self.routes_path, self.policies_path)
         if isinstance(loaded, Mistakes):
             self.mistakes = [str(mistake) for mistake in loaded.found]
-            log.error("the edit is not used, the old configuration keeps serving:\n%s", loaded)
+            level = logging.ERROR if self.tells else logging.DEBUG
+            log.log(level, "the edit is not used, the old configuration keeps serving:\n%s", loaded)
             return
+        undone = bool(self.mistakes) and loaded.digest == self.current.digest
         self.mistakes = []
+        if undone and self.tells:
+            log.info("the edit was undone: the files are again what serves, generation %s", loaded.digest[:12])
         if loaded.digest != self.current.digest:
             self.current = loaded
             log.info("generation %s serves now", loaded.digest[:12])

@@ -1,49 +1,75 @@
 """Whether this gateway may be trusted with effects now, and its figures: what /readyz and /metrics show."""
 
+import asyncio
 import logging
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
 from typing import Any
-
-from redis.asyncio import Redis, RedisCluster
 
 from gateway.adapters import durability
 from gateway.adapters.otlp.exporter import TraceExporter
+from gateway.adapters.redis.connecting import Server
 from gateway.adapters.redis.journal import RedisJournal
 from gateway.adapters.redis.ledger import RedisLedger
-from gateway.adapters.redis.line import client
 from gateway.config.references import missing_secrets
+from gateway.data_directory import identity
 from gateway.generations import Generations
 from gateway.metrics import Metric
 from gateway.open_calls import OpenCalls
 from gateway.settings import Settings
+from gateway.trouble import Trouble
+from gateway.valkey_log import explanation
+
+LOOK_SECONDS = 3.0
+"""Between two looks: longer than a restart of a process or of the embedded server, short enough to wait for."""
 
 log = logging.getLogger("gateway")
 
-Server = Redis | RedisCluster
-
-
-def server_at(url: str) -> Server:
-    """A client beside the journal's own line, to ask the server about itself."""
-    if url.startswith("redis+cluster://"):
-        return RedisCluster.from_url(url.replace("redis+cluster://", "redis://"))
-    return client(url, decode_responses=True)
-
 
 def readiness_of(
-    settings: Settings, redis: Server, generations: Generations, journal: RedisJournal, exporter: TraceExporter | None
+    settings: Settings, redis: Server, generations: Generations, journal: RedisJournal, data: Path | None
 ) -> Callable[[], Coroutine[Any, Any, list[str]]]:
+    """What to ask whenever somebody wants to know; the answer is sentences, empty if all is well.
+
+    `data` is the directory of the embedded server; None if the journal is elsewhere.
+    """
+    began = identity(data) if data is not None else None
+
     async def readiness() -> list[str]:
         found = list(generations.mistakes)
-        found += await durability.examine(redis, settings.redis_replicas, settings.redis_durability)
+        if data is None:
+            found += await durability.examine(redis, settings.redis_replicas, settings.redis_durability)
+        else:
+            found += await durability.examine(
+                redis, settings.redis_replicas, settings.redis_durability,
+                name="The embedded journal", explain=lambda: explanation(data),
+            )  # fmt: skip
+            if began is None or identity(data) != began:
+                found.append(
+                    f"The data directory {str(data)!r} was moved or removed while the gateway runs, so the next start "
+                    "will not find what is recorded now: stop the gateway, put the directory back, start it again."
+                )
         if journal.loss:
             found.append(journal.loss)
-        found += [str(item) for item in missing_secrets(generations.current.routes, os.environ)]
-        if exporter is not None and exporter.problem:
-            log.warning("traces: %s", exporter.problem)
-        return found
+        return found + [str(item) for item in missing_secrets(generations.current.routes, os.environ)]
 
     return readiness
+
+
+async def watch_readiness(readiness: Callable[[], Awaitable[list[str]]]) -> None:
+    """Say in the log when the gateway stops being ready, and when it is again: whoever reads it need not ask."""
+    trouble = Trouble(
+        log=log, level=logging.ERROR, bad="the gateway is not ready (GET /readyz)", good="the gateway is ready again"
+    )
+    while True:
+        try:
+            problems = await readiness()
+        except Exception:
+            log.exception("asking for readiness failed in an unknown way; it is tried again")
+        else:
+            trouble.lasts(" ".join(problems)) if problems else trouble.is_over()
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 def measures_of(

@@ -57,9 +57,8 @@ class Steward:
         while True:
             try:
                 await self.round()
-            except JournalUnavailable as error:
-                log.warning("the journal is unavailable: %s", error)
-                await asyncio.sleep(1.0)
+            except JournalUnavailable:
+                await asyncio.sleep(1.0)  # `duties.beat` says so
             except Exception:
                 log.exception("a round failed; the next one comes")
             await asyncio.sleep(ROUND_SECONDS)
@@ -79,7 +78,9 @@ class Steward:
         """Whatever is wrong with one call must not keep the steward from the others."""
         try:
             await self._look(call)
-        except (JournalUnavailable, GatewayError) as error:
+        except JournalUnavailable as error:
+            log.debug("call %s could not be driven on: %s", call, error)  # `duties.beat` says so, once for all calls
+        except GatewayError as error:
             log.warning("call %s could not be driven on: %s", call, error)
         except Exception:
             log.exception("call %s could not be driven on", call)

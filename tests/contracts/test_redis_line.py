@@ -4,9 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+from redis.asyncio import Redis, RedisCluster
+from redis.asyncio.sentinel import SentinelConnectionPool
 
 import gateway.adapters.redis.line as line_module
-from gateway.adapters.redis.line import Line, LineBroken, LineRefused, ScriptMissing, maker
+from gateway.adapters.redis.connecting import client, maker
+from gateway.adapters.redis.line import Line, LineBroken, LineRefused, ScriptMissing
 
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 HELLO = b"%1\r\n$6\r\nserver\r\n$6\r\nvalkey\r\n"
@@ -158,3 +161,37 @@ def test_nobody_gets_through_when_the_introduction_fails(tmp_path):
         assert [str(error).count("not the server I knew") for error in heard] == [1, 1, 1]
 
     against(tmp_path, saying(b":1\r\n:2\r\n:3\r\n"), story)
+
+
+def test_sentinels_that_know_no_such_master_are_one_sentence_and_no_objects():
+    async def run() -> None:
+        line = Line(maker("redis+sentinel://127.0.0.1:1,127.0.0.1:2/payments"), nothing)
+        try:
+            with pytest.raises(LineBroken) as caught:
+                await line.call("PING")
+        finally:
+            await line.close()
+        places = "127.0.0.1:1, 127.0.0.1:2"
+        assert str(caught.value) == f"no Sentinel of {places} answers and knows a master called 'payments'"
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("url", "kind"),
+    [
+        ("redis://127.0.0.1:1/2", Redis),
+        ("unix:///tmp/none.sock", Redis),
+        ("redis+sentinel://u:p@127.0.0.1:1,127.0.0.1:2/main", Redis),
+        ("redis+cluster://127.0.0.1:1", RedisCluster),
+    ],
+)
+def test_every_form_of_the_address_has_a_client(url, kind):
+    async def main():
+        made = client(url)
+        assert isinstance(made, kind)
+        if isinstance(made, Redis):
+            assert isinstance(made.connection_pool, SentinelConnectionPool) is url.startswith("redis+sentinel")
+        await made.aclose()
+
+    asyncio.run(main())

@@ -167,7 +167,13 @@ def test_get_never_decides_anything(scene):
 
 
 def test_what_is_not_there_is_404_with_a_sentence(scene):
-    assert "/approvals" in refused(scene.person("boss").get("/nothing"), 404, "nothing-here")
+    assert "POST /calls/{call}/resolve" in refused(scene.person("boss").get("/nothing"), 404, "nothing-here")
+    for path, allowed in (("/calls/x/resolve", "POST"), ("/approvals/x/decision", "POST")):
+        found = scene.person("boss").get(path)
+        assert allowed in refused(found, 405, "method-not-allowed") and found.headers["allow"] == allowed
+    found = scene.person("boss").delete("/calls")
+    assert "Use GET." in refused(found, 405, "method-not-allowed") and found.headers["allow"] == "GET"
+    assert scene.person("boss").get("/agents/bot/suspend").headers["allow"] == "DELETE, POST"
     for path in ("/approvals/x", "/calls/x", "/calls/" + "07" + "a" * 22):
         assert "GET /calls lists" in refused(scene.person("boss").get(path), 404, "unknown-call")
     refused(scene.person("operator").post("/agents/nobody/suspend"), 404, "unknown-agent")
@@ -381,6 +387,29 @@ def test_a_person_votes_with_a_token_as_nobody_else(scene):
     assert "by token" in told and len(scene.upstream.seen(to)) == 1
 
 
+def test_with_a_token_nothing_is_signed_so_the_address_says_which_call_it_is(scene):
+    call, other = scene.hold(fresh("pay")), scene.hold(fresh("pay"))
+    url, data = f"/approvals/{call}/decision", scene.approvers.notice(call).data
+    vote = {"approval": "finance", "decision": "approve", "fingerprint": data["fingerprint"]}
+    detail = refused(scene.person("lead").post(url, json=vote | {"call": other}), 400, "invalid-body")
+    assert "`call` is not the call of this address" in detail and "Sign" not in detail
+    detail = refused(scene.person("lead").post(url, json=vote | {"decision": "yes"}), 400, "invalid-body")
+    assert "`decision` must be approve or reject" in detail
+    unchanged(scene, call)
+    told = scene.person("lead").post(url, json=vote)
+    assert told.status_code == 200 and told.json()["begun"], told.text
+
+
+def test_a_signature_covers_the_body_only_so_that_must_name_the_call(scene):
+    call = scene.hold(fresh("pay"))
+    notice = scene.approvers.notice(call)
+    told = json.loads(scene.approvers.decision(notice))
+    for change, said in (({"call": "another"}, "is not the call of this address"), ({"call": ""}, "is missing")):
+        body = json.dumps(told | change).encode()
+        assert said in refused(scene.approvers.post(notice, body), 401, "bad-signature")
+    unchanged(scene, call)
+
+
 # --- doubts -------------------------------------------------------------------------------------------------------
 
 
@@ -394,13 +423,17 @@ def test_a_doubt_is_settled_by_an_operator_both_ways_and_not_too_early(scene):
         calls = [made.result().json()["call"] for made in begun]
     operator = scene.person("operator")
     for call in calls:
-        detail = refused(operator.post(f"/calls/{call}/resolve", json={"outcome": "acted"}), 409, "not-in-doubt")
+        found = operator.post(f"/calls/{call}/resolve", json={"outcome": "acted"})
+        detail = refused(found, 409, "too-early-to-settle")
+        assert f"in {found.headers['retry-after']} seconds" in detail and found.json()["retryable"] is True
         assert "under way" in detail and scene.state(call) == "in doubt"
     refused(operator.post(f"/calls/{scene.hold(fresh('pay'))}/resolve", json={"outcome": "acted"}), 409, "not-in-doubt")
-    assert operator.post(f"/calls/{calls[0]}/resolve", json={"outcome": "perhaps"}).status_code == 400
 
     told = {"outcome": "acted", "note": "seen in the ledger", "answer": {"status": 201, "body": {"id": "pay_7"}}}
-    eventually(lambda: operator.post(f"/calls/{calls[0]}/resolve", json=told).status_code == 200)
+    settled = eventually(
+        lambda: (found := operator.post(f"/calls/{calls[0]}/resolve", json=told)).status_code == 200 and found.json()
+    )
+    assert settled["begun"] == scene.person("auditor").get(f"/calls/{calls[0]}").json()["begun"] is not None
     found = scene.pay(acted, system="slow", key="k" + acted)
     assert found.status_code == 201 and found.json() == {"id": "pay_7"}
     assert found.headers["idempotent-replayed"] == "true" and len(scene.upstream.seen(acted)) == 1
@@ -416,6 +449,24 @@ def test_a_doubt_is_settled_by_an_operator_both_ways_and_not_too_early(scene):
     found = scene.pay(still, system="slow", key="k" + still)  # acted, but nobody has its answer
     assert (found.status_code, slug(found)) == (410, "answer-not-kept") and len(scene.upstream.seen(still)) == 1
     refused(operator.post(f"/calls/{calls[2]}/resolve", json={"outcome": "did-not-act"}), 409, "not-in-doubt")
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"outcome": "did_not_act", "notes": "x"}, ["`outcome` must be acted or did-not-act", "did you mean `note`?"]),
+        ({}, ["`outcome` must be acted or did-not-act"]),
+        ({"outcome": "acted", "note": 7, "answer": {"status": "201"}}, ["`note` must be text", "`answer` must be {"]),
+        ({"outcome": "acted", "who": "me"}, ["`who` is not known, known are outcome, note and answer"]),
+        ({"outcome": "did-not-act", "answer": {"status": 201}}, ["`answer` belongs to a call that acted"]),
+        ([], ["it must be a JSON object"]),
+    ],
+)
+def test_what_is_wrong_with_what_an_operator_found_out_is_named(scene, body, said):
+    call = scene.hold(fresh("pay"))
+    detail = refused(scene.person("operator").post(f"/calls/{call}/resolve", json=body), 400, "invalid-body")
+    assert all(sentence in detail for sentence in said), detail
+    assert "`answer` must" in detail or not any("`answer` must" in sentence for sentence in said)
 
 
 def test_a_doubt_is_told_at_once_and_once_and_can_be_found(scene):

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from redis.crc import key_slot
 
-from gateway.adapters.redis.line import Elsewhere, Line, LineBroken, LineRefused, OnConnect, Reply, maker, refusal
+from gateway.adapters.redis.connecting import maker
+from gateway.adapters.redis.line import Elsewhere, Line, LineBroken, LineRefused, OnConnect, Reply, refusal
 
 FIRST_KEY = {"EVAL": 3, "EVALSHA": 3}
 """Where the first key of a command stands, if not right behind its name."""

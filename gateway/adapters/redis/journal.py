@@ -16,6 +16,7 @@ from typing import Any
 from gateway.adapters.redis import suspensions
 from gateway.adapters.redis.cluster import ClusterLine
 from gateway.adapters.redis.command import APPEND, command_of, keys, pointer_key
+from gateway.adapters.redis.connecting import maker
 from gateway.adapters.redis.high_water import ACKNOWLEDGED, HighWater, Memory
 from gateway.adapters.redis.line import (
     Elsewhere,
@@ -24,7 +25,6 @@ from gateway.adapters.redis.line import (
     LineRefused,
     Reply,
     ScriptMissing,
-    maker,
     refusal,
 )
 from gateway.adapters.redis.scripts import REARM, TOUCH

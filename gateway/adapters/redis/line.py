@@ -11,12 +11,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import hiredis
-from redis.asyncio import Redis
-from redis.asyncio.connection import AbstractConnection, ConnectionPool
-from redis.asyncio.sentinel import Sentinel
+from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import (
     AskError,
     ClusterDownError,
@@ -27,11 +24,11 @@ from redis.exceptions import (
     TryAgainError,
 )
 
+from gateway.adapters.redis.connecting import CONNECT_SECONDS, Made, spoken
 from gateway.tasks import spawn
 
 REPLY_SECONDS = 5.0
 """A server that says nothing for this long is treated as gone. fsync on a busy disk takes far less."""
-CONNECT_SECONDS = 2.0
 
 
 class LineBroken(Exception):
@@ -64,7 +61,6 @@ def refusal(error: Exception) -> LineRefused:
 Reply = Any
 NOTHING_YET = object()
 """What the parser says when the reply is not there whole."""
-Made = Callable[[], Awaitable[AbstractConnection]]
 Waiting = tuple[bytes, asyncio.Future[Reply], int]
 """Packed commands, who waits, and how many replies they get."""
 OnConnect = Callable[[Callable[..., Awaitable[Reply]]], Awaitable[None]]
@@ -178,7 +174,7 @@ class Line:
             batch, self._queue = [*batch, *self._queue], []
         for _, future, _ in batch:
             if not future.done():
-                future.set_exception(LineBroken(f"{type(error).__name__}: {error}"))
+                future.set_exception(LineBroken(spoken(error)))
         if connection is not None:
             await connection.disconnect(nowait=True)
 
@@ -250,40 +246,3 @@ async def _read(connection: AbstractConnection) -> Reply:
 def _is_reply(error: RedisError) -> bool:
     """redis-py raises error replies and broken connections alike; only the former leave the connection usable."""
     return isinstance(error, ResponseError)
-
-
-def client(url: str, **options: Any) -> Redis:
-    """redis-py's client: redis://, rediss://, unix://, or redis+sentinel://host:port,.../service."""
-    if not url.startswith("redis+sentinel://"):
-        made: Redis = Redis.from_url(url, **options)
-        return made
-    parts = urlsplit(url)
-    places = [place.rpartition(":") for place in parts.netloc.rpartition("@")[2].split(",")]
-    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-    addresses = [(host, int(port)) for host, _, port in places]
-    sentinel = Sentinel(addresses, socket_timeout=CONNECT_SECONDS)  # type: ignore[no-untyped-call]
-    primary: Redis = sentinel.master_for(
-        parts.path.strip("/"),
-        username=parts.username,
-        password=parts.password,
-        db=int(query.get("db", 0)),
-        **options,
-    )
-    return primary
-
-
-def maker(url: str) -> Made:
-    """How to make connections to `url`, which `client` understands."""
-    pool: ConnectionPool = client(
-        url,
-        protocol=3,
-        socket_timeout=None,  # one timeout per batch, in `_exchange`, is cheaper than one per reply
-        socket_connect_timeout=CONNECT_SECONDS,
-        decode_responses=False,
-    ).connection_pool
-
-    async def make() -> AbstractConnection:
-        connection: AbstractConnection = pool.make_connection()  # type: ignore[no-untyped-call]
-        return connection
-
-    return make
