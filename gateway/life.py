@@ -124,7 +124,7 @@ class Life:
             call=record.call.id, agent=record.call.agent, expected=self.durable, token=random.hex(8),
             facts=tuple(pending),
             upkeep=self._upkeep(now),
-            guarded=claims or discloses, replicated=claims and not record.call.repeatable,
+            guarded=claims or discloses, replicated=claims and record.call.acts and not record.call.repeatable,
             payload=self.payload, beside=self.beside, notices=tuple(self.notices),
         )  # fmt: skip
 

@@ -4,12 +4,16 @@ from functools import partial
 
 import pytest
 
+from gateway.adapters.memory_journal import MemoryJournal
 from gateway.clock import uptime
-from gateway.core.facts import Answered, Asked, Claimed, Ended, Unsent
+from gateway.core.facts import Answered, Asked, Claimed, Ended, Lost, Unsent
 from gateway.core.verdict import Requirement
-from gateway.errors import OutcomeUnknown
+from gateway.doors.rendering import refusal
+from gateway.errors import AgentSuspended, OutcomeUnknown
+from gateway.life import Requester
 from gateway.ports import JournalUnavailable
 from tests.company import (
+    CAPTURE,
     CHARGE,
     REFUND,
     REPORT,
@@ -42,12 +46,89 @@ def test_an_answer_of_a_read_that_could_not_be_recorded_is_not_disclosed(how):
     world.live(partial(world.vote, call))
     world.generation = Generation(policies=Policies(allow))
     world.journal.faults = [Fault(Answered, how)]
-    result = world.live(partial(world.engine().resume, call))
-    assert reply.closed
+    result = world.live(partial(world.engine().resume, call), lingers=False)
     if how == "unavailable":
-        assert isinstance(result, JournalUnavailable)
+        assert reply.closed and isinstance(result, JournalUnavailable)
     else:
-        assert world.upstream.sends == 2  # judged and read again
+        assert result[0].reply is reply and isinstance(world.outcome(call), Answered)
+    assert world.upstream.sends == 1
+
+
+def test_a_read_that_nobody_was_asked_about_is_one_append():
+    world = World()
+    _, step = world.live(partial(world.ask, CHARGE))
+    assert isinstance(step.outcome, Answered)
+    assert len(world.journal.ledger) == 1
+
+
+def test_a_requester_that_leaves_a_read_is_not_written_down():
+    world, requester = World(), Requester()
+
+    async def leaves():
+        world.engine().leave(requester)
+
+    world.upstream.script = [Behaviour(meanwhile=leaves)]
+    world.live(partial(world.ask, CHARGE, requester=requester))
+    assert world.kinds(world.calls[0]) == ["Admitted", "Judged", "Answered"]
+
+
+@pytest.mark.parametrize(("wanted", "waits"), [(REFUND, True), (CAPTURE, False), (REPORT, False)])
+def test_replicas_are_waited_for_where_acting_twice_would_be_the_price(wanted, waits, monkeypatch):
+    world, call = held(wanted=wanted)
+    seen = []
+    append = MemoryJournal.append
+
+    async def watched(self, what):
+        seen.append(what)
+        return await append(self, what)
+
+    monkeypatch.setattr(MemoryJournal, "append", watched)
+    world.live(partial(world.vote, call))
+    world.live(partial(world.engine().unattended, call))
+    [claim] = [one for one in seen if any(isinstance(fact, Claimed) for fact in one.facts)]
+    assert claim.guarded and claim.replicated is waits
+
+
+def test_an_answer_of_a_held_read_waits_for_the_journal_and_is_written_when_it_is_back():
+    world, call = held(wanted=REPORT)
+    world.live(partial(world.vote, call))
+    world.journal.faults = [Fault(Answered, "unavailable", times=3)]
+    assert isinstance(world.live(partial(world.engine().resume, call)), JournalUnavailable)
+    assert isinstance(world.outcome(call), Answered) and world.upstream.sends == 1
+
+
+def test_an_agent_suspended_while_a_held_read_is_sent_gets_no_answer_and_the_call_is_over():
+    world, call = held(wanted=REPORT)
+    world.live(partial(world.vote, call))
+
+    async def suspended():
+        world.journal.suspended.add("billing-bot")
+
+    reply = FakeReply(200, headers=((b"content-type", b"text/event-stream"),))
+    world.upstream.script = [Behaviour(reply=reply, meanwhile=suspended)]
+    life, step = world.live(partial(world.engine().resume, call))
+    assert reply.closed and life.answer is None and life.reply is None
+    assert isinstance(refusal(life, step), AgentSuspended)
+    assert world.kinds(call)[-4:] == ["Judged", "Claimed", "Lost", "Judged"]
+    assert "answer" not in world.journal.payloads[call]
+    assert world.upstream.sends == 1
+
+
+def test_a_suspension_is_heeded_when_the_journal_comes_back_too(caplog):
+    world, call = held(wanted=REPORT)
+    world.live(partial(world.vote, call))
+
+    async def story():
+        world.journal.faults = [Fault(Answered, "unavailable")]
+        with pytest.raises(JournalUnavailable):
+            await world.engine().resume(call)
+        world.journal.suspended.add("billing-bot")
+        await settle()
+
+    world.live(story)
+    assert isinstance(world.outcome(call), Lost)
+    assert "answer" not in world.journal.payloads[call]
+    assert not caplog.records
 
 
 def test_an_outcome_waits_for_the_journal_and_is_written_when_it_is_back():
