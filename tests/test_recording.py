@@ -1,5 +1,6 @@
 """What is not recorded is neither done nor told; and what was done is recorded, however long that takes."""
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -11,7 +12,7 @@ from gateway.core.verdict import Requirement
 from gateway.doors.rendering import refusal
 from gateway.errors import AgentSuspended, OutcomeUnknown
 from gateway.life import Requester
-from gateway.ports import JournalUnavailable
+from gateway.ports import JournalUnavailable, NeverSent, SendLost
 from tests.company import (
     CAPTURE,
     CHARGE,
@@ -20,6 +21,7 @@ from tests.company import (
     Generation,
     Policies,
     allow,
+    deny,
     holding,
 )
 from tests.world import Behaviour, FakeReply, Fault, World, held, settle
@@ -59,6 +61,66 @@ def test_a_read_that_nobody_was_asked_about_is_one_append():
     _, step = world.live(partial(world.ask, CHARGE))
     assert isinstance(step.outcome, Answered)
     assert len(world.journal.ledger) == 1
+
+
+# --- How long a request is kept -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wanted", "sent", "kept"),
+    [
+        (REFUND, Behaviour(), False),
+        (REFUND, Behaviour(acts=False, raises=NeverSent("refused")), False),
+        (REFUND, Behaviour(raises=SendLost("reset")), True),
+        (CAPTURE, Behaviour(), False),
+    ],
+    ids=["answered", "unsent", "in doubt", "repeatable"],
+)
+def test_a_large_request_is_kept_until_its_call_is_over(wanted, sent, kept, monkeypatch):
+    monkeypatch.setattr("gateway.life.LARGE_BODY", 4)
+    world = World()
+
+    async def is_there():
+        [call] = world.calls
+        assert world.journal.payloads[call]["request"]
+
+    world.upstream.script = [replace(sent, meanwhile=is_there)]
+    world.live(partial(world.ask, wanted))
+    [call] = world.calls
+    assert bool(world.journal.payloads[call]["request"]) is kept
+    assert len(world.upstream.effects) == sent.acts
+
+
+def test_a_lost_repeatable_call_is_sent_again_whole_before_its_request_goes(monkeypatch):
+    monkeypatch.setattr("gateway.life.LARGE_BODY", 4)
+    world = World()
+    world.upstream.script = [Behaviour(acts=False, raises=SendLost("reset"))]
+    world.live(partial(world.ask, CAPTURE))
+    world.steward()
+    [call] = world.calls
+    assert isinstance(world.outcome(call), Answered) and world.effects == 1 and world.upstream.sends == 2
+    assert not world.journal.payloads[call]["request"]
+
+
+def test_a_small_request_and_that_of_a_question_outlast_the_call(monkeypatch):
+    world = World()
+    world.live(partial(world.ask, REFUND))
+    [call] = world.calls
+    assert world.journal.payloads[call]["request"]
+    monkeypatch.setattr("gateway.life.LARGE_BODY", 4)
+    world, call = held()
+    world.live(partial(world.vote, call))
+    world.live(partial(world.engine().unattended, call))
+    assert isinstance(world.outcome(call), Answered)
+    assert world.journal.payloads[call]["request"]
+
+
+def test_what_is_denied_at_once_keeps_nothing_but_its_facts():
+    world = World(generation=Generation(policies=Policies(deny)))
+    world.live(partial(world.ask, REFUND))
+    [call] = world.calls
+    assert world.kinds(call) == ["Admitted", "Judged"]
+    assert not world.journal.payloads[call]
 
 
 def test_a_requester_that_leaves_a_read_is_not_written_down():
