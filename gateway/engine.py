@@ -11,6 +11,7 @@ never drop an outcome it holds: if the journal is away, the outcome waits here u
 import asyncio
 import time
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
@@ -234,12 +235,12 @@ class Engine:
     async def _send(self, life: Life, admission: Admission) -> None:
         """Send once, and hold on to what came of it until it is written."""
         token = life.me
-        if life.record.call.acts:
+        if token:
             await self._make_claim_durable(life)
         life.me = ""
         sent = await send(self.upstream, admission, life, token, self.limits, self.journal.now)
         life.answer, life.reply = sent.answer, sent.reply
-        if not life.record.call.acts:
+        if not token:
             self._note_outcome(life, sent)
             return
         try:
@@ -247,6 +248,8 @@ class Engine:
             life.requester.executing = ""
         except JournalUnavailable as error:
             spawn(self._keep_writing(life, sent), "write outcome")
+            if not life.record.call.acts:
+                raise
             raise errors.OutcomeUnknown(life.record.call.id, life.record.call.system) from error
 
     async def _make_claim_durable(self, life: Life) -> None:
@@ -270,7 +273,7 @@ class Engine:
             life.add(fact)
         if sent.kept is not None:
             life.payload["answer"] = pack_answer(sent.kept)
-        if life.record.call.acts and life.requester.left:
+        if sent.token and life.requester.left:
             life.add(Abandoned(at=self.journal.now()))
 
     async def _write_outcome(self, life: Life, sent: Sent) -> None:
@@ -281,6 +284,10 @@ class Engine:
                 await self.flush(life)
             except Conflict:
                 await self._reload(life)
+            except Suspended:  # so this is a read, and its answer must not be told
+                await self._reload(life)
+                await self._write_outcome(life, sent.withheld("the agent was suspended before it had the answer"))
+                raise
 
     async def _keep_writing(self, life: Life, sent: Sent) -> None:
         """The journal is away and the outcome is only here: write it when it is back, unless it got there after all."""
@@ -292,18 +299,14 @@ class Engine:
                 await self._reload(life)
                 await self._write_outcome(life, sent)
                 return
+            except Suspended:
+                return  # that nobody gets the answer is written
             except CallVanished:
                 life.write_anew()
-                await self._write_all(life)
+                with suppress(Conflict, JournalUnavailable):  # from what is known of it here
+                    await self.flush(life)
             except JournalUnavailable:
                 continue
-
-    async def _write_all(self, life: Life) -> None:
-        """One try to write a call that the journal has lost, from what is known of it here."""
-        try:
-            await self.flush(life)
-        except (Conflict, JournalUnavailable):
-            return
 
     async def _disown(self, call: str, token: str, error: str) -> None:
         """A claim whose append was not confirmed may be there all the same; nothing was sent under it."""
@@ -312,8 +315,7 @@ class Engine:
             try:
                 life = await self.load(call)
                 if life is not None and token in life.record.tokens:
-                    now = self.journal.now()
-                    life.add(Unsent(token=token, error=f"the claim was not confirmed: {error}", at=now))
+                    life.add(Unsent(token=token, error=f"the claim was not confirmed: {error}", at=self.journal.now()))
                     await self.flush(life)
                 return
             except (Conflict, JournalUnavailable):

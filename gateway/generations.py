@@ -21,7 +21,7 @@ from gateway.config.policies import load_policies
 from gateway.config.policy_files import policy_files
 from gateway.config.routes_file import load_routes
 from gateway.config.schema import cedar_schema
-from gateway.core.admit import Admission, Inadmissible, readmit
+from gateway.core.admit import REQUEST_NOT_KEPT, Admission, Inadmissible, readmit
 from gateway.core.call import Call
 from gateway.core.payload import unpack_request
 from gateway.core.routes import Routes
@@ -52,8 +52,8 @@ class LoadedGeneration:
     def readmit(self, call: Call, payload: Mapping[str, bytes]) -> Admission:
         """`call` as it would be admitted today. Raises Inadmissible."""
         data, salt = payload.get("request"), payload.get("salt")
-        if data is None or salt is None:
-            raise Inadmissible("request-not-kept", "The request of this call is no longer kept.")
+        if not data or salt is None:
+            raise Inadmissible(REQUEST_NOT_KEPT, "The request of this call is no longer kept.")
         request = unpack_request(data)
         system = self.routes.systems.get(request.system)
         if system is None or call.agent not in self.routes.agents:

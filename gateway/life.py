@@ -16,6 +16,9 @@ from gateway.core.verdict import Verdict
 from gateway.ports import Append, Generation, Reply
 from gateway.randomness import random
 
+LARGE_BODY = 64 * 1024
+"""Bytes. The request of a call that is over and was never asked about is of use only to judge a poll of its answer:
+above this it is not worth its place, and whoever wants the answer sends the request again."""
 FEW_KEYS = 4
 """Up to so many, looking which pointers are there already costs more than setting them again."""
 
@@ -121,13 +124,24 @@ class Life:
         kinds = [type(fact) for fact in pending]
         claims = Claimed in kinds
         discloses = Answered in kinds and not call.acts
+        upkeep = self._upkeep(now)
         return Append(
             call=call.id, agent=call.agent, expected=self.durable, token=random.hex(8),
             facts=tuple(pending),
-            upkeep=self._upkeep(now),
-            guarded=claims or discloses, replicated=claims and not call.repeatable,
-            payload=self.payload, beside=self.beside, notices=tuple(self.notices),
+            upkeep=upkeep,
+            guarded=claims or discloses, replicated=claims and call.acts and not call.repeatable,
+            payload=self._lasting(upkeep), beside=self.beside, notices=tuple(self.notices),
         )  # fmt: skip
+
+    def _lasting(self, upkeep: Upkeep) -> dict[str, bytes]:
+        """What is worth keeping: of a call that ends unasked the answer, and the request only if it is small."""
+        payload = self.payload
+        if upkeep.expire_in is None or self.record.asked:
+            return payload
+        if not self.durable:  # denied at once: nothing was sent, nothing can be asked for
+            return {name: value for name, value in payload.items() if name == "answer"}
+        large = self.admission is not None and len(self.admission.request.body) > LARGE_BODY
+        return {**payload, "request": b""} if large else payload
 
     def _upkeep(self, now: int) -> Upkeep:
         """Without the pointers that are so already: a call that is asked for under many keys has one for each."""

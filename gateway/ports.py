@@ -65,7 +65,7 @@ class Append:
     replicated: bool = False
     """True if a failover must not forget it (the claim of a tool that is not repeatable)."""
     payload: Mapping[str, bytes] | None = None
-    """Bytes to keep beside the facts, by field: `request`, `salt`, `answer`."""
+    """Bytes to keep beside the facts, by field: `request` (empty: no longer), `salt`, `answer`."""
     beside: tuple[str, ...] = ()
     """Calls for the same intent that may be executing at the same time: whoever sends them was seen at work."""
     notices: tuple[tuple[str, int | None], ...] = ()

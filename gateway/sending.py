@@ -40,13 +40,22 @@ class Limits:
 class Sent:
     """What came of one send."""
 
-    facts: tuple[Fact, ...]
+    facts: tuple[Unsent | Lost | Answered, *tuple[Ended, ...]]
     answer: Answer | None = None
     """The whole answer, if it is small."""
     kept: Answer | None = None
     """The same, if it must be there for whoever asks later."""
     reply: Reply | None = None
     """Still streaming; whoever takes it closes it."""
+
+    @property
+    def token(self) -> str:
+        """Of the claim; empty for a read that nobody was asked about."""
+        return self.facts[0].token
+
+    def withheld(self, why: str) -> "Sent":
+        """The same if nobody may have what came."""
+        return Sent((Lost(token=self.token, error=why, at=self.facts[0].at),))
 
 
 def lease_ms(system: System) -> int:

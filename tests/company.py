@@ -140,7 +140,7 @@ class Generation:
     def readmit(self, call: Call, payload: Mapping[str, bytes]) -> Admission:
         system = self.routes.systems.get(call.system)
         wanted = self.routes.tool(call.tool)
-        if system is None or wanted is None or "request" not in payload:
+        if system is None or wanted is None or not payload.get("request"):
             raise Inadmissible("unknown-tool", f"{call.tool!r} is no longer declared")
         request = unpack_request(payload["request"])
         return readmit(call, system, wanted, request, arguments_of(request), salt=payload["salt"])

@@ -48,7 +48,7 @@ STORIES = {
     "repeatable": Story(CAPTURE, False, (Claimed, Lost, Answered)),
     "held repeatable": Story(CAPTURE, True, (Asked, Approved, Claimed, Lost, Answered)),
     "read": Story(CHARGE, False, (Answered,)),
-    "held read": Story(REPORT, True, (Asked, Approved, Answered)),
+    "held read": Story(REPORT, True, (Asked, Approved, Claimed, Answered)),
 }
 FAULTS = [("crash", False), ("crash", True), ("unavailable", False), ("unavailable", True)]
 SENDS = {
@@ -75,6 +75,7 @@ def check(world: World, case: object) -> None:
         assert isinstance(step, Finish), (case, step)
         in_doubt = isinstance(step.outcome, Lost) and record.call.acts
         assert (call in world.journal.due_times) == in_doubt, (case, "stranded, or watched for nothing")
+        assert len(record.tokens) <= 1 or record.call.repeatable, (case, "sent twice")
         if not record.call.acts:
             continue
         if isinstance(step.outcome, Answered) and step.outcome.status == 200:

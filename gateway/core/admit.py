@@ -19,6 +19,10 @@ LEASE_MARGIN_MS = 5_000
 """A claim outlives the system's total timeout by this much: time to write the outcome down."""
 
 
+REQUEST_NOT_KEPT = "request-not-kept"
+"""Code of Inadmissible: the call may be as permitted as ever, but there is nothing left to judge it by."""
+
+
 class Inadmissible(Exception):
     """The call cannot be made under today's routes: its tool, system or agent is gone, or its arguments do not fit."""
 

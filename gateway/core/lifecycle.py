@@ -189,7 +189,8 @@ def next_step(record: Record, *, now: int, me: str, today: str) -> Step:  # noqa
         return Judge()
     if judged.verdict.decision == "hold":
         return _while_held(record, judged, record.expires_at, today)
-    return Claim() if record.call.acts else Send()
+    # An approval is good for one send, so a read that people were asked about is claimed as an effect is.
+    return Claim() if record.call.acts or record.asked else Send()
 
 
 def _while_claimed(claim: Claimed, now: int, me: str) -> Step:
@@ -291,7 +292,7 @@ def _what_asking_changes(record: Record, fact: Asked) -> dict[str, Any]:
 
 def _what_sending_changes(record: Record, fact: Unsent | Lost | Answered) -> dict[str, Any]:
     """What a send came to. Accepted in any state, for any claim ever written: a late truth is still the truth."""
-    if record.call.acts and fact.token not in record.tokens:
+    if (record.call.acts or fact.token) and fact.token not in record.tokens:
         return {}
     claim = None if record.claim is not None and record.claim.token == fact.token else record.claim
     match fact:

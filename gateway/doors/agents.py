@@ -15,7 +15,7 @@ import orjson
 
 from gateway import errors
 from gateway.core import timeline
-from gateway.core.admit import Asker, admit
+from gateway.core.admit import REQUEST_NOT_KEPT, Asker, admit
 from gateway.core.call import call_id
 from gateway.core.facts import Abandoned, Delivered, Ended
 from gateway.core.lifecycle import Finish, Wait
@@ -227,11 +227,12 @@ class AgentsDoor:
         life, step = driven
         answer: Answer | None = None
         if isinstance(step, Finish):
-            judged = await judge(life, self.engine.journal, self.engine.suspended)
-            if judged.verdict.decision == "deny" and timeline.state(life.record) in ("answered", "settled"):
+            verdict = (await judge(life, self.engine.journal, self.engine.suspended)).verdict
+            judgeable = verdict.code != REQUEST_NOT_KEPT  # otherwise the request, sent again, is judged and answered
+            if verdict.decision == "deny" and judgeable and timeline.state(life.record) in ("answered", "settled"):
                 call = life.record.call
-                raise errors.PolicyDenied.of(judged.verdict, tool=call.tool, call=call.id)
-            answer = _led_back(await self.engine.kept_answer(life), life, base)
+                raise errors.PolicyDenied.of(verdict, tool=call.tool, call=call.id)
+            answer = _led_back(await self.engine.kept_answer(life), life, base) if judgeable else None
         await respond_json(send, 200, status_document(life.record, answer), life.record.call.id)
         if isinstance(step, Finish) and answer is not None:
             self._handed_over(life, life.record.call.id, polled=True)

@@ -78,7 +78,9 @@ def _denied(record: Record, judged: Judged) -> errors.GatewayError:
 def _lost(life: Life, lost: Lost) -> errors.GatewayError | Rendered:
     call = life.record.call
     if not call.acts:
-        return errors.ReadFailed(call.system, call=call.id)
+        judged = life.record.judged
+        denied = judged is not None and judged.verdict.decision == "deny"
+        return _denied(life.record, judged) if judged and denied else errors.ReadFailed(call.system, call=call.id)
     if lost.status and life.answer is not None:
         return lost.status, "", len(life.answer.body)  # what came from between passes; the record says lost
     return errors.OutcomeUnknown(call.id, call.system)

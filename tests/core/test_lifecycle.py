@@ -68,8 +68,8 @@ def test_a_read_needs_no_claim():
     _ = story << Finish(story.last)
 
 
-def test_a_held_read_is_sent_when_policies_allow_it_with_the_vote():
-    _ = (
+def test_a_held_read_is_claimed_when_policies_allow_it_with_the_vote():
+    story = (
         Playbook(READ)
         >> HOLD
         << Ask((FINANCE,))
@@ -78,8 +78,26 @@ def test_a_held_read_is_sent_when_policies_allow_it_with_the_vote():
         >> yes()
         << Judge()
         >> ALLOW
+        << Claim()
+        >> claimed()
         << Send()
+        >> answered()
     )
+    _ = story << Finish(story.last)
+
+
+def test_a_held_read_whose_sender_is_gone_is_over_and_not_in_doubt():
+    story = Playbook(READ) >> HOLD >> asked(FINANCE) >> yes() >> ALLOW >> claimed()
+    _ = story.recalled().at(LEASE) << Forfeit(ME) >> lost(ME)
+    assert story.record.doubts == frozenset()
+    _ = story << Finish(story.last)
+
+
+def test_what_a_held_read_came_to_without_a_claim_was_written_by_an_older_version():
+    story = Playbook(READ) >> HOLD >> asked(FINANCE) >> yes() >> ALLOW >> answered("")
+    _ = story << Finish(story.last)
+    stranger = Playbook(READ) >> HOLD >> asked(FINANCE) >> yes() >> answered("somebody")
+    assert stranger.record.answer is None
 
 
 def test_a_read_that_is_lost_is_not_in_doubt():

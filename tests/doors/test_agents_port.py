@@ -438,6 +438,21 @@ def test_a_finished_call_shows_its_stored_answer_to_its_agent_alone(scene):
     assert (hidden.status_code, slug(hidden)) == (absent.status_code, slug(absent)) == (404, "unknown-call")
 
 
+def test_an_answer_whose_large_request_is_no_longer_kept_is_for_whoever_sends_that_again(scene):
+    def upload(agent="bot"):
+        headers = {"idempotency-key": key, "content-type": "application/octet-stream"}
+        return scene.agent(agent).post("/bank/files", content=b"x" * 70_000, headers=headers)
+
+    key = fresh("upload")
+    first = upload()
+    call = first.headers["gateway-call"]
+    told = scene.status(call, wait=0)
+    assert first.status_code == 200 and told["status"] == "answered"
+    assert told["answer"] == {"status": 200, "kept": False, "sha256": hashlib.sha256(first.content).hexdigest()}
+    again = upload()
+    assert again.headers["idempotent-replayed"] == "true" and again.content == first.content
+
+
 def test_a_poll_waits_as_long_as_it_prefers(scene):
     to = fresh("pay")
     call = scene.hold(to)
