@@ -249,9 +249,7 @@ class ControlPlane:
 
 
 def _json(value: object, status: int = 200) -> Response:
-    body = orjson.dumps(
-        value, default=str, option=orjson.OPT_APPEND_NEWLINE
-    )  # as wire/problem.py, for people with curl
+    body = orjson.dumps(value, default=str, option=orjson.OPT_APPEND_NEWLINE)  # as in wire/problem.py
     return Response(body, status, headers={"cache-control": "no-store"}, media_type="application/json")
 
 
