@@ -103,6 +103,7 @@ def serve(
     Starts the workers, the control plane and, without GATEWAY_REDIS_URL, a private Valkey for the journal. Files are
     loaded anew when they change, all of them or none. Nothing is started if `gateway check` would find a mistake.
     """
+    from gateway.logs import log_aside, told
     from gateway.settings import SettingsMistake
     from gateway.starting import CannotServe, plan
     from gateway.supervisor import Supervisor
@@ -111,7 +112,12 @@ def serve(
         planned = plan(routes, policies, data, workers, os.environ)
     except (CannotServe, SettingsMistake) as error:
         _fail(error)
-    raise typer.Exit(Supervisor(planned).run())
+    lines = log_aside("info", "%(asctime)s %(levelname)s supervisor: %(message)s")
+    try:
+        code = Supervisor(planned).run()
+    finally:
+        told(lines)
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -120,13 +126,13 @@ def check(routes: Routes = ROUTES, policies: Policies = POLICIES) -> None:
 
     Starts nothing and connects to nothing. Exit code 0: `gateway serve` would start with these files; 1: it would not.
     """
-    from gateway.starting import examine, inventory
+    from gateway.starting import counted, examine, inventory
 
     found = examine(routes, policies, os.environ)
     for mistake in found:
         print(mistake, file=sys.stderr)
     if found:
-        _fail("1 mistake." if len(found) == 1 else f"{len(found)} mistakes.")
+        _fail(f"{counted(len(found), 'mistake')}.")
     print(f"No mistakes. {inventory(routes, policies, os.environ)}")
 
 

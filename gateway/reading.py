@@ -11,7 +11,7 @@ from gateway.adapters.redis.ledger import RedisLedger
 from gateway.core.facts import Fact, Judged
 from gateway.core.lifecycle import Record, recall
 from gateway.core.timeline import line, state
-from gateway.core.times import iso, span
+from gateway.core.times import iso, moment, since
 from gateway.open_calls import OpenCalls
 from gateway.ports import JournalUnavailable
 
@@ -110,4 +110,4 @@ def _listed(record: Record, begun: int) -> Listed:
 
 
 def _row(fact: Fact, begun: int) -> tuple[str, str, str, str]:
-    return iso(fact.at), f"+{span(fact.at - begun)}", type(fact).__name__, line(fact)
+    return moment(fact.at), since(fact.at - begun), type(fact).__name__, line(fact)

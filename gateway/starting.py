@@ -57,9 +57,14 @@ def inventory(routes_path: Path, policies_path: Path, environ: Mapping[str, str]
     """What is in files without a mistake, in a line: counts, and the digest that verdicts and /readyz will name."""
     loaded = load(routes_path, policies_path, environ)
     routes, tools = loaded.routes, sum(len(system.tools) for system in loaded.routes.systems.values())
-    counted = ((len(routes.systems), "system"), (tools, "tool"), (len(routes.agents), "agent"))
-    told = ", ".join(f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counted)
+    there = ((len(routes.systems), "system"), (tools, "tool"), (len(routes.agents), "agent"))
+    told = ", ".join(counted(count, noun) for count, noun in there)
     return f"{told}; generation {loaded.digest[:12]}."
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 mistake`, `3 mistakes`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _beside(routes: Routes, path: Path, control_url: str, environ: Mapping[str, str]) -> list[Mistake]:
@@ -72,7 +77,7 @@ def plan(routes_path: Path, policies_path: Path, data: Path, workers: int, envir
     """What `gateway serve` is to run. Raises CannotServe or SettingsMistake."""
     found = examine(routes_path, policies_path, environ)
     if found:
-        raise CannotServe("\n".join([*found, f"{len(found)} mistake(s); nothing was started."]))
+        raise CannotServe("\n".join([*found, f"{counted(len(found), 'mistake')}; nothing was started."]))
     chosen = settings(routes_path, environ)
     routes, _ = load_routes(routes_path, environ)
     assert routes is not None, "examined above"

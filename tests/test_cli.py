@@ -12,12 +12,14 @@ import pytest
 import redis
 import yaml
 
+from gateway import __version__
 from gateway.cli import app
 from gateway.core.secret_format import key_of
 from tests.gateway_process import environment, free_port
 from tests.gateway_world import HELD, world
 from tests.test_starting import PERMIT, SECRETS, place
 
+STAMP = r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 COMMANDS = ["", "serve", "check", "schema", "key", "key new", "calls", "calls show", "demo"]
 
 
@@ -163,11 +165,26 @@ def test_the_log_says_ready_only_if_effects_are_possible(tmp_path, own_valkey):
         assert process.stderr is not None
         try:
             said = next(line for line in process.stderr if "control plane at" in line)
-            assert said.startswith("The gateway is up, but not ready: agents at http://127.0.0.1:")
+            up = "INFO supervisor: The gateway is up, but not ready: agents at http://127.0.0.1:"
+            assert re.match(f"{STAMP} {up}", said) and said.endswith(f" version {__version__}.\n"), said
             why = next(process.stderr)
         finally:
             process.terminate()
-    assert why.startswith("ERROR: ") and "appendfsync is everysec" in why and why.count("everysec") == 1
+    assert re.match(f"{STAMP} ERROR supervisor: effects are not possible", why), why
+    assert "appendfsync is everysec" in why and why.count("everysec") == 1
+
+
+def test_a_start_without_its_redis_ends_with_the_sentence_that_says_so(tmp_path):
+    place(tmp_path, listen={"agents": f"127.0.0.1:{free_port()}", "control": f"127.0.0.1:{free_port()}"})
+    settings = environment(**SECRETS, GATEWAY_REDIS_URL="redis://127.0.0.1:1")
+    command = [sys.executable, "-m", "gateway", "serve", "--workers", "1"]
+    done = subprocess.run(command, cwd=tmp_path, env=settings, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    last = next(line for line in reversed(done.stderr.splitlines()) if "Stopping" not in line)
+    assert re.match(
+        rf"{STAMP} ERROR supervisor: The gateway cannot start: the journal cannot be reached for 10 s", last
+    )
+    assert last.endswith("start that Redis, or correct GATEWAY_REDIS_URL.") and "exit code" not in last
 
 
 # --- key new ----------------------------------------------------------------------------------------------------------

@@ -74,7 +74,7 @@ def test_a_mistake_is_told_by_check_and_stops_serve(tmp_path, changes, environ, 
     with pytest.raises(CannotServe) as caught:
         plan(*places, tmp_path / "data", 1, SECRETS | environ)
     assert all(sentence in str(caught.value) for sentence in found)
-    assert str(caught.value).endswith(f"{len(found)} mistake(s); nothing was started.")
+    assert str(caught.value).endswith(f"\n{len(found)} mistake{'s' * (len(found) > 1)}; nothing was started.")
     assert not (tmp_path / "data").exists()
 
 
