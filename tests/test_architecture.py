@@ -53,6 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "listening": {"children"},
     "supervisor": {"adapters", "children", "duty", "listening", "tasks"},
     # What a person types.
+    "keys": {"config", "core"},
     "reading": {"adapters", "core", "open_calls", "ports"},
     "demo": {"demo"},
 }
@@ -164,6 +165,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "errors.later": "test_errors",
     "errors.refused": "test_errors",
     "judging": "test_taking_over",
+    "keys": "test_cli",
     "life": "test_races",
     "ports": "contracts/test_journal",
     "randomness": "test_crashes",
