@@ -281,7 +281,7 @@ def run(duty: Duty, settings: Settings) -> int:
         return CONFIGURATION_MISTAKE
     except JournalUnavailable as error:
         cure = "start that Redis, or correct GATEWAY_REDIS_URL"
-        print(f"The journal cannot be reached for {JOURNAL_SECONDS:g} seconds ({error}): {cure}.", file=sys.stderr)  # noqa: T201
+        duty.hopeless(f"the journal cannot be reached for {JOURNAL_SECONDS:g} seconds ({error}): {cure}.")
         return JOURNAL_UNREACHABLE
     finally:
         told(lines)

@@ -4,8 +4,8 @@ Used by the supervisor for workers and steward, and by the embedded server. Two 
 
 - on Linux a wrapper of a few lines asks the kernel for a signal when the parent dies, then becomes the command. It is
   a program and not a `preexec_fn`, because Python code between fork and exec can deadlock in a process with threads;
-- everywhere, a child that speaks holds one end of a *line*, a socket pair. The child writes `ready` into it once, and
-  reads end-of-file from it when the parent is gone.
+- everywhere, a child that speaks holds one end of a *line*, a socket pair. The child writes `ready` into it once, or
+  why it never will be, and reads end-of-file from it when the parent is gone.
 
 Never start a child from a thread other than the main one: the kernel's signal follows the *thread* that forked.
 Never put a secret into an argument list, which every user of the machine can read: that is what `environment` is for.
@@ -30,6 +30,9 @@ READY = b"ready\n"
 
 # Bytes read at once of what a child says; problems may come in several pieces.
 MOST_HEARD = 4096
+
+# What a child said is read at once when it has ended; this is for a line that somebody else still holds.
+LAST_WORDS_SECONDS = 1.0
 
 # After this long, a death is a new event and not part of a crash loop.
 HEALTHY_SECONDS = 10.0
@@ -82,9 +85,11 @@ class CannotStart(Exception):
 class Hopeless(Exception):
     """The child ended before it was ever ready, in a way that starting it again cannot cure."""
 
-    def __init__(self, name: str, how: str) -> None:
+    def __init__(self, name: str, how: str, why: str = "") -> None:
         super().__init__(f"{name} {how}")
         self.name = name
+        self.why = why
+        """Its own sentence about that, if it left one on its line."""
         self.how = how
         """`ended with exit code 78`, or why it could not be started at all."""
 
@@ -115,6 +120,7 @@ class Child:
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = asyncio.Event()
         self._once_ready = False
+        self._last_words = ""
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -158,7 +164,7 @@ class Child:
             if self._stopping.is_set():
                 return
             if not self._once_ready and self._hopeless(code):
-                raise Hopeless(self.name, how)
+                raise Hopeless(self.name, how, self._last_words)
             deaths = 1 if time.monotonic() - began >= HEALTHY_SECONDS else deaths + 1
             pause = pause_after(deaths)
             log.error("%s %s; starting it again %s", self.name, how, f"in {pause:g} seconds" if pause else "now")
@@ -175,12 +181,15 @@ class Child:
         return code, f"{ending(code)}: {why}" if why else ending(code)
 
     async def _wait(self, process: asyncio.subprocess.Process, line: socket.socket | None) -> int:
-        self._process = process
+        self._process, self._last_words = process, ""
         if self._stopping.is_set():
             process.terminate()  # `stop` came while it was being started and could not reach it
         listening = spawn(self._listen(line), f"line of {self.name}") if line else None
         try:
-            return await process.wait()
+            code = await process.wait()
+            if listening is not None:  # what it said last may still be on the way
+                await asyncio.wait({listening}, timeout=LAST_WORDS_SECONDS)
+            return code
         finally:
             if process.returncode is None:  # we are being cancelled: nothing may be left behind
                 process.kill()
@@ -223,6 +232,7 @@ class Child:
         while not f"\n{heard.decode(errors='replace')}".endswith(f"\n{READY.decode()}"):
             more = await asyncio.get_running_loop().sock_recv(line, MOST_HEARD)
             if not more:
+                self._last_words = " ".join(heard.decode(errors="replace").split())
                 return
             heard += more
         self.problems = tuple(heard.decode(errors="replace").splitlines()[:-1])

@@ -5,19 +5,15 @@ program may want to read (a key, a schema, a list) is on standard output, alone;
 """
 
 import asyncio
-import base64
-import hashlib
 import os
 import platform
-import secrets
+import re
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 import typer
-
-from gateway.core.secret_format import PREFIX
 
 FIRST_STEPS = (
     "New here? Run `gateway demo`: the whole story in ten seconds. Then describe your systems in routes.yaml, write "
@@ -61,15 +57,18 @@ SHOWN = 20
 WIDEST = 1000
 """Columns of a table: more than any line has. In a narrow terminal a line wraps as a whole, not inside its words."""
 
-WEBHOOK_BYTES = 32
-"""Of a webhook's secret: as long as the SHA-256 that it signs with."""
-
 T = TypeVar("T")
 
 
 def _fail(sentence: object, code: int = 1) -> NoReturn:
     print(sentence, file=sys.stderr)
     raise typer.Exit(code)
+
+
+def _count(text: str | int) -> int:
+    if not re.fullmatch(r"[0-9]{1,4}", str(text)):
+        raise typer.BadParameter("it must be a whole number, 0 or more")
+    return int(text)
 
 
 def _print_version(asked: bool) -> None:
@@ -95,7 +94,13 @@ def serve(
     policies: Policies = POLICIES,
     data: Data = DATA,
     workers: Annotated[
-        int, typer.Option(min=0, help="Processes that serve agents; 0 means one per core.", show_default="one per core")
+        int,
+        typer.Option(
+            help="Processes that serve agents; 0 means one per core.",
+            show_default="one per core",
+            parser=_count,
+            metavar="NUMBER",
+        ),
     ] = 0,
 ) -> None:
     """Run the gateway until it is told to stop (Ctrl-C or SIGTERM).
@@ -103,6 +108,7 @@ def serve(
     Starts the workers, the control plane and, without GATEWAY_REDIS_URL, a private Valkey for the journal. Files are
     loaded anew when they change, all of them or none. Nothing is started if `gateway check` would find a mistake.
     """
+    from gateway.logs import log_aside, told
     from gateway.settings import SettingsMistake
     from gateway.starting import CannotServe, plan
     from gateway.supervisor import Supervisor
@@ -111,7 +117,12 @@ def serve(
         planned = plan(routes, policies, data, workers, os.environ)
     except (CannotServe, SettingsMistake) as error:
         _fail(error)
-    raise typer.Exit(Supervisor(planned).run())
+    lines = log_aside("info", "%(asctime)s %(levelname)s supervisor: %(message)s")
+    try:
+        code = Supervisor(planned).run()
+    finally:
+        told(lines)
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -146,7 +157,7 @@ def schema(routes: Routes = ROUTES) -> None:
 
 @key.command("new")
 def key_new(
-    kind: Annotated[Literal["agent", "person", "webhook"], typer.Argument(help="Whom or what it is for.")],
+    kind: Annotated[str, typer.Argument(help="Whom or what it is for: agent, person or webhook.")],
     name: Annotated[
         str, typer.Argument(help="The agent's or person's name in routes.yaml; none for a webhook.", show_default=False)
     ] = "",
@@ -157,18 +168,16 @@ def key_new(
     that is printed beside it into routes.yaml. To take a key back, remove that line. A webhook's secret is kept by both
     sides: put it where `secret` or `callback_secret` looks for it. Nothing is written by this command.
     """
-    if kind == "webhook":
-        print("The secret of a webhook, shown only now; give it to the other side too:", file=sys.stderr)
-        print(PREFIX + base64.b64encode(secrets.token_bytes(WEBHOOK_BYTES)).decode(), flush=True)
-        return
-    if not name:
-        raise typer.BadParameter(f"say whose it is: gateway key new {kind} NAME")
-    secret = ("gk_" if kind == "agent" else "gp_") + secrets.token_urlsafe(32)
-    place = f"agents.{name}.keys" if kind == "agent" else f"people.{name}.tokens"
-    digest = hashlib.sha256(secret.encode()).hexdigest()
-    print(f"The {'key' if kind == 'agent' else 'token'} of {name}, shown only now; keep it secret:", file=sys.stderr)
-    print(secret, flush=True)
-    print(f'\nAdd its digest to routes.yaml under {place}:\n\n  - {{sha256: "{digest}"}}', file=sys.stderr)
+    from gateway.keys import NoSuchKey, new_key
+
+    try:
+        made = new_key(kind, name)
+    except NoSuchKey as error:
+        raise typer.BadParameter(str(error)) from error
+    print(made.before, file=sys.stderr)
+    print(made.secret, flush=True)
+    if made.after:
+        print(made.after, file=sys.stderr)
 
 
 @calls.callback()
@@ -193,7 +202,7 @@ def calls_list(
 @calls.command("show")
 def calls_show(
     context: typer.Context,
-    call: Annotated[str, typer.Argument(help="The call's id: the Gateway-Call header of its answer.")],
+    call: Annotated[str, typer.Argument(help="The call's id, from the Gateway-Call header, or how it begins.")],
     data: Annotated[Path | None, typer.Option("--data", help=DATA_HELP, show_default=str(DATA))] = None,
 ) -> None:
     """Tell one call's story: every fact, when, and on whose authority. Never its arguments or its answer."""
@@ -262,30 +271,16 @@ def _read(reading: Coroutine[Any, Any, T]) -> T:
 
 def _print_calls(found: list[Any], none: str) -> None:
     """A table: in colour for a person, in plain columns for a file or a pipe."""
-    from gateway.reading import HEADINGS, aligned
+    from rich.console import Console
+
+    from gateway.reading import HEADINGS, aligned, coloured
 
     if not found:
         print(none)
     elif sys.stdout.isatty():
-        _print_table(found)
+        Console(highlight=False, width=WIDEST).print(coloured(found))
     else:
         print("\n".join(aligned([item.cells for item in (HEADINGS, *found)])))
-
-
-def _print_table(found: list[Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from gateway.reading import HEADINGS
-
-    colours = {"answered": "green", "held": "yellow", "in doubt": "bold red", "unreachable": "red", "denied": "magenta"}
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in HEADINGS.cells:
-        table.add_column(heading, no_wrap=True)
-    for item in found:
-        table.add_row(*(Text(cell, colours.get(cell, "")) if cell == item.state else Text(cell) for cell in item.cells))
-    Console(highlight=False, width=WIDEST).print(table)
 
 
 def main() -> None:

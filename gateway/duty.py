@@ -63,8 +63,15 @@ class Duty:
         A supervisor that is gone is `orphaned`'s business.
         """
         told = "".join(f"{' '.join(problem.split())}\n" for problem in problems if problem.strip() != "ready")
+        self._tell(told.encode() + READY)
+
+    def hopeless(self, sentence: str) -> None:
+        """Tell the supervisor why this process can never serve; it repeats that as its own last word."""
+        self._tell(f"{sentence}\n".encode())
+
+    def _tell(self, text: bytes) -> None:
         try:
-            os.write(self.line, told.encode() + READY)
+            os.write(self.line, text)
         except (BrokenPipeError, ConnectionResetError):
             return
 

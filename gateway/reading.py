@@ -6,14 +6,23 @@ anyway. It must never write, and never need the payload.
 
 from dataclasses import dataclass
 
+from rich.table import Table
+from rich.text import Text
+
 from gateway.adapters.redis.journal import RedisJournal
 from gateway.adapters.redis.ledger import RedisLedger
 from gateway.core.facts import Fact, Judged
 from gateway.core.lifecycle import Record, recall
 from gateway.core.timeline import line, state
-from gateway.core.times import iso, span
+from gateway.core.times import iso, moment, since
 from gateway.open_calls import OpenCalls
 from gateway.ports import JournalUnavailable
+
+COLOURS = {"answered": "green", "held": "yellow", "in doubt": "bold red", "unreachable": "red", "denied": "magenta"}
+SHORTEST = 4
+"""Characters of an id that may stand for the whole."""
+LOOKED_THROUGH = 1000
+"""Calls, the last ones, that the beginning of an id is looked for in; beside all that are not over."""
 
 
 class NothingToShow(Exception):
@@ -69,10 +78,13 @@ async def recent(url: str, limit: int, state: str = "") -> list[Listed]:
 
 
 async def story(url: str, call: str) -> Story:
-    """The timeline of one call. Raises NothingToShow."""
+    """The timeline of one call, named by its id or by how that begins. Raises NothingToShow."""
     journal = RedisJournal.open(url)
     try:
         facts = await journal.facts(call)
+        if not facts:
+            call = await _whole(RedisLedger(journal), call)
+            facts = await journal.facts(call)
     except JournalUnavailable as error:
         raise _unreadable(error) from error
     finally:
@@ -90,10 +102,33 @@ async def story(url: str, call: str) -> Story:
     return Story(head, rows, tuple(f"  judged under generation {name}" for name in generations))
 
 
+async def _whole(ledger: RedisLedger, beginning: str) -> str:
+    """The id that begins so, if it is one of the last or open calls and the only one; else what was given."""
+    if len(beginning) < SHORTEST:
+        return beginning
+    known = dict.fromkeys([*await ledger.recent(LOOKED_THROUGH), *await ledger.unsettled()])
+    found = [call for call in known if call.startswith(beginning)]
+    if len(found) > 1:
+        raise NothingToShow(
+            f"{len(found)} calls begin with {beginning!r}, such as {found[0]} and {found[1]}: give more."
+        )
+    return found[0] if found else beginning
+
+
 def aligned(rows: list[tuple[str, ...]]) -> list[str]:
     """Rows as lines whose columns stand under each other; the last column is as long as it is."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def coloured(found: list[Listed]) -> Table:
+    """The same for a person's terminal."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in HEADINGS.cells:
+        table.add_column(heading, no_wrap=True)
+    for item in found:
+        table.add_row(*(Text(cell, COLOURS.get(cell, "")) if cell == item.state else Text(cell) for cell in item.cells))
+    return table
 
 
 def _unreadable(error: JournalUnavailable) -> NothingToShow:
@@ -110,4 +145,4 @@ def _listed(record: Record, begun: int) -> Listed:
 
 
 def _row(fact: Fact, begun: int) -> tuple[str, str, str, str]:
-    return iso(fact.at), f"+{span(fact.at - begun)}", type(fact).__name__, line(fact)
+    return moment(fact.at), since(fact.at - begun), type(fact).__name__, line(fact)

@@ -16,6 +16,7 @@ connections, so a second gateway on the port would go unnoticed.)
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -25,8 +26,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gateway import __version__
 from gateway.adapters.embedded import EmbeddedValkey
-from gateway.children import CannotStart, Child, Launch
+from gateway.children import CannotStart, Child, Hopeless, Launch
 from gateway.duty import VARIABLE, Duty, Role
 from gateway.listening import bind, shown
 from gateway.tasks import spawn
@@ -35,6 +37,8 @@ from gateway.tasks import spawn
 CONFIGURATION_MISTAKE = 78
 # A child that never reached the journal ends with this (EX_UNAVAILABLE): it has waited long enough by itself.
 JOURNAL_UNREACHABLE = 69
+
+log = logging.getLogger("gateway.supervisor")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,15 +65,19 @@ class Plan:
     """Passed on to every child in its Duty; JSON."""
 
 
-def complain(sentence: str) -> None:
-    """Standard error: standard output belongs to the records of verdicts and outcomes."""
-    print(sentence, file=sys.stderr, flush=True)  # noqa: T201  this is a command talking to its user
+Say = Callable[[str, int], None]
+"""A sentence for whoever reads the log, and its level."""
+
+
+def say_in_log(sentence: str, level: int) -> None:
+    """As everything else in this process is said, with the time: see `gateway.logs`."""
+    log.log(level, "%s", sentence)
 
 
 class Supervisor:
     """One run of `gateway serve`. `run` returns the exit code: 0 stopped as asked, 1 could not start."""
 
-    def __init__(self, plan: Plan, say: Callable[[str], None] = complain) -> None:
+    def __init__(self, plan: Plan, say: Say = say_in_log) -> None:
         self.plan = plan
         self.addresses: tuple[str, str] = ("", "")
         """Where the agents' port and the control plane really listen, once bound."""
@@ -100,10 +108,10 @@ class Supervisor:
             if starting.done():
                 await starting
                 await asyncio.wait({asked, *self._keeping}, return_when=asyncio.FIRST_COMPLETED)
-            self._say("Stopping: running calls may end first.")
+            self._say("Stopping: running calls may end first.", logging.INFO)
             return 0 if asked.done() else 1  # a task that keeps a child ended by itself: a defect, and it is logged
         except CannotStart as error:
-            self._say(str(error))
+            self._say(str(error), logging.ERROR)
             return 1
         finally:
             await _cancel(starting, asked)
@@ -142,10 +150,12 @@ class Supervisor:
         workers = f"{self.plan.workers} worker{'' if self.plan.workers == 1 else 's'}"
         self._say(
             f"The gateway {state}: agents at {scheme}://{self.addresses[0]}, control plane at "
-            f"{scheme}://{self.addresses[1]}, {workers}, journal in {where}."
+            f"{scheme}://{self.addresses[1]}, {workers}, journal in {where}, version {__version__}.",
+            logging.INFO,
         )
         if problems:
-            self._say("ERROR: effects are not possible until this is repaired (GET /readyz): " + " ".join(problems))
+            told = "effects are not possible until this is repaired (GET /readyz): " + " ".join(problems)
+            self._say(told, logging.ERROR)
 
     async def _start_valkey(self) -> str:
         self._valkey = EmbeddedValkey(self.plan.data)
@@ -153,7 +163,7 @@ class Supervisor:
         await self._valkey.wait_ready()
         notice = same_user_notice(os.getuid(), os.getpid(), self._valkey.socket)
         if notice:
-            self._say(notice)
+            self._say(notice, logging.WARNING)
         return self._valkey.url
 
     async def _all_ready(self) -> None:
@@ -163,7 +173,10 @@ class Supervisor:
             await asyncio.wait({ready, *self._keeping}, return_when=asyncio.FIRST_COMPLETED)
             for task in self._keeping:
                 if task.done() and (error := task.exception()) is not None:
-                    raise CannotStart(f"The gateway cannot start: {error}; see what it said above.") from error
+                    why = error.why if isinstance(error, Hopeless) else ""
+                    raise CannotStart(
+                        f"The gateway cannot start: {why or f'{error}; see what it said above.'}"
+                    ) from error
         finally:
             await _cancel(ready)
 
@@ -231,7 +244,7 @@ def same_user_notice(uid: int, pid: int, path: Path) -> str:
     if pid == 1 or 0 < uid <= last_system_user:
         return ""
     return (
-        f"WARNING: every process of user {uid} can write to the journal at {path}, and so can approve any call. Never "
+        f"Every process of user {uid} can write to the journal at {path}, and so can approve any call. Never "
         "run an agent as this user: give the gateway a user of its own."
     )
 

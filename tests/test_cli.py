@@ -12,12 +12,14 @@ import pytest
 import redis
 import yaml
 
+from gateway import __version__
 from gateway.cli import app
 from gateway.core.secret_format import key_of
 from tests.gateway_process import environment, free_port
 from tests.gateway_world import HELD, world
 from tests.test_starting import PERMIT, SECRETS, place
 
+STAMP = r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 COMMANDS = ["", "serve", "check", "schema", "key", "key new", "calls", "calls show", "demo"]
 
 
@@ -170,11 +172,26 @@ def test_the_log_says_ready_only_if_effects_are_possible(tmp_path, own_valkey):
         assert process.stderr is not None
         try:
             said = next(line for line in process.stderr if "control plane at" in line)
-            assert said.startswith("The gateway is up, but not ready: agents at http://127.0.0.1:")
+            up = "INFO supervisor: The gateway is up, but not ready: agents at http://127.0.0.1:"
+            assert re.match(f"{STAMP} {up}", said) and said.endswith(f" version {__version__}.\n"), said
             why = next(process.stderr)
         finally:
             process.terminate()
-    assert why.startswith("ERROR: ") and "appendfsync is everysec" in why and why.count("everysec") == 1
+    assert re.match(f"{STAMP} ERROR supervisor: effects are not possible", why), why
+    assert "appendfsync is everysec" in why and why.count("everysec") == 1
+
+
+def test_a_start_without_its_redis_ends_with_the_sentence_that_says_so(tmp_path):
+    place(tmp_path, listen={"agents": f"127.0.0.1:{free_port()}", "control": f"127.0.0.1:{free_port()}"})
+    settings = environment(**SECRETS, GATEWAY_REDIS_URL="redis://127.0.0.1:1")
+    command = [sys.executable, "-m", "gateway", "serve", "--workers", "1"]
+    done = subprocess.run(command, cwd=tmp_path, env=settings, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert re.match(
+        rf"{STAMP} ERROR supervisor: The gateway cannot start: the journal cannot be reached for 10 s", last
+    )
+    assert last.endswith("start that Redis, or correct GATEWAY_REDIS_URL.") and "exit code" not in last
 
 
 # --- key new ----------------------------------------------------------------------------------------------------------
@@ -206,6 +223,27 @@ def test_a_new_key_works_where_it_says(tmp_path):
 def test_a_key_is_somebodys(kind):
     done = gateway("key", "new", kind)
     assert done.returncode == 2 and done.stdout == "" and f"gateway key new {kind} NAME" in plain(done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["agent", "a b"], "'a b' cannot be a name in routes.yaml"),
+        (["person", "ülle"], "cannot be a name"),
+        (["robot", "x"], "choose agent, person or webhook"),
+    ],
+)
+def test_no_key_is_made_for_what_routes_yaml_refuses(words, said):
+    done = gateway("key", "new", *words)
+    assert done.returncode == 2 and done.stdout == "" and "Value error" not in done.stderr
+    assert said in " ".join(done.stderr.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("number", ["abc", "-1", "1.5"])
+def test_a_number_that_is_none_is_told_in_plain_words(number):
+    done = gateway("serve", f"--workers={number}")
+    assert done.returncode == 2
+    assert "it must be a whole number, 0 or more" in " ".join(done.stderr.replace("│", " ").split())
 
 
 def test_a_new_webhook_secret_is_alone_on_standard_output_and_signs():
@@ -274,9 +312,20 @@ def test_calls_are_listed_and_told_and_reading_changes_nothing(tmp_path):
         assert str(HELD) not in story.stdout, "no argument in a timeline"
         assert gateway("calls", "--data", data, "show", held).stdout == story.stdout, "--data may stand before `show`"
         assert scene.timeline(held) == before
+        assert gateway("calls", "show", held[:12], "--data", data).stdout == story.stdout, "the beginning is enough"
+        assert f"There is no call '{held[:3]}'" in gateway("calls", "show", held[:3], "--data", data).stderr
 
         told = in_a_terminal("calls", "--data", str(data))
         assert held in told and "\x1b[33mheld" in told, "coloured for a person"
+
+        short = held[:4]  # the partition and two digits: some other call of this agent will begin so too
+        twin = next(
+            made for number in range(3000)
+            if (made := scene.agent().get(f"/bank/items/{number}").headers["gateway-call"]).startswith(short)
+        )  # fmt: skip
+        several = gateway("calls", "show", short, "--data", data)
+        assert several.returncode == 1 and f"2 calls begin with '{short}'" in several.stderr
+        assert twin in several.stderr and held in several.stderr
 
 
 def in_a_terminal(*words: str) -> str:

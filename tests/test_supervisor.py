@@ -52,7 +52,7 @@ def plan(tmp_path, **changes):
 
 
 class Said(list):
-    def __call__(self, sentence):
+    def __call__(self, sentence, level):
         self.append(sentence)
 
 
@@ -106,7 +106,7 @@ def test_workers_serve_agents_and_the_steward_alone_serves_the_control_plane(tmp
             assert {(await ask(control))[0] for _ in range(8)} == {"steward"}
             assert (await ask(agents))[3] == "redis://of.the.deployment"
             (ready,) = supervisor._say
-            assert f"agents at http://{agents}, control plane at http://{control}, 2 workers," in ready
+            assert f"agents at http://{agents}, control plane at http://{control}, 2 workers" in ready
         assert refuses(agents)
         assert refuses(control)
         assert sorted(notes(tmp_path)) == ["ends steward 0", "ends worker 0", "ends worker 1"]
@@ -271,7 +271,7 @@ RUNNER = textwrap.dedent("""
     from gateway.supervisor import Plan, Supervisor
     values = json.loads(sys.argv[1])
     values.update(data=Path(values["data"]), worker=tuple(values["worker"]), steward=tuple(values["steward"]))
-    supervisor = Supervisor(Plan(**values), lambda sentence: print(json.dumps([sentence, [
+    supervisor = Supervisor(Plan(**values), lambda sentence, level: print(json.dumps([sentence, [
         *(child.pid for child in supervisor._children), supervisor._valkey.pid]]), flush=True))
     sys.exit(supervisor.run())
 """)
@@ -336,8 +336,8 @@ def test_a_terminal_that_is_closed_ends_the_gateway_instead_of_reloading_it(tmp_
 
 def test_the_warning_about_agents_of_the_same_user_is_given_where_agents_could_be(tmp_path):
     path = tmp_path / "valkey.sock"
-    assert "every process of user 1000" in same_user_notice(1000, 4711, path)
-    assert "every process of user 0" in same_user_notice(0, 4711, path)
+    assert "Every process of user 1000" in same_user_notice(1000, 4711, path)
+    assert "Every process of user 0" in same_user_notice(0, 4711, path)
     assert same_user_notice(1000, 1, path) == ""
     assert same_user_notice(999, 4711, path) == ""
 

@@ -17,6 +17,7 @@ import orjson
 
 from gateway.core.call import Call
 from gateway.core.facts import Answered, Expired, Fact, Judged, Lost, Rejected, Resolved, Unsent, Withdrawn
+from gateway.core.times import moment
 
 TEXTS_KEPT = 600
 """A minute of lines, while their reader pauses."""
@@ -91,4 +92,4 @@ def _told(call: Call, facts: Sequence[Fact]) -> bytes:
                 continue
     if not line:
         return b""
-    return orjson.dumps({"at": facts[-1].at, "call": call.id, "agent": call.agent, "tool": call.tool} | line)
+    return orjson.dumps({"at": moment(facts[-1].at), "call": call.id, "agent": call.agent, "tool": call.tool} | line)

@@ -1,11 +1,30 @@
 """Times of the journal, milliseconds since the epoch, as people and other programs read them."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
+
+MINUTE_MS = 60_000
 
 
 def iso(milliseconds: int) -> str:
     """RFC 3339 in UTC, to the second: `2026-11-20T10:00:00Z`."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def moment(milliseconds: int) -> str:
+    """RFC 3339 in UTC, to the millisecond: `2026-11-20T10:00:00.058Z`."""
+    return f"{_second(milliseconds // 1000)}.{milliseconds % 1000:03d}Z"
+
+
+@lru_cache(maxsize=8)
+def _second(seconds: int) -> str:
+    """Many lines are written about one second."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def since(milliseconds: int) -> str:
+    """How long after the beginning something was, so that what happens in one second is in order: `+2.431 s`."""
+    return f"+{milliseconds / 1000:.3f} s" if milliseconds < MINUTE_MS else f"+{span(milliseconds)}"
 
 
 def span(milliseconds: int) -> str:

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from gateway import control_errors, errors
+from gateway import __version__, control_errors, errors
 from gateway.adapters.redis.journal import RedisJournal
 from gateway.adapters.redis.ledger import RedisLedger
 from gateway.adapters.secrets import Secrets
@@ -91,7 +91,8 @@ class ControlPlane:
 
     async def readyz(self, _: Request) -> Response:
         problems = await self.readiness()
-        body = {"ready": not problems, "problems": problems, "generation": self.decisions.engine.generation().digest}
+        generation = self.decisions.engine.generation().digest
+        body = {"ready": not problems, "problems": problems, "generation": generation, "version": __version__}
         return _json(body, 503 if problems else 200)
 
     async def metrics(self, request: Request) -> Response:

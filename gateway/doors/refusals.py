@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from gateway.core.times import moment
 from gateway.doors.exchange import Scope
 from gateway.errors import GatewayError
 from gateway.wire import http
@@ -36,14 +37,14 @@ class Refusals:
         """`now`: the journal's time, milliseconds. Errors about a call are told with the call, not here."""
         if error.call is not None:
             return
-        moment = self.clock()
-        self._left = min(AT_ONCE, self._left + (moment - self._at) * PER_SECOND)
-        self._at = moment
+        heard = self.clock()
+        self._left = min(AT_ONCE, self._left + (heard - self._at) * PER_SECOND)
+        self._at = heard
         if self._left < 1.0:
             self._left_out += 1
             return
         self._left -= 1.0
-        line = {"at": now, "refused": error.slug, "status": error.status} | _asked(scope, index)
+        line = {"at": moment(now), "refused": error.slug, "status": error.status} | _asked(scope, index)
         left_out, self._left_out = self._left_out, 0
         self.say(line | {"left_out": left_out} if left_out else line)
 

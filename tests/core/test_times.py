@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.core.times import iso, span
+from gateway.core.times import iso, moment, since, span
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,24 @@ def test_a_moment_is_in_utc_to_the_second(milliseconds, expected):
 )  # fmt: skip
 def test_a_duration_is_in_a_unit_that_people_would_choose_and_never_too_long(milliseconds, expected):
     assert span(milliseconds) == expected
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "expected"),
+    [
+        (0, "1970-01-01T00:00:00.000Z"),
+        (1_795_168_800_058, "2026-11-20T10:00:00.058Z"),
+        (1_795_168_800_999, "2026-11-20T10:00:00.999Z"),
+        (1_795_168_801_000, "2026-11-20T10:00:01.000Z"),
+    ],
+)
+def test_a_moment_can_be_told_to_the_millisecond(milliseconds, expected):
+    assert moment(milliseconds) == expected
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "expected"),
+    [(0, "+0.000 s"), (2431, "+2.431 s"), (59_999, "+59.999 s"), (180_400, "+3 min")],
+)
+def test_how_long_after_the_beginning_is_to_the_millisecond_within_a_minute(milliseconds, expected):
+    assert since(milliseconds) == expected

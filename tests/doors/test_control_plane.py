@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
+from gateway import __version__
 from tests.gateway_process import bearer, eventually, key_of, token_of
 from tests.gateway_world import BOTH, HELD, PAIR, POLICIES, slug, world
 from tests.scripted_upstream import answer, fresh, resets, stalls
@@ -84,7 +85,7 @@ def test_livez_and_readyz_are_for_everybody(scene):
     assert httpx.get(f"{scene.gateway.control}/livez", trust_env=False).status_code == 200
     told = scene.gateway.readyz()
     assert told.status_code == 200 and told.json()["ready"] is True and told.json()["problems"] == []
-    assert len(told.json()["generation"]) == 64
+    assert len(told.json()["generation"]) == 64 and told.json()["version"] == __version__
 
 
 @pytest.mark.parametrize("path", ["/readyz", "/calls", "/calls/nowhere"])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping
 
 import pytest
@@ -13,6 +14,7 @@ from gateway.wire.index import Index
 from tests.gateway_process import bearer, eventually, key_of
 from tests.gateway_world import world
 
+MOMENT = r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 SCOPE = {
     "type": "http", "path": "/x/y", "raw_path": b"/x/y", "query_string": b"", "method": "GET", "http_version": "1.1",
     "scheme": "http", "headers": [(b"host", b"gateway")],
@@ -45,7 +47,7 @@ def test_a_refused_request_leaves_one_line(scene, method, path, body, key, kind,
     headers = bearer(key_of(key)) | {"content-type": "application/json"}
     answer = scene.agent().request(method, path, content=body, headers=headers)
     (line,) = eventually(lambda: lines(scene)[before:])
-    assert line.pop("at") > 1_700_000_000_000
+    assert re.fullmatch(MOMENT, line.pop("at"))
     expected = {"refused": kind, "status": answer.status_code, "agent": agent, "system": system, "method": method}
     assert line == expected
     assert "secret" not in json.dumps(lines(scene)) and key_of(key) not in scene.gateway.log
@@ -54,7 +56,8 @@ def test_a_refused_request_leaves_one_line(scene, method, path, body, key, kind,
 def test_what_has_a_call_is_told_with_the_call(scene):
     before = len(lines(scene))
     scene.pay("eve", 500_000)
-    eventually(lambda: '"verdict":"deny"' in scene.gateway.log)
+    rows = eventually(lambda: [row for row in scene.gateway.log.splitlines() if '"verdict":"deny"' in row])
+    assert all(re.fullmatch(MOMENT, json.loads(row)["at"]) for row in rows)
     assert lines(scene)[before:] == []
 
 
