@@ -115,7 +115,7 @@ async def assemble(duty: Duty, settings: Settings) -> Parts:
         suspended=suspended,
         announce=announcer.announce,
     )
-    spawn(beat(journal, engine.worker), "beat")
+    spawn(beat(journal, engine.worker, engine.owing), "beat")
     spawn(watch_losses(journal), "watch losses")
     spawn(watch_durability(journal, redis, settings), "watch durability")
     spawn(watch_suspensions(journal, generations, suspended), "watch suspensions")

@@ -6,7 +6,7 @@ call; due times and notices have a file of their own, `gateway.steward`.
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from typing import Any
 
 from gateway.adapters import durability
@@ -55,8 +55,9 @@ async def keep_high_water(journal: RedisJournal) -> None:
         await asyncio.sleep(HIGH_WATER_SECONDS)
 
 
-async def beat(journal: RedisJournal, worker: str) -> None:
+async def beat(journal: RedisJournal, worker: str, owing: Collection[str]) -> None:
     """Say that this process is at work: whoever meets a call that it is sending need not take it for a dead one's.
+    Not while it owes the journal an outcome, since whoever asked for that got no answer.
 
     As this asks the journal most often, it is here that the log hears when that is away, and when it is back.
     """
@@ -66,7 +67,7 @@ async def beat(journal: RedisJournal, worker: str) -> None:
     )  # fmt: skip
     while True:
         try:
-            await journal.beat(worker)
+            await (journal.last_beat(worker) if owing else journal.beat(worker))
             trouble.lasts(journal.loss) if journal.loss else trouble.is_over()
         except JournalUnavailable as error:
             trouble.lasts(str(error))

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from gateway import errors
-from gateway.beside import goes_on_without_us
+from gateway.beside import SignsOfLife
 from gateway.clock import uptime
 from gateway.core.admit import Admission, Inadmissible
 from gateway.core.call import Call
@@ -86,6 +86,8 @@ class Engine:
     """Name of this process, new at every start."""
     suspended: Collection[str] = ()
     """Agents known to be suspended, a moment ago. The journal knows for sure; this saves asking a system in vain."""
+    owing: set[str] = field(default_factory=set)
+    """Calls of which this process holds an outcome that it could not write yet; their requesters got no answer."""
     announce: Callable[[Call, Sequence[Fact]], None] = field(default=_nothing)
     """Told of facts once they are durable."""
 
@@ -97,19 +99,21 @@ class Engine:
         life = Life(begin(first), generation, admission=admission, requester=requester, facts=[first], fresh=True)
         if admission.call.acts:
             life.payload = {"request": pack_request(admission.request), "salt": admission.salt}
+        signs = SignsOfLife(self.journal, self.worker, self.owing)
         while True:
             try:
                 return life, await self.drive(life)
             except Taken as taken:
-                if taken.kind != "executing" or not await goes_on_without_us(self.journal, taken.call, self.worker):
-                    return await self._carry_on(life, taken)
+                ours = await signs.go_on_without_us(taken.calls) if taken.kind == "executing" else taken.calls[0]
+                if ours:
+                    return await self._carry_on(life, ours, taken.kind)
                 life.admit_again(self.generation())
-                life.beside = (*life.beside, taken.call)
+                life.beside = (*life.beside, *taken.calls)
 
-    async def _carry_on(self, life: Life, taken: Taken) -> Driven:
+    async def _carry_on(self, life: Life, call: str, kind: str) -> Driven:
         """This request is a call that exists."""
         denied = life.record.judged
-        life = await self._attach(life, taken)
+        life = await self._attach(life, call, kind)
         if denied is not None and denied.verdict.decision == "deny":
             raise errors.PolicyDenied.of_known(denied.verdict, state(life.record), life.record.call) from None
         return life, await self.drive(life)
@@ -247,6 +251,7 @@ class Engine:
             await self._write_outcome(life, sent)
             life.requester.executing = ""
         except JournalUnavailable as error:
+            self.owing.add(life.record.call.id)
             spawn(self._keep_writing(life, sent), "write outcome")
             if not life.record.call.acts:
                 raise
@@ -298,15 +303,18 @@ class Engine:
             try:
                 await self._reload(life)
                 await self._write_outcome(life, sent)
-                return
             except Suspended:
-                return  # that nobody gets the answer is written
+                pass  # that nobody gets the answer is written
             except CallVanished:
                 life.write_anew()
                 with suppress(Conflict, JournalUnavailable):  # from what is known of it here
                     await self.flush(life)
+                continue
             except JournalUnavailable:
                 continue
+            await self.note(life.record.call.id, Abandoned())  # its requester was told that nobody knows
+            self.owing.discard(life.record.call.id)
+            return
 
     async def _disown(self, call: str, token: str, error: str) -> None:
         """A claim whose append was not confirmed may be there all the same; nothing was sent under it."""
@@ -349,20 +357,20 @@ class Engine:
             await self._reload(life)
         life.refuse_suspended(self.journal.now())
 
-    async def _attach(self, life: Life, taken: Taken) -> Life:
+    async def _attach(self, life: Life, call: str, kind: str) -> Life:
         wanted = life.record.call
-        other = await self.load(taken.call)
+        other = await self.load(call)
         if other is None:
-            raise errors.AnswerNotKept(taken.call, upstream_status=0, sha256="", length=-1)
-        if taken.kind == "key" and other.record.call.match != wanted.match:
-            raise errors.IdempotencyKeyReused(call=taken.call)
+            raise errors.AnswerNotKept(call, upstream_status=0, sha256="", length=-1)
+        if kind == "key" and other.record.call.match != wanted.match:
+            raise errors.IdempotencyKeyReused(call=call)
         other.attached, other.requester = True, life.requester
         other.binding = Attached(key=wanted.key, keep=wanted.keep_ms, at=self.journal.now())
         other.bind()
-        if taken.kind == "executing" and not known(other.record, Abandoned()):
+        if kind == "executing" and not known(other.record, Abandoned()):
             other.add(Abandoned(at=self.journal.now()))  # by a process that died: nobody else can write it
         if other.record.answer is not None and len(other.facts) == other.durable:
-            await self.journal.touch(taken.call, wanted.key, wanted.keep_ms)
+            await self.journal.touch(call, wanted.key, wanted.keep_ms)
         return other
 
     async def note(self, call: str, fact: Abandoned | Delivered | Ended) -> None:

@@ -26,13 +26,14 @@ class Conflict(Exception):
 
 
 class Taken(Exception):
-    """One of the pointers leads to another call. Nothing was written. Attach to `call`."""
+    """One of the pointers leads elsewhere. Nothing was written. Attach to one of `calls`."""
 
-    def __init__(self, call: str, kind: str) -> None:
-        super().__init__(call)
-        self.call = call
+    def __init__(self, calls: tuple[str, ...], kind: str) -> None:
+        super().__init__(*calls)
+        self.calls = calls
+        """One; of `executing`, all that are not `beside`."""
         self.kind = kind
-        """`key` or `open`; or `executing`: a call for the same intent is being sent, and is not one of `beside`."""
+        """`key` or `open`; or `executing`: calls for the same intent are being sent, and are not among `beside`."""
 
 
 class Suspended(Exception):

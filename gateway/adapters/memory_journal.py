@@ -42,9 +42,9 @@ class MemoryJournal:
         for pointer in append.upkeep.pointers:
             holder = self._holder(pointer)
             if pointer.mode in ("take", "test") and holder not in (None, append.call):
-                raise Taken(str(holder), pointer.kind)
-            if pointer.mode == "join" and (others := self._others(pointer, append)):
-                raise Taken(others[0], pointer.kind)
+                raise Taken((str(holder),), pointer.kind)
+            if pointer.mode in ("join", "look") and (others := self._others(pointer, append)):
+                raise Taken(tuple(others), pointer.kind)
         now = self.clock()
         written = [envelope(encode(fact), now, append.token) for fact in append.facts]
         self.calls[append.call] = have + written

@@ -35,11 +35,11 @@ class Pointer:
     kind: Literal["key", "open", "executing"]
     """`key`: an idempotency key. `open`: a match digest whose requests attach. `executing`: a match digest, and all the
     calls that are being sent for it; usually one."""
-    mode: Literal["take", "test", "hold", "free", "join", "leave"]
+    mode: Literal["take", "test", "hold", "free", "join", "look", "leave"]
     """`take`: must be free or ours, then ours. `test`: must be free or ours, not changed.
     `hold`: ours unless another call has it. `free`: no longer ours.
     `join`: one of those that are executing; there must be none beside it but those named in the append's `beside`.
-    `leave`: no longer one of them."""
+    `look`: as `join`, without being one. `leave`: no longer one of them."""
     ttl: int | None = None
     """Milliseconds it lasts from now; None: until changed."""
 
@@ -73,7 +73,8 @@ def _looked_at_by_a_denial(record: Record) -> tuple[Pointer, ...]:
     if not record.call.acts:
         return ()
     keys = tuple(Pointer(name, "key", "test") for name, _ in record.keys)
-    return (*keys, Pointer(record.call.match, "open", "test")) if keys else ()
+    match = record.call.match
+    return (*keys, Pointer(match, "open", "test"), Pointer(match, "executing", "look")) if keys else ()
 
 
 def _due_in(step: Step, now: int) -> int:
@@ -90,7 +91,8 @@ def _pointers_of_the_open(record: Record, *, fresh: bool) -> tuple[Pointer, ...]
     attracts = bool(record.asked or record.doubts or record.abandoned)
     if fresh:
         found = (*keys, Pointer(call.match, "open", "take" if attracts else "test"))
-        return found if record.claim is None else (*found, Pointer(call.match, "executing", "join", EXECUTING_MS))
+        mode: Literal["join", "look"] = "look" if record.claim is None else "join"
+        return (*found, Pointer(call.match, "executing", mode, EXECUTING_MS)) if call.acts else found
     return (*keys, Pointer(call.match, "open", "hold")) if attracts else keys
 
 

@@ -95,7 +95,16 @@ class StrictProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def give_up(self, seconds: float) -> None:
-        """The request has not arrived within that time. Whoever waits for the rest of it hears that nobody is there."""
+        """The request has not arrived within that time. Whoever waits for the rest of it hears that nobody is there.
+
+        Not while an earlier one waits for its answer: then uvicorn has stopped reading, so the delay may be ours.
+        """
+        if self._answering():
+            return
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and cycle.response_complete and cycle.more_body:
+            self.transport.close()  # it was answered before all of it came; a second answer would be nobody's
+            return
         self._refusal = TooSlow(seconds)
         self.send_400_response("")
 

@@ -22,22 +22,23 @@ class Connection(Protocol):
     """Which request of this connection is arriving, or expected as the first; 0 while none is."""
 
     def give_up(self, seconds: float) -> None:
-        """Say that it took too long, if that can be said, and close."""
+        """Say that it took too long, and close; but not while an earlier request still waits for its answer."""
         ...
 
 
 @dataclass(slots=True)
 class Stalled:
-    _since: dict[tuple[int, int], float] = field(default_factory=dict)
-    """When a connection, by identity, and a request of it were first seen unfinished."""
+    _since: dict[tuple[Connection, int], float] = field(default_factory=dict)
+    """When a request of a connection was first seen unfinished, or last given up."""
 
     def look(self, connections: Iterable[Connection], now: float) -> None:
         """Close those that have been unfinished for too long. `now` is monotonic, in seconds."""
-        unfinished = {(id(found), found.awaited): found for found in connections if found.awaited}
+        unfinished = {(found, found.awaited) for found in connections if found.awaited}
         self._since = {key: self._since.get(key, now) for key in unfinished}
-        for key, since in self._since.items():
+        for (connection, number), since in self._since.items():
             if now - since >= MESSAGE_SECONDS:
-                unfinished[key].give_up(MESSAGE_SECONDS)
+                self._since[connection, number] = now
+                connection.give_up(MESSAGE_SECONDS)
 
 
 async def close_stalled(connections: Callable[[], Iterable[Connection]]) -> None:

@@ -113,7 +113,7 @@ async def attempt(append: Awaitable[Appended]) -> tuple[Any, ...]:
     except Conflict:
         return ("conflict",)
     except Taken as taken:
-        return ("taken", taken.call, taken.kind)
+        return ("taken", taken.calls, taken.kind)
     except Suspended:
         return ("suspended",)
     return ("ok",)

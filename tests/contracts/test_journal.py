@@ -191,7 +191,7 @@ def test_a_pointer_that_leads_elsewhere_stops_the_append_and_says_where(bench, k
         await it.journal.append(write(first, 0, FIRST, pointers=[make("p", "take")]))
         with pytest.raises(Taken) as taken:
             await it.journal.append(write(second, 0, FIRST, pointers=[key("q", "take"), make("p", mode)], due_in=1))
-        assert (taken.value.call, taken.value.kind) == (first, kind)
+        assert (taken.value.calls, taken.value.kind) == ((first,), kind)
         assert await it.journal.length(second) == 0
         assert await it.pointer("key", "q") is None
 
@@ -454,11 +454,25 @@ def test_calls_that_execute_the_same_are_met_unless_they_are_known(bench):
             return write(call, 0, FIRST, pointers=[key(call, "take"), executing("m", "join", DAY)], beside=beside)
 
         await it.journal.append(join(first))
-        assert await attempt(it.journal.append(join(second))) == ("taken", first, "executing")
+        assert await attempt(it.journal.append(join(second))) == ("taken", (first,), "executing")
         assert await it.journal.length(second) == 0
         assert await attempt(it.journal.append(join(second, first))) == ("ok",)
-        assert await attempt(it.journal.append(join(third, second))) == ("taken", first, "executing")
+        assert await attempt(it.journal.append(join(third, second))) == ("taken", (first,), "executing")
         assert await attempt(it.journal.append(join(third, first, second))) == ("ok",)
+
+    on(bench, story)
+
+
+def test_all_that_execute_are_met_at_once_and_looking_joins_nobody(bench):
+    async def story(it):
+        first, second, third = sorted(new_call() for _ in range(3))
+        look = write(third, 0, FIRST, pointers=[executing("m", "look", DAY)])
+        await it.journal.append(look)
+        await it.journal.append(write(first, 0, FIRST, pointers=[executing("m", "join", DAY)]))
+        await it.journal.append(write(second, 0, FIRST, pointers=[executing("m", "join", DAY)], beside=(first,)))
+        for mode in ("join", "look"):
+            met = write(new_call(), 0, FIRST, pointers=[executing("m", mode, DAY)])
+            assert await attempt(it.journal.append(met)) == ("taken", (first, second), "executing")
 
     on(bench, story)
 
@@ -471,7 +485,7 @@ def test_a_call_that_left_is_met_no_more_and_the_others_are(bench):
         await it.journal.append(write(first, 1, answered(), pointers=[executing("m", "leave")]))
         await it.journal.append(write(first, 2, Expired(), pointers=[executing("m", "leave")]))  # again: no harm
         joins = write(third, 0, FIRST, pointers=[executing("m", "join", DAY)])
-        assert await attempt(it.journal.append(joins)) == ("taken", second, "executing")
+        assert await attempt(it.journal.append(joins)) == ("taken", (second,), "executing")
         beside = write(third, 0, FIRST, pointers=[executing("m", "join", DAY)], beside=(second,))
         assert await attempt(it.journal.append(beside)) == ("ok",)
 

@@ -41,7 +41,9 @@ def draw_append(dice: random.Random, calls: tuple[str, ...], lengths: dict[str, 
         for kind in ("key", "open")
         for name in dice.sample(NAMES, dice.randint(0, 2))
     }
-    pointers |= {("executing", name): Pointer(name, "executing", dice.choice(("join", "leave")), AGES) for name in "pq"}
+    pointers |= {
+        ("executing", name): Pointer(name, "executing", dice.choice(("join", "look", "leave")), AGES) for name in "pq"
+    }
     return Append(
         call=call,
         agent=AGENT,

@@ -36,6 +36,19 @@ def test_the_next_request_of_a_connection_has_time_of_its_own():
     assert one.given_up == []
 
 
+def test_a_new_connection_has_time_of_its_own_wherever_it_lies_in_memory():
+    stalled, gone = Stalled(), Fake()
+    stalled.look([gone], 0.0)
+    assert next(iter(stalled._since))[0] is gone  # kept alive by being remembered, so nobody else gets its place
+
+
+def test_one_that_would_not_be_closed_is_asked_again_only_after_as_long():
+    stalled, one = Stalled(), Fake()
+    for at in (0.0, MESSAGE_SECONDS, MESSAGE_SECONDS + 5, 2 * MESSAGE_SECONDS):
+        stalled.look([one], at)
+    assert len(one.given_up) == 2
+
+
 def test_a_connection_that_is_gone_is_forgotten():
     stalled = Stalled()
     stalled.look([Fake()], 0.0)
@@ -98,3 +111,30 @@ def eventually_awaits(connection, half: bytes) -> None:
             return
         time.sleep(0.01)
     raise AssertionError(f"awaits {connection.awaited}, not {wanted}")
+
+
+def test_a_request_that_waits_for_its_answer_is_not_closed_for_the_next_one(behind):
+    """uvicorn stops reading while a pipelined request waits, so the rest of that may be late by our own doing."""
+    behind.release.clear()
+    with socket.create_connection(behind.address, timeout=5) as client:
+        client.sendall(b"GET / HTTP/1.1\r\n" + HOST + b"\r\nGET / HT")
+        connection = found(behind, client)
+        eventually_awaits(connection, HALVES["half a second head"])
+        stalled, now = Stalled(), time.monotonic()
+        for at in (now, now + MESSAGE_SECONDS):
+            connection.loop.call_soon_threadsafe(stalled.look, [connection], at)
+        time.sleep(0.1)
+        behind.release.set()
+        assert client.recv(65536).startswith(b"HTTP/1.1 200")
+        client.sendall(b"TP/1.1\r\n" + HOST + b"\r\n")
+        assert client.recv(65536).startswith(b"HTTP/1.1 200")
+
+
+def test_what_was_answered_before_it_came_whole_is_only_closed(behind):
+    with socket.create_connection(behind.address, timeout=5) as client:
+        client.sendall(b"POST / HTTP/1.1\r\nHost: bad host\r\nContent-Length: 5\r\n\r\nab")
+        assert client.recv(65536).startswith(b"HTTP/1.1 400")
+        for connection in list(behind.server.server_state.connections):
+            if connection.client == client.getsockname():
+                connection.loop.call_soon_threadsafe(connection.give_up, MESSAGE_SECONDS)
+        assert client.recv(65536) == b""

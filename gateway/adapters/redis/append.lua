@@ -15,7 +15,7 @@
 --       #facts, fact..., #payload, (field, bytes)..., #notices, (notice, milliseconds | '')..., (mode, ttl) per pointer
 --
 -- Returns {'ok', at, entry, last entry of the ledger} (also for a token seen before, then with an empty entry),
--- {'conflict'}, {'suspended'}, {'taken', call, position}.
+-- {'conflict'}, {'suspended'}, {'taken', calls with a space between, position}.
 
 local call, token = ARGV[1], ARGV[3]
 local expected = tonumber(ARGV[2])
@@ -48,13 +48,16 @@ end
 local holders = {}
 for i = 7, #KEYS do
   local mode = ARGV[pointers_from + 2 * (i - 7)]
-  if mode == 'join' then
-    local members = redis.call('SMEMBERS', KEYS[i])
-    table.sort(members)
-    for _, other in ipairs(members) do
+  if mode == 'join' or mode == 'look' then
+    local others = {}
+    for _, other in ipairs(redis.call('SMEMBERS', KEYS[i])) do
       if other ~= call and not string.find(ARGV[7], other .. ' ', 1, true) then
-        return {'taken', other, i - 6}
+        others[#others + 1] = other
       end
+    end
+    if #others > 0 then
+      table.sort(others)
+      return {'taken', table.concat(others, ' '), i - 6}
     end
   elseif mode ~= 'leave' then
     holders[i] = redis.call('GET', KEYS[i])
@@ -112,7 +115,7 @@ for i = 7, #KEYS do
     redis.call('PEXPIRE', KEYS[i], ttl)
   elseif mode == 'leave' then
     redis.call('SREM', KEYS[i], call)
-  elseif mode ~= 'test' and (not holders[i] or holders[i] == call) then
+  elseif (mode == 'take' or mode == 'hold') and (not holders[i] or holders[i] == call) then
     if ttl == '' then
       redis.call('SET', KEYS[i], call)
     else

@@ -147,7 +147,7 @@ class RedisJournal:
             raise Suspended(append.agent)
         if word == b"taken":
             _, call, position = reply
-            raise Taken(call.decode(), append.upkeep.pointers[position - 1].kind)
+            raise Taken(tuple(call.decode().split()), append.upkeep.pointers[position - 1].kind)
         raise JournalUnavailable(f"append.lua answered {reply!r}")
 
     async def facts(self, call: str) -> list[Fact]:
