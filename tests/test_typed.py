@@ -19,8 +19,8 @@ PORTS = ("8080", "8081", "9000", "9001")
 """Those that the tour uses; a test types other ones."""
 END = "--- end of a step ---"
 STANDS_FOR = {
-    "time": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ",
-    "duration": r"\+\d+ m?s",
+    "time": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{3})?Z",
+    "duration": r"\+[\d.]+ (?:ms|s|min)",
     "space": r"\s+",
 }
 VARYING = re.compile(
