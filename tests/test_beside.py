@@ -78,6 +78,21 @@ def test_a_beat_from_before_the_request_is_no_sign_of_life():
     assert world.effects == 1
 
 
+def test_a_beat_that_is_forgotten_meanwhile_is_no_sign_of_life():
+    """It was there when the request came, and then its time was over: a change, but of nobody's doing."""
+    world = died_sending()
+    world.live(lambda: world.journal.beat("first"))
+
+    async def story():
+        asked = asyncio.ensure_future(ask(world, "second", "another key"))
+        await asyncio.sleep(0.01)
+        world.now += BEAT_MS
+        await asked
+
+    world.live(story)
+    assert world.effects == 1
+
+
 def test_it_is_found_for_as_long_as_nobody_wrote_how_it_ended():
     world = died_sending()
     world.restart(later=5 * 60_000)

@@ -2,10 +2,13 @@
 
 import socket
 import time
+from collections import deque
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import pytest
 
+from gateway.doors.protocol import StrictProtocol
 from gateway.doors.stalled import MESSAGE_SECONDS, Stalled
 from tests.doors.test_protocol import CHUNKED, HOST, Behind
 
@@ -130,11 +133,12 @@ def test_a_request_that_waits_for_its_answer_is_not_closed_for_the_next_one(behi
         assert client.recv(65536).startswith(b"HTTP/1.1 200")
 
 
-def test_what_was_answered_before_it_came_whole_is_only_closed(behind):
-    with socket.create_connection(behind.address, timeout=5) as client:
-        client.sendall(b"POST / HTTP/1.1\r\nHost: bad host\r\nContent-Length: 5\r\n\r\nab")
-        assert client.recv(65536).startswith(b"HTTP/1.1 400")
-        for connection in list(behind.server.server_state.connections):
-            if connection.client == client.getsockname():
-                connection.loop.call_soon_threadsafe(connection.give_up, MESSAGE_SECONDS)
-        assert client.recv(65536) == b""
+def test_what_was_answered_before_it_came_whole_is_only_closed():
+    """As a 401 that needs no body: a second answer would be taken for that of the next request."""
+    wire: list[object] = []
+    connection = StrictProtocol.__new__(StrictProtocol)
+    connection.pipeline = deque()
+    connection.cycle = SimpleNamespace(response_started=True, response_complete=True, more_body=True)
+    connection.transport = SimpleNamespace(write=wire.append, close=lambda: wire.append("closed"))
+    connection.give_up(MESSAGE_SECONDS)
+    assert wire == ["closed"]
