@@ -5,6 +5,7 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -136,7 +137,7 @@ def test_a_request_that_waits_for_its_answer_is_not_closed_for_the_next_one(behi
 def test_what_was_answered_before_it_came_whole_is_only_closed():
     """As a 401 that needs no body: a second answer would be taken for that of the next request."""
     wire: list[object] = []
-    connection = StrictProtocol.__new__(StrictProtocol)
+    connection: Any = StrictProtocol.__new__(StrictProtocol)
     connection.pipeline = deque()
     connection.cycle = SimpleNamespace(response_started=True, response_complete=True, more_body=True)
     connection.transport = SimpleNamespace(write=wire.append, close=lambda: wire.append("closed"))
