@@ -23,7 +23,7 @@ EXPORT_LEASE_MS = 10_000
 SUSPENSION_SECONDS = 1.0
 """How long a suspended agent's reads may still reach systems; the answers are withheld from the first moment."""
 BEAT_SECONDS = 0.5
-"""Well below BEAT_MS and the engine's SILENCE_SECONDS: a busy process may be late."""
+"""Well below BEAT_MS and `gateway.beside.SILENCE_SECONDS`: a busy process may be late."""
 HIGH_WATER_SECONDS = 1.0
 """How often it is written down how far the ledger is; what everybody forgets at once is younger than this."""
 DURABILITY_SECONDS = 2.0

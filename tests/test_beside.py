@@ -175,6 +175,11 @@ def test_the_memory_outlasts_every_claim():
 # --- Whose requester got no answer -----------------------------------------------------------------------------------
 
 
+async def written_by_nobody_who_waits(world: World) -> None:
+    while type((await MemoryJournal.facts(world.journal, world.calls[0]))[-1]) is not Abandoned:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+
+
 @pytest.mark.parametrize("persists", [True, False], ids=["only the reply was lost", "it did not get there"])
 def test_an_outcome_that_was_written_late_was_told_to_nobody(persists):
     """The journal was away when the system answered, so the requester was told that nobody knows."""
@@ -184,8 +189,8 @@ def test_an_outcome_that_was_written_late_was_told_to_nobody(persists):
     async def story():
         with pytest.raises(OutcomeUnknown):
             await ask(world, "first", "k1")
-        while type((await MemoryJournal.facts(world.journal, world.calls[0]))[-1]) is not Abandoned:  # noqa: ASYNC110 - facts tell nobody
-            await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            await written_by_nobody_who_waits(world)
         return await ask(world, "first", "k2")
 
     life, step = world.live(story)
