@@ -24,6 +24,7 @@ import uvicorn
 
 from gateway.adapters.addresses import Addresses
 from gateway.adapters.announcer import Announcer
+from gateway.adapters.channels import Channels
 from gateway.adapters.otlp.collector import configured
 from gateway.adapters.otlp.exporter import TraceExporter
 from gateway.adapters.redis.connecting import Server, client
@@ -167,7 +168,7 @@ async def steward(duty: Duty, settings: Settings) -> None:
 
     with_tls = bool(parts.generations.current.routes.listen.certificate)
     control_url = settings.control_url or f"{'https' if with_tls else 'http'}://{_address(duty)}"
-    looking = Steward(parts.engine, parts.journal, _sender(settings), parts.secrets, control_url, lease)
+    looking = Steward(parts.engine, parts.journal, _channels(parts), control_url, lease)
     exporter = TraceExporter(ledger, parts.journal.facts, origin=_origin(parts.generations)) if configured() else None
     plane = ControlPlane(
         decisions=Decisions(parts.engine),
@@ -252,11 +253,11 @@ def _origin(generations: Generations) -> Callable[[str, str], str]:
     return origin
 
 
-def _sender(settings: Settings) -> WebhookSender:
+def _channels(parts: Parts) -> Channels:
     context = ssl.create_default_context(cafile=certifi.where())
-    if settings.ca_file is not None:
-        context.load_verify_locations(settings.ca_file)
-    return WebhookSender(sign, context=context)
+    if parts.settings.ca_file is not None:
+        context.load_verify_locations(parts.settings.ca_file)
+    return Channels(parts.secrets.read, WebhookSender(sign, context=context).deliver)
 
 
 def _embedded(duty: Duty, settings: Settings) -> Path | None:

@@ -10,8 +10,9 @@ from typing import Protocol
 from gateway.core.admit import Admission
 from gateway.core.call import Call, Request
 from gateway.core.facts import Fact
+from gateway.core.notices import Message
 from gateway.core.pointers import Upkeep
-from gateway.core.routes import Routes, System, Tool
+from gateway.core.routes import Channel, Routes, System, Tool
 from gateway.core.value import keyword_value, positional_value
 from gateway.core.verdict import Question, Requirement, Verdict
 
@@ -229,5 +230,35 @@ class Upstream(Protocol):
         """Send exactly `request` with `extra` headers (Via, traceparent, the derived key) and the credential.
 
         The credential is read now, at send time. Raises NeverSent or SendLost.
+        """
+        ...
+
+
+# --- The people who are asked -----------------------------------------------------------------------------------
+
+
+@keyword_value
+class Delivery:
+    """What came of one attempt to tell one channel something."""
+
+    status: int
+    """What the receiver answered; 0 if nothing did."""
+    done: bool
+    """The receiver has it."""
+    error: str
+    """Why it is not done, in a sentence without an address or a secret; empty if it is."""
+    retry_after: float | None = None
+    """Seconds that the receiver asked us to wait."""
+    gone: bool = False
+    """The receiver wants no more notices, so trying again is pointless and somebody must hear of it."""
+
+
+class Notifier(Protocol):
+    """Tells people something through one channel, once. Never retries: the outbox does."""
+
+    async def deliver(self, channel: Channel, message: Message, now: int) -> Delivery:
+        """One attempt. `now`: milliseconds since the epoch. A message may come twice, with the same id.
+
+        Never raises for anything that a receiver, a network or a missing secret does: that is a Delivery.
         """
         ...

@@ -11,22 +11,17 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-import orjson
-
-from gateway.adapters.secrets import Secrets
-from gateway.adapters.webhook_sender import Delivery, WebhookSender
 from gateway.core.facts import Lost, Notice, Notified
 from gateway.core.lifecycle import Finish, Wait
-from gateway.core.notices import requested
+from gateway.core.notices import message
 from gateway.core.pointers import REMINDER_MS
-from gateway.core.routes import Webhook
 from gateway.core.times import span
 from gateway.doubts import tell_doubt
 from gateway.engine import Engine
 from gateway.errors import GatewayError
 from gateway.judging import admission_of
 from gateway.life import Life
-from gateway.ports import Conflict, JournalUnavailable, SecretMissing, Timers
+from gateway.ports import Conflict, Delivery, JournalUnavailable, Notifier, Timers
 from gateway.tasks import spawn
 from gateway.wire.webhook import next_attempt_ms
 
@@ -44,8 +39,7 @@ log = logging.getLogger("gateway.steward")
 class Steward:
     engine: Engine
     timers: Timers
-    sender: WebhookSender
-    secrets: Secrets
+    notifier: Notifier
     control_url: str
     lease: Callable[[str, int], Awaitable[bool]]
     """True if this steward may do the named thing for that many milliseconds."""
@@ -157,24 +151,19 @@ class Steward:
             judged is None
             or judged.verdict.decision != "hold"
             or group is None
-            or notice.channel >= len(group.webhooks)
+            or notice.channel >= len(group.channels)
         ):
             return Delivery(status=0, done=False, gone=True, error="the question is no longer open")
-        webhook: Webhook = group.webhooks[notice.channel]
         now = self.engine.journal.now()
         admission = await admission_of(life, self.engine.journal)
-        body = requested(life.record, judged, admission, notice, routes, control_url=self.control_url, now=now)
-        try:
-            secret = self.secrets.read(webhook.secret)
-        except SecretMissing as error:
-            return Delivery(status=0, done=False, error=str(error))
-        return await self.sender.deliver(webhook.url, secret, notice.id, orjson.dumps(body, default=str), now // 1000)
+        told = message(life.record, judged, admission, notice, routes, control_url=self.control_url, now=now)
+        return await self.notifier.deliver(group.channels[notice.channel], told, now)
 
 
 def _warn(life: Life, notice: Notice, attempt: int, delivery: Delivery, again: int | None) -> None:
     """Approvers who hear nothing cannot say so themselves."""
     then = f"next attempt in {span(again)}" if again is not None else "there is no further attempt"
-    why = delivery.error or f"the webhook answered {delivery.status}"
+    why = delivery.error or f"the receiver answered {delivery.status}"
     log.warning(
         "%s has not heard of call %s: notice not delivered (attempt %d): %s; %s",
         notice.group, life.record.call.id, attempt, why, then,

@@ -52,9 +52,9 @@ PEOPLE = {
 }
 GROUPS = {
     "finance": Group(
-        name="finance", members=("ann", "bob", "olga", "carl", "ghost"), webhooks=(HOOK,), expire_seconds=3600
+        name="finance", members=("ann", "bob", "olga", "carl", "ghost"), channels=(HOOK,), expire_seconds=3600
     ),
-    "legal": Group(name="legal", members=("ann", "bob"), webhooks=(HOOK, HOOK), expire_seconds=7200),
+    "legal": Group(name="legal", members=("ann", "bob"), channels=(HOOK, HOOK), expire_seconds=7200),
 }
 AGENTS = {
     "billing-bot": Agent(name="billing-bot", owner="olga"),

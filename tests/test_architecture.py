@@ -74,10 +74,6 @@ ALLOWANCES: dict[str, dict[str, str]] = {
     "adapters.otlp.collector": {"__version__": "names itself to the collector"},
     "adapters.webhook_sender": {"__version__": "names itself to the receiver"},
     "generations": {"adapters.cedar": "compiles policies while loading; a port for it would have one user"},
-    "steward": {
-        "adapters.secrets": "reads the webhook's secret at the moment of signing",
-        "adapters.webhook_sender": "there is one kind of notice; the second kind makes it a port",
-    },
     "doors.agents": {"generations": "reads requests with the index that was compiled with the generation"},
     "doors.control": {
         "adapters.redis.journal": "suspends agents, acknowledges losses: a port of its own, later",

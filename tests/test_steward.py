@@ -5,22 +5,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import pytest
-
-from gateway.adapters.secrets import Secrets
-from gateway.adapters.webhook_sender import Delivery
 from gateway.core.facts import Expired, Notified
 from gateway.core.lifecycle import Wait
+from gateway.core.notices import Message
+from gateway.core.routes import Channel
+from gateway.ports import Delivery
 from gateway.steward import BATCH, Steward
 from tests.company import HOLDING
 from tests.world import World, held
 
 HOUR = 3_600_000
-
-
-@pytest.fixture(autouse=True)
-def secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOOK", "whsec_" + "A" * 40)
 
 
 @dataclass
@@ -30,8 +24,8 @@ class Receiver:
     answers: asyncio.Event = field(default_factory=asyncio.Event)
     asked: list[str] = field(default_factory=list)
 
-    async def deliver(self, url: str, secret: str, notice: str, body: bytes, now: int) -> Delivery:
-        self.asked.append(notice)
+    async def deliver(self, channel: Channel, message: Message, now: int) -> Delivery:
+        self.asked.append(message.id)
         await self.answers.wait()
         return Delivery(status=200, done=True, error="")
 
@@ -40,7 +34,7 @@ def steward(world: World, receiver: Receiver, engine: Any = None) -> Steward:
     async def lease(name: str, milliseconds: int) -> bool:
         return True  # as for whoever holds it already
 
-    return Steward(engine or world.engine(), world.journal, receiver, Secrets(), "http://control", lease)  # type: ignore[arg-type]
+    return Steward(engine or world.engine(), world.journal, receiver, "http://control", lease)
 
 
 async def rounds(looking: Steward, many: int = 5) -> None:
@@ -73,8 +67,8 @@ def test_a_notice_whose_attempt_failed_is_tried_again():
     world, call = held()
 
     class Away(Receiver):
-        async def deliver(self, url: str, secret: str, notice: str, body: bytes, now: int) -> Delivery:
-            self.asked.append(notice)
+        async def deliver(self, channel: Channel, message: Message, now: int) -> Delivery:
+            self.asked.append(message.id)
             if len(self.asked) == 1:
                 raise OSError
             return Delivery(status=200, done=True, error="")

@@ -14,7 +14,6 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -27,28 +26,13 @@ import httpx
 
 from gateway import __version__
 from gateway.core.addresses import refused
+from gateway.ports import Delivery
 
 TIMEOUT_SECONDS = 15.0
 """For everything from the name look-up to the status line; the lower end of what Standard Webhooks advises."""
 
 Sign = Callable[[str, str, int, bytes], str]
 """`gateway.wire.webhook.sign`: secret, message id, timestamp, body."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """What came of one attempt."""
-
-    status: int
-    """What the receiver answered; 0 if nothing did."""
-    done: bool
-    """The receiver has it: a 2xx."""
-    error: str
-    """Why it is not done, in a sentence without the URL; empty if it is."""
-    retry_after: float | None = None
-    """Seconds that the receiver asked us to wait."""
-    gone: bool = False
-    """The receiver said 410: it wants no more notices, so trying again is pointless and somebody must hear of it."""
 
 
 class RefusedAddress(Exception):

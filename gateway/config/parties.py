@@ -112,7 +112,7 @@ def _group(name: str, model: GroupModel) -> Group:
         name=name,
         members=tuple(model.members),
         quorum=model.quorum,
-        webhooks=tuple(_webhook(webhook) for webhook in model.notify),
+        channels=tuple(_webhook(webhook) for webhook in model.notify),
         expire_seconds=model.expire,
         trusted=model.trusted,
     )
@@ -142,5 +142,5 @@ def _unmanned(group: Group, agents: Iterable[Agent]) -> Iterator[str]:
 def unmanned(routes: Routes) -> list[str]:
     """Groups in which too few may vote for some agent, or of which nobody would hear. Empty for what loaded."""
     sentences = [sentence for group in routes.groups.values() for sentence in _unmanned(group, routes.agents.values())]
-    silent = [SILENT.format(name=group.name) for group in routes.groups.values() if not group.webhooks]
+    silent = [SILENT.format(name=group.name) for group in routes.groups.values() if not group.channels]
     return sentences + silent

@@ -63,7 +63,7 @@ def secrets(routes: Routes) -> Iterator[Secret]:
         if credential := system.credential:
             yield _credential_path(system.name, credential), f"credential of system `{system.name}`", credential.secret
     for group in routes.groups.values():
-        for position, webhook in enumerate(group.webhooks):
+        for position, webhook in enumerate(group.channels):
             where = ("approvals", group.name, "notify", position)
             yield (*where, "secret"), f"webhook secret of group `{group.name}`", webhook.secret
             if webhook.callback_secret:
@@ -168,7 +168,7 @@ def callback_mistakes(routes: Routes, control_url: str, path: Path | None = None
             "GATEWAY_CONTROL_URL to an address that it can reach"
         )
         for group in routes.groups.values()
-        for position, webhook in enumerate(group.webhooks)
+        for position, webhook in enumerate(group.channels)
         if not addresses.only_here(addresses.host_of(webhook.url))
     )
 

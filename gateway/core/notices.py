@@ -1,10 +1,11 @@
-"""What an approver's system is told about a held call: the body of one notice, from the facts and today's admission.
+"""What people are told about a held call: the message of one notice, from the facts and today's admission.
 
 It must show what would really happen, whole: never a shortened copy of an argument, never a summary that a policy
 or the system would read differently.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from gateway.core.admit import Admission
@@ -17,6 +18,16 @@ from gateway.core.times import iso
 from gateway.core.verdict import Requirement
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One notice as a channel has to tell it."""
+
+    id: str
+    """The notice's: constant over attempts."""
+    body: Mapping[str, Any]
+    """What a webhook receives, as a JSON value; other channels show the same `data` in their own way."""
+
+
 def asked(
     call: Call, requirements: tuple[Requirement, ...], groups: Mapping[str, Group], *, batch: str, now: int
 ) -> Asked:
@@ -25,13 +36,22 @@ def asked(
     `batch` is random and makes the ids of the notices unique. The shortest time of all groups is the time of all.
     """
     wanted = [groups[name] for name in dict.fromkeys(item.group for item in requirements)]
-    channels = [(group.name, channel) for group in wanted for channel in range(len(group.webhooks))]
+    channels = [(group.name, channel) for group in wanted for channel in range(len(group.channels))]
     notices = tuple(
         Notice(id=f"{call.id}-{batch}{number:02d}", group=group, channel=channel)
         for number, (group, channel) in enumerate(channels)
     )
     expire = round(min(group.expire_seconds for group in wanted) * 1000)
     return Asked(fingerprint=call.fingerprint, requirements=requirements, notices=notices, expire=expire, at=now)
+
+
+def message(
+    record: Record, judged: Judged, admission: Admission, notice: Notice, routes: Routes, *, control_url: str, now: int
+) -> Message:
+    """What `notice` says now, about a call that is held."""
+    return Message(
+        id=notice.id, body=requested(record, judged, admission, notice, routes, control_url=control_url, now=now)
+    )
 
 
 def requested(

@@ -163,6 +163,10 @@ class Webhook:
     callback_secret: SecretReference | None = None
 
 
+Channel = Webhook
+"""One way in which a group hears of a question. Each has an adapter behind `ports.Notifier`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
     """Who may lift the forbids annotated `@approval("<name>")`."""
@@ -170,7 +174,8 @@ class Group:
     name: str
     members: tuple[str, ...]
     quorum: int = 1
-    webhooks: tuple[Webhook, ...] = ()
+    channels: tuple[Channel, ...] = ()
+    """Where the group hears of questions, in the order of `notify`."""
     expire_seconds: float = 24 * 3600.0
     trusted: bool = False
     """One callback secret may assert more than one person's vote."""

@@ -40,7 +40,7 @@ def person(request: Request, routes: Routes, roles: Sequence[str] = ()) -> Perso
 def signed_by(request: Request, body: bytes, group: Group, secrets: Secrets, now: int) -> str:
     """The webhook-id of a message that a holder of one of the group's callback secrets signed. Raises BadSignature."""
     known: list[str] = []
-    for channel in group.webhooks:
+    for channel in group.channels:
         if channel.callback_secret is not None:
             try:
                 known += secrets.read(channel.callback_secret).split()

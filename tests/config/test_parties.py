@@ -26,7 +26,7 @@ def test_everybody_reaches_the_routes(tmp_path):
     assert routes.groups["finance"] == Group(
         name="finance",
         members=("lead", "boss"),
-        webhooks=(
+        channels=(
             Webhook(
                 url="https://approvals.acme.example/hook",
                 secret=SecretReference("env", "HOOK"),
@@ -168,8 +168,8 @@ def test_a_group_is_unmanned_where_too_few_remain_for_the_quorum(tmp_path):
 def test_unmanned_says_the_same_of_any_routes():
     hook = Webhook(url="https://a.example/", secret=SecretReference("env", "S"))
     agents = {"bot": Agent(name="bot", owner="lead"), "free": Agent(name="free", owner="desk")}
-    good = Group(name="good", members=("lead", "boss"), webhooks=(hook,))
-    alone = Group(name="alone", members=("lead",), webhooks=(hook,))
+    good = Group(name="good", members=("lead", "boss"), channels=(hook,))
+    alone = Group(name="alone", members=("lead",), channels=(hook,))
     silent = Group(name="silent", members=("boss",))
     assert unmanned(Routes(agents=agents, groups={"good": good})) == []
     found = unmanned(Routes(agents=agents, groups={"good": good, "alone": alone, "silent": silent}))
