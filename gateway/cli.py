@@ -157,16 +157,17 @@ def schema(routes: Routes = ROUTES) -> None:
 
 @key.command("new")
 def key_new(
-    kind: Annotated[str, typer.Argument(help="Whom or what it is for: agent, person or webhook.")],
+    kind: Annotated[str, typer.Argument(help="Whom or what it is for: agent, person, webhook or webhook-pair.")],
     name: Annotated[
         str, typer.Argument(help="The agent's or person's name in routes.yaml; none for a webhook.", show_default=False)
     ] = "",
 ) -> None:
-    """Make a gateway key for an agent, a token for a person, or a secret that signs webhooks.
+    """Make a gateway key for an agent, a token for a person, or what signs webhooks.
 
     The secret is shown once, alone on standard output. Of a key or token only the SHA-256 is kept, by you: put the line
     that is printed beside it into routes.yaml. To take a key back, remove that line. A webhook's secret is kept by both
-    sides: put it where `secret` or `callback_secret` looks for it. Nothing is written by this command.
+    sides: put it where `secret` or `callback_secret` looks for it. Of a pair each side has its half. Nothing is written
+    by this command.
     """
     from gateway.keys import NoSuchKey, new_key
 

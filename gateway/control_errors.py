@@ -47,7 +47,7 @@ class BadSignature(GatewayError):
     def __init__(self, why: str) -> None:
         super().__init__(
             f"Nothing was recorded: {why}. Sign `<webhook-id>.<webhook-timestamp>.<body>` with the callback secret of "
-            "the approval group (Standard Webhooks, v1)."
+            "the approval group (Standard Webhooks, v1 or v1a)."
         )
 
 

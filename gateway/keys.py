@@ -1,14 +1,16 @@
-"""Secrets made by `gateway key new`: one for an agent, a person or a webhook. Nothing of them is kept here."""
+"""Secrets made by `gateway key new`: for an agent, a person or a webhook. Nothing of them is kept here."""
 
 import base64
 import hashlib
 import secrets
 from dataclasses import dataclass
 
-from gateway.config.reading import NAME_FORMS, PARTY_NAME
-from gateway.core.secret_format import PREFIX
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-KINDS = ("agent", "person", "webhook")
+from gateway.config.reading import NAME_FORMS, PARTY_NAME
+from gateway.core.secret_format import PREFIX, PRIVATE_PREFIX, PUBLIC_PREFIX
+
+KINDS = ("agent", "person", "webhook", "webhook-pair")
 WEBHOOK_BYTES = 32
 """Of a webhook's secret: as long as the SHA-256 that it signs with."""
 
@@ -30,9 +32,11 @@ def new_key(kind: str, name: str) -> NewKey:
     """A fresh secret for whom or what `kind` says. Raises NoSuchKey."""
     if kind == "webhook":
         before = "The secret of a webhook, shown only now; give it to the other side too:"
-        return NewKey(PREFIX + base64.b64encode(secrets.token_bytes(WEBHOOK_BYTES)).decode(), before, "")
+        return NewKey(_text(PREFIX, secrets.token_bytes(WEBHOOK_BYTES)), before, "")
+    if kind == "webhook-pair":
+        return _pair()
     if kind not in KINDS:
-        raise NoSuchKey(f"{kind!r} is not something that has a key; choose agent, person or webhook")
+        raise NoSuchKey(f"{kind!r} is not something that has a key; choose agent, person, webhook or webhook-pair")
     if not name:
         raise NoSuchKey(f"say whose it is: gateway key new {kind} NAME")
     if not PARTY_NAME.fullmatch(name):
@@ -46,3 +50,18 @@ def new_key(kind: str, name: str) -> NewKey:
         f"The {what} of {name}, shown only now; keep it secret:",
         f'\nAdd its digest to routes.yaml under {place}:\n\n  - {{sha256: "{digest}"}}',
     )
+
+
+def _pair() -> NewKey:
+    """For one direction: whoever signs keeps the private key, whoever verifies can never sign."""
+    private = Ed25519PrivateKey.generate()
+    public = _text(PUBLIC_PREFIX, private.public_key().public_bytes_raw())
+    return NewKey(
+        _text(PRIVATE_PREFIX, private.private_bytes_raw()),
+        "The private key of a webhook (v1a), shown only now; it stays with the side that signs:",
+        f"\nThe public key, for the side that verifies:\n\n  {public}",
+    )
+
+
+def _text(prefix: str, value: bytes) -> str:
+    return prefix + base64.b64encode(value).decode()

@@ -91,7 +91,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "control_errors": set(),
     "ports": set(),
     **{name: set() for name in ENGINE},
-    "wire": {"jiter", "jsonschema_rs", "orjson", "rfc8785"},
+    "wire": {"cryptography", "jiter", "jsonschema_rs", "orjson", "rfc8785"},
 }
 """What these layers may use beside the standard library: nothing that does I/O, so nothing that can change under us."""
 

@@ -15,6 +15,7 @@ import yaml
 from gateway import __version__
 from gateway.cli import app
 from gateway.core.secret_format import key_of
+from gateway.wire.webhook import sign, verify
 from tests.gateway_process import environment, free_port
 from tests.gateway_world import HELD, world
 from tests.test_starting import PERMIT, SECRETS, place
@@ -230,7 +231,7 @@ def test_a_key_is_somebodys(kind):
     [
         (["agent", "a b"], "'a b' cannot be a name in routes.yaml"),
         (["person", "ülle"], "cannot be a name"),
-        (["robot", "x"], "choose agent, person or webhook"),
+        (["robot", "x"], "choose agent, person, webhook or webhook-pair"),
     ],
 )
 def test_no_key_is_made_for_what_routes_yaml_refuses(words, said):
@@ -250,6 +251,15 @@ def test_a_new_webhook_secret_is_alone_on_standard_output_and_signs():
     done = gateway("key", "new", "webhook")
     assert done.returncode == 0 and done.stdout.strip() not in done.stderr
     assert len(key_of(done.stdout.removesuffix("\n"))) == 32
+
+
+def test_a_new_pair_signs_with_what_is_on_standard_output_and_verifies_with_what_is_beside_it():
+    done = gateway("key", "new", "webhook-pair")
+    private, public = done.stdout.removesuffix("\n"), re.findall(r"whpk_\S+", done.stderr)
+    assert done.returncode == 0 and private.startswith("whsk_") and private not in done.stderr
+    signature = sign(private, "msg_1", 1, b"{}")
+    signed = {"webhook-id": "msg_1", "webhook-timestamp": "1", "webhook-signature": signature}
+    assert verify(signed, b"{}", public, 1) == ("msg_1", 1)
 
 
 # --- calls ------------------------------------------------------------------------------------------------------------

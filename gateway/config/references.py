@@ -5,7 +5,7 @@ form they need; no value leaves this file, is kept, or is quoted. Give the funct
 mistake on its line.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from gateway.config.reading import Reading
 from gateway.config.sources import Source, source
 from gateway.config.yaml_lines import Node, Place
 from gateway.core.routes import Credential, Routes, SecretReference
-from gateway.core.secret_format import CONTROL, UNSENDABLE, key_of
+from gateway.core.secret_format import CONTROL, UNSENDABLE, signing_key, verifying_key
 
 CREDENTIAL_FIELDS = {
     "bearer": ("bearer",),
@@ -26,6 +26,8 @@ CREDENTIAL_FIELDS = {
     "header": ("header", "value"),
     "query": ("query", "value"),
 }
+FORMS: Mapping[str | int, Callable[[str], object]] = {"secret": signing_key, "callback_secret": verifying_key}
+"""What a secret of a channel must be, by its field; there may be several with white space between, a rotation."""
 Where = tuple[str | int, ...]
 Secret = tuple[Where, str, SecretReference]
 """Where in the file, what it is, and its reference."""
@@ -53,7 +55,7 @@ def _missing(found: Iterable[Secret], environ: Mapping[str, str], lines: "_Lines
         value, missing = _value(reference, environ)
         if missing:
             yield lines.at(where).mistake(f"the {owner} is missing: {missing}")
-        elif why := _unusable(value, signs=where[0] == "approvals"):
+        elif why := _unusable(value, FORMS.get(where[-1]) if where[0] == "approvals" else None):
             yield lines.at(where).mistake(f"the {owner} ({_place(reference)}) cannot be used: {why}")
 
 
@@ -139,13 +141,14 @@ def _value(reference: SecretReference, environ: Mapping[str, str]) -> tuple[str,
     return value, "" if content.strip() else f"the file {reference.name} is empty"
 
 
-def _unusable(value: str, *, signs: bool) -> str:
-    """Why this value would fail at every use; never quotes it. `signs`: one or two webhook secrets."""
+def _unusable(value: str, form: Callable[[str], object] | None) -> str:
+    """Why this value would fail at every use; never quotes it. `form` raises ValueError for one of several secrets."""
     if CONTROL.search(value):
         return UNSENDABLE
     try:
-        for secret in value.split() if signs else ():
-            key_of(secret)
+        if form is not None:
+            for secret in value.split():
+                form(secret)
     except ValueError as error:
         return str(error)
     return ""

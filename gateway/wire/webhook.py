@@ -1,8 +1,10 @@
 """Standard Webhooks 1.0.0: how a notice proves that it comes from us, and a decision from an approver's system.
 
-The signature is an HMAC over `{id}.{timestamp}.{body}`, so neither may contain a dot or be read in two ways: an id is
-visible ASCII, a timestamp is digits. Whatever a stranger puts into headers and body, `verify` raises `BadSignature`
-and nothing else (peer failure 27: `garbage` as a signature raised the wrong class and became a 500).
+The signature is an HMAC (v1) or Ed25519 (v1a) over `{id}.{timestamp}.{body}`, so neither may contain a dot or be read
+in two ways: an id is visible ASCII, a timestamp is digits. A public key verifies nothing but v1a, a shared secret
+nothing but v1: a public key used as an HMAC key would let everybody sign. Whatever a stranger puts into headers and
+body, `verify` raises `BadSignature` and nothing else (peer failure 27: `garbage` as a signature raised the wrong class
+and became a 500).
 
 This file must never read a clock, and never put a secret, or a part of one, into an exception.
 
@@ -16,7 +18,10 @@ import hmac
 import re
 from collections.abc import Mapping, Sequence
 
-from gateway.core.secret_format import key_of
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from gateway.core.secret_format import signing_key, verifying_key
 
 TOLERANCE_SECONDS = 300
 """By how much the sender's clock may differ from ours; what the reference libraries allow."""
@@ -45,7 +50,7 @@ LAST_CHANCE_MS = 10_000
 
 
 def sign(secret: str, id: str, timestamp: int, body: bytes) -> str:  # noqa: A002 - the specification's word
-    """One item of a `webhook-signature` header: `v1,<base64>`.
+    """One item of a `webhook-signature` header: `v1,<base64>` of a shared secret, `v1a,<base64>` of a private key.
 
     `timestamp` is in whole seconds since the epoch, of this attempt; `id` stays the same over all attempts.
     Raises ValueError if the secret or the id cannot be used.
@@ -54,7 +59,10 @@ def sign(secret: str, id: str, timestamp: int, body: bytes) -> str:  # noqa: A00
         raise ValueError(f"{id!r} cannot be a webhook-id: use up to {LONGEST_ID} visible ASCII characters, no dot")
     if timestamp < 0:
         raise ValueError(f"{timestamp} cannot be a webhook-timestamp: use seconds since the epoch")
-    return "v1," + base64.b64encode(_mac(key_of(secret), id, str(timestamp), body)).decode()
+    version, key = signing_key(secret)
+    signed = _signed(id, str(timestamp), body)
+    made = _mac(key, signed) if version == "v1" else Ed25519PrivateKey.from_private_bytes(key).sign(signed)
+    return f"{version},{base64.b64encode(made).decode()}"
 
 
 def verify(
@@ -69,7 +77,7 @@ def verify(
     `headers` has lower-case names; `now` and `tolerance` are in seconds. Several secrets are a rotation. Raises
     BadSignature whatever the message is; ValueError only if one of our own secrets is not a secret.
     """
-    keys = [key_of(secret) for secret in secrets]
+    keys = [verifying_key(secret) for secret in secrets]
     message, stamp, signatures = (headers.get(f"webhook-{name}", "") for name in ("id", "timestamp", "signature"))
     if not (message and stamp and signatures):
         raise BadSignature("webhook-id, webhook-timestamp and webhook-signature are all needed")
@@ -81,10 +89,10 @@ def verify(
         raise BadSignature(f"webhook-timestamp differs from this gateway's clock by more than {tolerance} seconds")
     if len(signatures) > LONGEST_SIGNATURES:
         raise BadSignature(f"webhook-signature must be at most {LONGEST_SIGNATURES} characters")
-    expected = [_mac(key, message, stamp, body) for key in keys]
+    signed = _signed(message, stamp, body)
     offered = [given for item in signatures.split(" ") if (given := _offered(item)) is not None]
-    if not any(hmac.compare_digest(mac, given) for mac in expected for given in offered):
-        raise BadSignature("no v1 signature in webhook-signature was made with a secret of this endpoint")
+    if not any(_matches(key, given, signed) for key in keys for given in offered):
+        raise BadSignature("no v1 or v1a signature in webhook-signature was made with a secret of this endpoint")
     return message, int(stamp)
 
 
@@ -108,16 +116,34 @@ def next_attempt_ms(
     return fits
 
 
-def _mac(key: bytes, message: str, timestamp: str, body: bytes) -> bytes:
-    return hmac.digest(key, f"{message}.{timestamp}.".encode("ascii") + body, "sha256")
+def _signed(message: str, timestamp: str, body: bytes) -> bytes:
+    return f"{message}.{timestamp}.".encode("ascii") + body
 
 
-def _offered(item: str) -> bytes | None:
-    """The bytes of one `v1,<base64>`; None for other versions and for garbage, which simply match nothing."""
+def _mac(key: bytes, signed: bytes) -> bytes:
+    return hmac.digest(key, signed, "sha256")
+
+
+def _matches(key: tuple[str, bytes], offered: tuple[str, bytes], signed: bytes) -> bool:
+    """True if a key of that version made that signature of that version."""
+    (version, material), (claimed, signature) = key, offered
+    if version != claimed:
+        return False
+    if version == "v1":
+        return hmac.compare_digest(_mac(material, signed), signature)
+    try:
+        Ed25519PublicKey.from_public_bytes(material).verify(signature, signed)
+    except InvalidSignature:
+        return False
+    return True
+
+
+def _offered(item: str) -> tuple[str, bytes] | None:
+    """Version and bytes of one `v1,<base64>`; None for other versions and for garbage, which simply match nothing."""
     version, _, text = item.partition(",")
-    if version != "v1":
+    if version not in ("v1", "v1a"):
         return None
     try:
-        return base64.b64decode(text.encode("ascii"), validate=True)
+        return version, base64.b64decode(text.encode("ascii"), validate=True)
     except (binascii.Error, UnicodeEncodeError):
         return None

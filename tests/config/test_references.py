@@ -8,11 +8,17 @@ from gateway.config.references import callback_mistakes, missing_secrets, missin
 from tests.config.routes_documents import document, load, loaded, system
 
 SIGNING = "whsec_" + "QUJD" * 10
+PAIR = "A" * 43 + "="
 FULL = {"HOOK": SIGNING, "CALLBACK": f"{SIGNING} {SIGNING}", "SHOP_KEY": "x"}
 
 
 def test_nothing_is_missing_when_everything_is_there(tmp_path):
     assert missing_secrets(loaded(document(), tmp_path), FULL, tmp_path / "routes.yaml") == []
+
+
+def test_halves_of_key_pairs_in_their_places_are_fine(tmp_path):
+    environ = FULL | {"HOOK": f"{SIGNING} whsk_{PAIR}", "CALLBACK": f"whpk_{PAIR}"}
+    assert missing_secrets(loaded(document(), tmp_path), environ) == []
 
 
 @pytest.mark.parametrize(
@@ -38,6 +44,8 @@ def test_a_secret_that_is_absent_or_empty_is_one_clear_sentence(name, line, sent
         ("HOOK", "whsec_!!!", "must be standard base64"),
         ("CALLBACK", f"{SIGNING} whsec_QUJD", "must be 24 to 64 bytes long"),
         ("CALLBACK", f"{SIGNING}\n{SIGNING}", "contains a line break"),
+        ("HOOK", f"{SIGNING} whpk_{PAIR}", "a public key (whpk_), which cannot sign"),
+        ("CALLBACK", f"whsk_{PAIR}", "stays with whoever signs: use the public one (whpk_)"),
         ("SHOP_KEY", "tö\nX: y", "contains a line break"),
     ],
 )

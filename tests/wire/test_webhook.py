@@ -13,6 +13,10 @@ from gateway.wire.webhook import BadSignature, next_attempt_ms, sign, verify
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 OTHER = "whsec_" + base64.b64encode(bytes(range(32))).decode()
+SEED = bytes.fromhex("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb")
+POINT = bytes.fromhex("3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c")
+"""Test 2 of RFC 8032: a private key and its public one."""
+PRIVATE, PUBLIC = ("whsk_" + base64.b64encode(SEED).decode(), "whpk_" + base64.b64encode(POINT).decode())
 ID, NOW, BODY = "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}'
 SIGNATURE = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 """The vector of the specification's own libraries."""
@@ -178,3 +182,49 @@ def test_nothing_is_sent_that_nobody_needs_any_more():
     assert next_attempt_ms(3, expires_in=9_999) is None
     assert next_attempt_ms(3, expires_in=1_800_001) == 1_800_000
     assert next_attempt_ms(0, expires_in=0) is None
+
+
+# --- v1a: Ed25519 -----------------------------------------------------------------------------------------------------
+
+
+def test_what_a_private_key_signs_its_public_key_verifies():
+    signature = sign(PRIVATE, ID, NOW, BODY)
+    assert signature.startswith("v1a,") and len(base64.b64decode(signature[4:])) == 64
+    assert verify(headers(signature=signature), BODY, [PUBLIC], NOW) == (ID, NOW)
+    assert sign("whsk_" + base64.b64encode(SEED + POINT).decode(), ID, NOW, BODY) == signature
+
+
+def test_v1_and_v1a_rotate_side_by_side():
+    both = f"{sign(SECRET, ID, NOW, BODY)} {sign(PRIVATE, ID, NOW, BODY)}"
+    for secrets in ([SECRET], [PUBLIC], [OTHER, PUBLIC], [PUBLIC, SECRET]):
+        assert verify(headers(signature=both), BODY, secrets, NOW) == (ID, NOW)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"id": "msg_other"}, {"timestamp": str(NOW + 1)}, {"signature": sign(PRIVATE, ID, NOW, BODY + b" ")}]
+)
+def test_whatever_is_changed_after_signing_with_a_private_key_is_noticed(changes):
+    with pytest.raises(BadSignature):
+        verify(headers(signature=sign(PRIVATE, ID, NOW, BODY)) | headers(**changes), BODY, [PUBLIC], NOW)
+
+
+@pytest.mark.parametrize("version", ["v1", "v1a"])
+def test_a_public_key_is_never_the_key_of_an_hmac(version):
+    """Everybody knows a public key, so everybody could sign with it."""
+    mac = hmac.digest(POINT, f"{ID}.{NOW}.".encode() + BODY, "sha256")
+    forged = f"{version},{base64.b64encode(mac).decode()}"
+    with pytest.raises(BadSignature):
+        verify(headers(signature=forged), BODY, [PUBLIC], NOW)
+
+
+@pytest.mark.parametrize("signature", ["v1a,", "v1a,!!!", "v1a,AAAA", "v1a," + "A" * 88, "v1a,\u00e9"])
+def test_garbage_for_an_ed25519_signature_is_a_bad_signature_and_nothing_else(signature):
+    with pytest.raises(BadSignature):
+        verify(headers(signature=signature), BODY, [PUBLIC, "whpk_" + base64.b64encode(b"\xff" * 32).decode()], NOW)
+
+
+def test_halves_of_a_pair_in_the_wrong_place_are_refused():
+    with pytest.raises(ValueError, match="cannot sign"):
+        sign(PUBLIC, ID, NOW, BODY)
+    with pytest.raises(ValueError, match="stays with whoever signs"):
+        verify(headers(), BODY, [PRIVATE], NOW)
