@@ -12,6 +12,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from gateway.config import addresses, durations
+from gateway.core import summaries
 
 ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 DIGEST = re.compile(r"[0-9a-fA-F]{64}")
@@ -46,6 +47,12 @@ def _text(value: str) -> str:
     if not value.strip() or not value.isprintable():
         raise ValueError("must be text that can be printed, and not empty")
     return value
+
+
+def _summary(value: object) -> summaries.Summary:
+    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+        raise ValueError("must be one line of text, such as Refund {amount|money:usd} on {charge}")
+    return summaries.parse(value)
 
 
 def _digest(value: str) -> str:
@@ -114,6 +121,7 @@ Duration = Annotated[float, BeforeValidator(durations.positive_seconds)]
 Wait = Annotated[float, BeforeValidator(durations.seconds)]
 """A duration that may be zero."""
 Text = Annotated[str, AfterValidator(_text)]
+Summary = Annotated[summaries.Summary, BeforeValidator(_summary)]
 ResolvedText = Annotated[Text, BeforeValidator(_resolved)]
 Status = Annotated[int, Field(ge=LEAST_STATUS, le=GREATEST_STATUS)]
 Statuses = Annotated[list[Status], AfterValidator(unique)]

@@ -23,6 +23,7 @@ from gateway.config.field_types import (
     ResolvedText,
     Role,
     Statuses,
+    Summary,
     Switch,
     Text,
     UpstreamAddress,
@@ -174,7 +175,7 @@ class HoldModel(Strict):
 class ToolModel(Strict):
     expected: ClassVar[str] = 'a mapping such as {request: "GET /v1/charges/{charge}", effect: read}'
     later: ClassVar[frozenset[str]] = frozenset(
-        {"preview", "summary", "record", "unlisted", "budget", "limits", "rate", "undo", "compensate", "mcp"}
+        {"preview", "record", "unlisted", "budget", "limits", "rate", "undo", "compensate", "mcp"}
     )
     request: Annotated[templates.RequestLine, BeforeValidator(templates.request_line)]
     effect: Literal["read", "write", "destructive"]
@@ -189,6 +190,7 @@ class ToolModel(Strict):
     idempotency: IdempotencyModel = IdempotencyModel()
     dedupe: Switch = True
     hold: HoldModel = HoldModel()
+    summary: Summary | None = None
     not_acted: Statuses = [401, 429]
     doubtful: Statuses = []
 

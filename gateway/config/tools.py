@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from gateway.config import summaries
 from gateway.config.input_schemas import Finding
 from gateway.config.inputs import Inputs, inputs
 from gateway.config.models import ToolModel
@@ -69,6 +70,7 @@ def _tool(name: str, system: str, model: ToolModel, body: BodyKind, declared: In
         hold_wait_seconds=model.hold.wait,
         not_acted=frozenset(model.not_acted),
         doubtful=frozenset(model.doubtful),
+        summary=summaries.resolved(model.summary or (), summaries.schemas(declared.parameters, body)),
     )
 
 
@@ -86,6 +88,8 @@ def _findings(model: ToolModel, body: BodyKind, declared: Inputs) -> Iterator[Fi
     yield from _effect(model)
     yield from _idempotency(model, arguments, set(model.input))
     yield from _statuses(model)
+    known = summaries.schemas(declared.parameters, body)
+    yield from summaries.findings(model.summary or (), known, {*model.input, *model.headers}, any_name=model.open)
     if model.resource is not None:
         yield from _resource(model.resource, arguments, set(model.input))
 

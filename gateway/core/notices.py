@@ -13,9 +13,14 @@ from gateway.core.approval import question, shown
 from gateway.core.call import Call
 from gateway.core.facts import Asked, Judged, Notice
 from gateway.core.lifecycle import Record
+from gateway.core.one_line import value
 from gateway.core.routes import Group, Routes
+from gateway.core.summaries import render
 from gateway.core.times import iso
 from gateway.core.verdict import Requirement
+
+LONGEST_SUMMARY = 300
+"""Characters, of a tool that has no `summary` of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,19 +97,10 @@ def arguments(admission: Admission) -> Mapping[str, object]:
 
 
 def summary(admission: Admission) -> str:
-    """One line: who wants to do what with which arguments."""
-    given = arguments(admission).items()
-    told = ", ".join(f"{name}={_as_json(value)}" for name, value in given if not isinstance(value, dict))
+    """One line for people: what the tool's own `summary` says, or who wants to do what with which arguments."""
+    given = arguments(admission)
+    if admission.tool.summary:
+        return render(admission.tool.summary, given)
+    told = ", ".join(f"{value(name)}={value(item)}" for name, item in given.items() if not isinstance(item, dict))
     line = f"{admission.call.agent} wants to call {admission.call.tool}({told})"
-    return line if len(line) <= 300 else line[:297] + "..."  # the whole input stands beside it
-
-
-def _as_json(value: object) -> object:
-    """The words of JSON, which agents and approvers write, and not those of Python."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "true" if value else "false"
-        case _:
-            return value
+    return line if len(line) <= LONGEST_SUMMARY else line[: LONGEST_SUMMARY - 3] + "..."  # the whole stands beside it

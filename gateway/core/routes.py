@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from gateway.core.summaries import Summary
+
 Effect = Literal["read", "write", "destructive"]
 BodyKind = Literal["json", "form", "none", "opaque"]
 Place = Literal["path", "query", "body", "header"]
@@ -99,6 +101,8 @@ class Tool:
     """Statuses by which the system says that nothing happened; they release the pointers."""
     doubtful: frozenset[int] = frozenset()
     """Further statuses that do not prove what happened, beside 408, 502, 503, 504 and 520 to 524."""
+    summary: Summary = ()
+    """What a call would do, for people; empty: all of its arguments are listed instead."""
 
     @property
     def repeatable(self) -> bool:

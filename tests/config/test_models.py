@@ -116,7 +116,7 @@ def test_what_comes_later_is_never_a_field_already():
         (models.GroupModel, {"remind", "escalate", "hours", "batch", "undo", "allow_owner", "decide_in"}),
         (models.WebhookModel, {"slack", "email"}),
         (models.SystemModel, {"mcp", "unlisted"}),
-        (models.ToolModel, {"preview", "summary", "record", "unlisted", "budget"}),
+        (models.ToolModel, {"preview", "record", "unlisted", "budget"}),
     ],
 )
 def test_what_the_design_promises_for_later_is_refused_until_then(model, names):

@@ -6,6 +6,7 @@ from dataclasses import replace
 from gateway.core.approval import shown
 from gateway.core.facts import Judged, Notice
 from gateway.core.notices import arguments, requested, summary
+from gateway.core.summaries import parse
 from gateway.core.verdict import Verdict
 from tests.company import NIGHT, ROUTES, admission
 from tests.playbook import FINANCE, LEGAL, PRINT, TODAY, Playbook, asked
@@ -64,8 +65,24 @@ def test_no_argument_is_ever_shortened_beside_the_summary():
     long = "x" * 200_000
     admitted = replace(admitted, question=replace(admitted.question, input={"amount": 5, "memo": long}))
     assert arguments(admitted)["memo"] == long
+    assert summary(admitted).endswith(', memo="' + "x" * 80 + '..." (200000 characters))')
+    many = {f"memo{number}": "x" * 50 for number in range(10)}
+    admitted = replace(admitted, question=replace(admitted.question, input=many))
     assert len(summary(admitted)) == 300
     assert summary(admitted).endswith("...")
+
+
+def test_the_summary_of_a_tool_is_what_approvers_read_first():
+    admitted = admission(amount=5000)
+    tool = replace(admitted.tool, summary=parse("Refund {amount|money:usd}"))
+    assert summary(replace(admitted, tool=tool)) == "Refund 50.00 USD"
+
+
+def test_no_argument_can_leave_its_place_in_a_summary():
+    admitted = admission()
+    forged = {"a": 'x, amount=1) "', "b\n": "\u202e"}
+    admitted = replace(admitted, extra=forged)
+    assert summary(admitted).endswith('refund(a="x, amount=1) \\"", "b\\n"="\\u202e", amount=5)')
 
 
 def test_a_declared_argument_is_never_hidden_by_an_undeclared_one_of_the_same_name():
