@@ -53,7 +53,16 @@ from gateway.core.verdict import Requirement
 from gateway.doubts import tell_new_doubt
 from gateway.judging import admission_of, inadmissible, judge
 from gateway.life import Life, Requester, known
-from gateway.ports import Conflict, Generation, Journal, JournalUnavailable, Suspended, Taken, Upstream
+from gateway.ports import (
+    Conflict,
+    Generation,
+    Journal,
+    JournalUnavailable,
+    Suspended,
+    Taken,
+    TooManyQuestions,
+    Upstream,
+)
 from gateway.randomness import random
 from gateway.sending import Limits, Sent, drain, lease_ms, send, written
 from gateway.tasks import spawn
@@ -109,6 +118,8 @@ class Engine:
                     return await self._carry_on(life, ours, taken.kind)
                 life.admit_again(self.generation())
                 life.beside = (*life.beside, *taken.calls)
+            except TooManyQuestions as full:
+                raise life.too_many_questions(full.milliseconds) from full
 
     async def _carry_on(self, life: Life, call: str, kind: str) -> Driven:
         """This request is a call that exists."""

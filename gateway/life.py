@@ -4,14 +4,16 @@ A `Life` belongs to one task and dies with it; everything that matters is in the
 connection at the other end, shared by every life that serves the same request.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from gateway import errors
 from gateway.core.admit import Admission
 from gateway.core.call import Call
-from gateway.core.facts import Abandoned, Admitted, Answered, Attached, Claimed, Delivered, Ended, Fact, Judged
+from gateway.core.facts import Abandoned, Admitted, Answered, Asked, Attached, Claimed, Delivered, Ended, Fact, Judged
 from gateway.core.lifecycle import Record, after, begin, recall
 from gateway.core.payload import Answer
-from gateway.core.pointers import Upkeep, upkeep
+from gateway.core.pointers import Pointer, Upkeep, upkeep
+from gateway.core.times import span
 from gateway.core.verdict import Verdict
 from gateway.ports import Append, Generation, Reply
 from gateway.randomness import random
@@ -125,6 +127,8 @@ class Life:
         claims = Claimed in kinds
         discloses = Answered in kinds and not call.acts
         upkeep = self._upkeep(now)
+        if Asked in kinds and not self.durable and (quota := self._questions()):
+            upkeep = replace(upkeep, pointers=(*upkeep.pointers, quota))
         return Append(
             call=call.id, agent=call.agent, expected=self.durable, token=random.hex(8),
             facts=tuple(pending),
@@ -142,6 +146,21 @@ class Life:
             return {name: value for name, value in payload.items() if name == "answer"}
         large = self.admission is not None and len(self.admission.request.body) > LARGE_BODY
         return {**payload, "request": b""} if large else payload
+
+    def _questions(self) -> Pointer | None:
+        """That people are asked because of this request counts against what its agent may have them asked."""
+        agent = self.generation.routes.agents.get(self.record.call.agent)
+        quota = agent.questions if agent is not None else None
+        if quota is None:
+            return None
+        return Pointer(self.record.call.agent, "questions", "count", round(quota.seconds * 1000), quota.most)
+
+    def too_many_questions(self, milliseconds: int) -> errors.TooManyQuestions:
+        """What the requester is told; nothing of this call is written, so there is none."""
+        agent, quota = self.record.call.agent, self._questions()
+        assert quota is not None, "the journal counted"
+        within = span(quota.ttl or 0)
+        return errors.TooManyQuestions(agent, quota.most, within, retry_seconds=max(1, -(-milliseconds // 1000)))
 
     def _upkeep(self, now: int) -> Upkeep:
         """Without the pointers that are so already: a call that is asked for under many keys has one for each."""

@@ -41,6 +41,19 @@ class Suspended(Exception):
     """The agent is suspended, so no claim and no disclosure. Nothing was written."""
 
 
+class Revoked(Exception):
+    """A standing grant that the verdict relies on was revoked or is over. Nothing was written."""
+
+
+class TooManyQuestions(Exception):
+    """The agent had people asked about as many calls as it may. Nothing was written."""
+
+    def __init__(self, milliseconds: int) -> None:
+        super().__init__(milliseconds)
+        self.milliseconds = milliseconds
+        """Until it may have them asked about one more."""
+
+
 class JournalUnavailable(Exception):
     """The journal did not confirm. The append may or may not have been written; the same token may be retried."""
 
@@ -93,7 +106,7 @@ class Journal(Protocol):
     async def append(self, append: Append) -> Appended:
         """Compare-and-swap on the number of facts. When it returns, the facts are durable.
 
-        Raises Conflict, Taken, Suspended (nothing written), or JournalUnavailable (unknown).
+        Raises Conflict, Taken, Suspended, Revoked, TooManyQuestions (nothing written), or JournalUnavailable (unknown).
         """
         ...
 

@@ -107,7 +107,7 @@ LONG_FILES = {
     "adapters/redis/journal.py": (352, "to be split: what was acknowledged, and its loss, is a subject of its own"),
     "core/lifecycle.py": (335, "the whole story in one file is worth more than the limit; half of it is one record"),
     "adapters/cedar.py": (330, "one outside thing, one file: the only one that knows cedarpy"),
-    "engine.py": (390, "the only loop and its steps; splitting it would hide the order in which they happen"),
+    "engine.py": (400, "the only loop and its steps; splitting it would hide the order in which they happen"),
 }
 LONG_FUNCTIONS = {"core/timeline.py line": (50, "one sentence per fact: a table, written as a match")}
 """With the length that each may not exceed."""

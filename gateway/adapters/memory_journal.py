@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from gateway.core.codec import decode, encode, envelope
 from gateway.core.facts import Fact
 from gateway.core.pointers import RECALL_MS, Pointer
-from gateway.ports import BEAT_MS, Append, Appended, Conflict, Suspended, Taken
+from gateway.ports import BEAT_MS, Append, Appended, Conflict, Revoked, Suspended, Taken, TooManyQuestions
 
 
 @dataclass(slots=True)
@@ -20,6 +20,8 @@ class MemoryJournal:
     """Pointer to (call, the time it ends)."""
     executing: dict[str, set[str]] = field(default_factory=dict)
     """Calls that are being sent, by match digest."""
+    asked: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Calls that an agent had people asked about, and when."""
     beats: dict[str, int] = field(default_factory=dict)
     due_times: dict[str, int] = field(default_factory=dict)
     notices: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -45,6 +47,10 @@ class MemoryJournal:
                 raise Taken((str(holder),), pointer.kind)
             if pointer.mode in ("join", "look") and (others := self._others(pointer, append)):
                 raise Taken(tuple(others), pointer.kind)
+            if pointer.mode == "need" and holder is None:
+                raise Revoked
+            if pointer.mode == "count":
+                self._count(pointer)
         now = self.clock()
         written = [envelope(encode(fact), now, append.token) for fact in append.facts]
         self.calls[append.call] = have + written
@@ -75,10 +81,18 @@ class MemoryJournal:
                 self.executing.setdefault(pointer.name, set()).add(append.call)
             elif pointer.mode == "leave":
                 self.executing.setdefault(pointer.name, set()).discard(append.call)
+            elif pointer.mode == "count":
+                self.asked.setdefault(pointer.name, {})[append.call] = now
 
     def _others(self, pointer: Pointer, append: Append) -> list[str]:
         """Who else executes this, and was not seen at work. (That this memory ends after EXECUTING_MS is left out.)"""
         return sorted(self.executing.get(pointer.name, set()) - {append.call, *append.beside})
+
+    def _count(self, pointer: Pointer) -> None:
+        window, now = pointer.ttl or 0, self.clock()
+        lately = sorted(at for at in self.asked.get(pointer.name, {}).values() if at > now - window)
+        if (over := len(lately) - pointer.most) >= 0:
+            raise TooManyQuestions(lately[over] + window - now)
 
     def _have(self, call: str) -> list[bytes]:
         if call in self.ends and self.clock() >= self.ends[call]:

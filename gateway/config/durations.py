@@ -1,4 +1,4 @@
-"""Durations as people write them: `250ms`, `30s`, `15m`, `1h`, `7d`. A number without a unit is never guessed."""
+"""Durations as people write them: `250ms`, `30s`, `15m`, `1h`, `7d`; and how often: `20/h`. No unit is ever guessed."""
 
 import re
 
@@ -25,3 +25,16 @@ def positive_seconds(value: object) -> float:
     if not length:
         raise ValueError("must be longer than zero")
     return length
+
+
+QUOTA = re.compile(r"([0-9]{1,9})/(m|h|d)")
+
+
+def quota(value: object) -> tuple[int, float] | None:
+    """`20/h`: how many, and in how many seconds; None for `off`. ValueError says what was expected."""
+    if value == "off" or value is False:
+        return None
+    form = QUOTA.fullmatch(value) if isinstance(value, str) else None
+    if form is None or not int(form[1]):
+        raise ValueError("must be how many in a minute, an hour or a day, such as 5/m, 20/h or 100/d; or off")
+    return int(form[1]), SECONDS[form[2]]

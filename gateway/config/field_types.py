@@ -120,6 +120,8 @@ def _listener(value: object, info: ValidationInfo) -> str:
 Duration = Annotated[float, BeforeValidator(durations.positive_seconds)]
 Wait = Annotated[float, BeforeValidator(durations.seconds)]
 """A duration that may be zero."""
+PerTime = Annotated[tuple[int, float] | None, BeforeValidator(durations.quota)]
+"""How many, and in how many seconds; None: any number."""
 Text = Annotated[str, AfterValidator(_text)]
 Summary = Annotated[summaries.Summary, BeforeValidator(_summary)]
 ResolvedText = Annotated[Text, BeforeValidator(_resolved)]

@@ -19,6 +19,7 @@ from gateway.config.field_types import (
     EnvironmentName,
     Host,
     Names,
+    PerTime,
     Prefix,
     ResolvedText,
     Role,
@@ -84,6 +85,7 @@ class AgentModel(Strict):
     owner: Text
     teams: Names = []
     keys: list[HashModel] = []
+    questions: PerTime = (100, 3600.0)
 
 
 class WebhookModel(Strict):

@@ -11,7 +11,7 @@ from gateway.config.models import AgentModel, GroupModel, HashModel, PersonModel
 from gateway.config.reading import PARTY_NAME, Definition, Reading
 from gateway.config.sentences import nearest
 from gateway.config.yaml_lines import Node, Path, items
-from gateway.core.routes import Agent, Group, Person, Routes, Webhook
+from gateway.core.routes import Agent, Group, Person, Quota, Routes, Webhook
 
 SILENT = "group `{name}` has no `notify`: nobody would hear of it; add a webhook"
 ONE_VOUCHES = (
@@ -48,8 +48,9 @@ def parties(sections: Mapping[str, Node], reading: Reading) -> Parties:
             definition, known_person(agent.owner, found.named, "owner")
         ):
             found.agents[definition.name] = Agent(
-                name=definition.name, owner=agent.owner, teams=tuple(agent.teams), keys=_digests(agent.keys)
-            )
+                name=definition.name, owner=agent.owner, teams=tuple(agent.teams), keys=_digests(agent.keys),
+                questions=Quota(*agent.questions) if agent.questions else None,
+            )  # fmt: skip
     for definition in reading.definitions(sections.get("approvals"), "group", PARTY_NAME):
         model = reading.validated(GroupModel, definition)
         if model and reading.findings(definition, _group_findings(definition.name, model, found)):

@@ -32,16 +32,19 @@ class Pointer:
     """The desired state of one pointer."""
 
     name: str
-    kind: Literal["key", "open", "executing"]
+    kind: Literal["key", "open", "executing", "grant", "questions"]
     """`key`: an idempotency key. `open`: a match digest whose requests attach. `executing`: a match digest, and all the
-    calls that are being sent for it; usually one."""
-    mode: Literal["take", "test", "hold", "free", "join", "look", "leave"]
+    calls that are being sent for it; usually one. `grant`: a standing grant, there while it may be used. `questions`:
+    an agent, and the calls that it had people asked about lately."""
+    mode: Literal["take", "test", "hold", "free", "join", "look", "leave", "need", "count"]
     """`take`: must be free or ours, then ours. `test`: must be free or ours, not changed.
     `hold`: ours unless another call has it. `free`: no longer ours.
     `join`: one of those that are executing; there must be none beside it but those named in the append's `beside`.
-    `look`: as `join`, without being one. `leave`: no longer one of them."""
+    `look`: as `join`, without being one. `leave`: no longer one of them.
+    `need`: must be there; not changed. `count`: one more of at most `most` within `ttl`."""
     ttl: int | None = None
     """Milliseconds it lasts from now; None: until changed."""
+    most: int = 0
 
 
 @positional_value

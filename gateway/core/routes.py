@@ -139,6 +139,14 @@ class System:
     tools: tuple[Tool, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """So many, in any stretch of time of that length."""
+
+    most: int
+    seconds: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agent:
     name: str
@@ -146,6 +154,8 @@ class Agent:
     teams: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     """SHA-256 of each gateway key, hex."""
+    questions: Quota | None = Quota(100, 3600.0)
+    """How many new questions it may put to people; None: any number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

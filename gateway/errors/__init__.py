@@ -27,6 +27,7 @@
     │   └── CallInProgress        409
     ├── Unavailable               nothing was done; the same request may work later
     │   ├── TooMany               429
+    │   ├── TooManyQuestions      429  the agent had people asked about as many calls as it may
     │   ├── UpstreamUnreachable   502
     │   ├── ReadFailed            502
     │   ├── FoundNotDone          502
@@ -70,6 +71,7 @@ from gateway.errors.later import (
     PoliciesUnavailable,
     ReadFailed,
     TooMany,
+    TooManyQuestions,
     UpstreamUnreachable,
 )
 from gateway.errors.refused import (
@@ -117,6 +119,7 @@ __all__ = [
     "RequesterGone",
     "TooLarge",
     "TooMany",
+    "TooManyQuestions",
     "TooSlow",
     "Unavailable",
     "UnknownCall",

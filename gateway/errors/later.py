@@ -45,6 +45,20 @@ class TooMany(Unavailable):
         )
 
 
+class TooManyQuestions(Unavailable):
+    slug, status, title, at_once = "too-many-questions", 429, "Too many calls that need approval", False
+
+    def __init__(self, agent: str, most: int, within: str, *, retry_seconds: int) -> None:
+        """`within`: `1 h`."""
+        super().__init__(
+            f"This call needs the approval of people, and {agent} has already had them asked about {most} calls within "
+            f"{within}, which is as many as routes.yaml lets it (`questions`). {NOTHING_DONE} Nobody was asked about "
+            f"this call. Wait {retry_seconds} seconds, then repeat exactly this request; or go on with what needs no "
+            "approval. Requests for calls that wait already are not counted again.",
+            headers={"retry-after": str(retry_seconds)},
+        )
+
+
 class UpstreamUnreachable(Unavailable):
     slug, status, title = "upstream-unreachable", 502, "The system cannot be reached"
 

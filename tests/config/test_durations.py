@@ -1,8 +1,8 @@
-"""A duration has a unit, always."""
+"""A duration has a unit, always, and so has a rate."""
 
 import pytest
 
-from gateway.config.durations import positive_seconds, seconds
+from gateway.config.durations import positive_seconds, quota, seconds
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,19 @@ def test_anything_else_says_what_a_duration_is(value):
 def test_zero_is_a_wait_but_not_a_time_limit():
     with pytest.raises(ValueError, match="longer than zero"):
         positive_seconds("0ms")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("20/h", (20, 3600.0)), ("5/m", (5, 60.0)), ("100/d", (100, 86400.0)), ("off", None), (False, None)],
+)
+def test_a_rate_is_how_many_in_which_time(value, expected):
+    assert quota(value) == expected
+
+
+@pytest.mark.parametrize(
+    "value", [20, "20", "0/h", "20/s", "20 / h", "20/2h", "-1/h", "1.5/h", "on", True, None, "", "٣/h"]
+)
+def test_anything_else_says_what_a_rate_is(value):
+    with pytest.raises(ValueError, match="such as 5/m, 20/h or 100/d; or off"):
+        quota(value)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.config import models
-from gateway.config.durations import seconds
+from gateway.config.durations import quota, seconds
 from gateway.config.input_schemas import EVERY_KEYWORD, OUR_WORDS
 from gateway.config.models import Strict
 from gateway.config.routes_file import load_routes
@@ -79,6 +79,8 @@ def same(default: Any, written: str) -> bool:
             return written == "{}" and not default.model_fields_set
         case str():
             return written == (default or '""')
+        case tuple():
+            return quota(written) == default
         case _:
             return written == str(default)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.config.routes_file import unmanned
-from gateway.core.routes import Agent, Group, Person, Routes, SecretReference, Webhook
+from gateway.core.routes import Agent, Group, Person, Quota, Routes, SecretReference, Webhook
 from tests.config.routes_documents import AGENTS, APPROVALS, PEOPLE, A, B, C, document, expect, loaded
 
 HOOK = "{webhook: https://a.example/hook, secret: {env: HOOK}}"
@@ -67,6 +67,8 @@ def test_a_person_that_cannot_be_is_refused(line, fragment, tmp_path):
         ("b2: {owner: desc}", "did you mean `desk`?"),
         ("b2: {owner: desk, teams: [1]}", "item 1 of `teams` must be text, not a number; put it in quotes"),
         ("b2: {owner: desk, teams: [a, a]}", "must not list `a` twice"),
+        ("b2: {owner: desk, questions: 20}", "`questions` must be how many in a minute, an hour or a day"),
+        ("b2: {owner: desk, questions: 0/h}", "`questions` must be how many in a minute, an hour or a day"),
         ("b2: {owner: desk, keys: [{}]}", "item 1 of `keys` needs `sha256`"),
         ("b2: {owner: desk, key: x}", "agent `b2` has no field `key`; did you mean `keys`?"),
         ("b2: {owner: desk, budget: 5}", "this version does not perform `budget` yet; remove it"),
@@ -74,6 +76,18 @@ def test_a_person_that_cannot_be_is_refused(line, fragment, tmp_path):
 )
 def test_an_agent_that_cannot_be_is_refused(line, fragment, tmp_path):
     expect(document(agents=f"{AGENTS}  {line}  # <-\n"), tmp_path, fragment)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("b2: {owner: desk}", Quota(100, 3600.0)),
+        ("b2: {owner: desk, questions: 20/d}", Quota(20, 86400.0)),
+        ("b2: {owner: desk, questions: off}", None),
+    ],
+)
+def test_an_agent_may_ask_people_so_often(line, expected, tmp_path):
+    assert loaded(document(agents=f"{AGENTS}  {line}\n"), tmp_path).agents["b2"].questions == expected
 
 
 @pytest.mark.parametrize("key", [A, A.upper()])

@@ -12,7 +12,7 @@ from gateway.adapters.redis.journal import RedisJournal
 from gateway.core.call import call_id, partition_of
 from gateway.core.facts import Admitted, Fact
 from gateway.core.pointers import Pointer, Upkeep
-from gateway.ports import Append, Appended, Conflict, Suspended, Taken
+from gateway.ports import Append, Appended, Conflict, Revoked, Suspended, Taken, TooManyQuestions
 from tests.playbook import CALL
 
 AGENT = "billing-bot"
@@ -40,6 +40,14 @@ def opened(name: str, mode: Any, ttl: int | None = None) -> Pointer:
 
 def executing(name: str, mode: Any, ttl: int | None = None) -> Pointer:
     return Pointer(name, "executing", mode, ttl)
+
+
+def counted(most: int, window: int, agent: str = AGENT) -> Pointer:
+    return Pointer(agent, "questions", "count", window, most)
+
+
+def needed(grant: str) -> Pointer:
+    return Pointer(grant, "grant", "need")
 
 
 class MemoryBench:
@@ -116,6 +124,10 @@ async def attempt(append: Awaitable[Appended]) -> tuple[Any, ...]:
         return ("taken", taken.calls, taken.kind)
     except Suspended:
         return ("suspended",)
+    except Revoked:
+        return ("revoked",)
+    except TooManyQuestions:
+        return ("full",)
     return ("ok",)
 
 

@@ -44,6 +44,10 @@ def draw_append(dice: random.Random, calls: tuple[str, ...], lengths: dict[str, 
     pointers |= {
         ("executing", name): Pointer(name, "executing", dice.choice(("join", "look", "leave")), AGES) for name in "pq"
     }
+    if dice.random() < 0.2:
+        pointers["questions", ""] = Pointer(AGENT, "questions", "count", AGES, dice.choice((1, 2, 3)))
+    if dice.random() < 0.1:
+        pointers["grant", ""] = Pointer("p", dice.choice(("grant", "key")), "need")
     return Append(
         call=call,
         agent=AGENT,

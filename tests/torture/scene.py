@@ -35,7 +35,9 @@ def document(upstream: str, approver: str) -> dict[str, Any]:
             "boss": {"roles": ["operator", "auditor"], "tokens": [digest(token_of("boss"))]},
         },
         "approvals": {"finance": {"members": ["lead"], "expire": f"{EXPIRE_SECONDS:g}s", "notify": [hook]}},
-        "agents": {name: {"owner": "boss", "teams": ["ops"], "keys": [digest(key_of(name))]} for name in AGENTS},
+        "agents": {
+            name: {"owner": "boss", "teams": ["ops"], "keys": [digest(key_of(name))], "questions": "off"} for name in AGENTS
+        },
         "systems": {
             "bank": {
                 "owner": "boss", "upstream": upstream, "credential": {"bearer": {"env": "BANK_KEY"}},

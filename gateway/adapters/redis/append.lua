@@ -9,13 +9,16 @@
 -- KEYS[4] {p}:payload:<id>      hash: the bytes that facts carry only digests of
 -- KEYS[5] {p}:suspended:<agent> exists while the agent may not act
 -- KEYS[6] {p}:outbox            sorted set: "<call> <notice>" by the time it must be delivered
--- KEYS[7..] pointers            string: the id of the call they lead to; of an executing pointer set: all that execute
+-- KEYS[7..] pointers            string: the id of the call they lead to; of an executing pointer set: all that execute;
+--                               of a grant: its text; of questions sorted set: calls by when people were asked
 --
 -- ARGV: call, expected, token, guarded, due_in, expire_in, beside (ids, each followed by a space),
 --       #facts, fact..., #payload, (field, bytes)..., #notices, (notice, milliseconds | '')..., (mode, ttl) per pointer
+--       (of `count`: milliseconds, a slash, and how many in them)
 --
 -- Returns {'ok', at, entry, last entry of the ledger} (also for a token seen before, then with an empty entry),
--- {'conflict'}, {'suspended'}, {'taken', calls with a space between, position}.
+-- {'conflict'}, {'suspended'}, {'taken', calls with a space between, position}, {'revoked'},
+-- {'full', milliseconds until there is room}.
 
 local call, token = ARGV[1], ARGV[3]
 local expected = tonumber(ARGV[2])
@@ -45,9 +48,13 @@ if ARGV[4] == '1' and redis.call('EXISTS', KEYS[5]) == 1 then
   return {'suspended'}
 end
 
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local at = string.format('%.0f', now)
+
 local holders = {}
 for i = 7, #KEYS do
-  local mode = ARGV[pointers_from + 2 * (i - 7)]
+  local mode, ttl = ARGV[pointers_from + 2 * (i - 7)], ARGV[pointers_from + 2 * (i - 7) + 1]
   if mode == 'join' or mode == 'look' then
     local others = {}
     for _, other in ipairs(redis.call('SMEMBERS', KEYS[i])) do
@@ -59,6 +66,18 @@ for i = 7, #KEYS do
       table.sort(others)
       return {'taken', table.concat(others, ' '), i - 6}
     end
+  elseif mode == 'need' then
+    if redis.call('EXISTS', KEYS[i]) == 0 then
+      return {'revoked'}
+    end
+  elseif mode == 'count' then
+    local window, most = string.match(ttl, '^(%d+)/(%d+)$')
+    local since = '(' .. string.format('%.0f', now - tonumber(window))
+    local over = redis.call('ZCOUNT', KEYS[i], since, '+inf') - tonumber(most)
+    if over >= 0 then
+      local leaves = redis.call('ZRANGEBYSCORE', KEYS[i], since, '+inf', 'WITHSCORES', 'LIMIT', over, 1)
+      return {'full', tonumber(leaves[2]) + tonumber(window) - now}
+    end
   elseif mode ~= 'leave' then
     holders[i] = redis.call('GET', KEYS[i])
     if (mode == 'take' or mode == 'test') and holders[i] and holders[i] ~= call then
@@ -66,10 +85,6 @@ for i = 7, #KEYS do
     end
   end
 end
-
-local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-local at = string.format('%.0f', now)
 
 local envelopes = {}
 for i = 1, count do
@@ -115,6 +130,11 @@ for i = 7, #KEYS do
     redis.call('PEXPIRE', KEYS[i], ttl)
   elseif mode == 'leave' then
     redis.call('SREM', KEYS[i], call)
+  elseif mode == 'count' then
+    local window = string.match(ttl, '^%d+')
+    redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', string.format('%.0f', now - tonumber(window)))
+    redis.call('ZADD', KEYS[i], at, call)
+    redis.call('PEXPIRE', KEYS[i], window)
   elseif (mode == 'take' or mode == 'hold') and (not holders[i] or holders[i] == call) then
     if ttl == '' then
       redis.call('SET', KEYS[i], call)

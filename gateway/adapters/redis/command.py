@@ -50,5 +50,5 @@ def command_of(append: Append) -> tuple[Any, ...]:
     for notice, delay in notices:
         arguments += (notice, _text(delay))
     for pointer in pointers:
-        arguments += (pointer.mode, _text(pointer.ttl))
+        arguments += (pointer.mode, f"{pointer.ttl}/{pointer.most}" if pointer.most else _text(pointer.ttl))
     return tuple(arguments)

@@ -32,7 +32,18 @@ from gateway.core.call import PARTITIONS
 from gateway.core.codec import decode
 from gateway.core.facts import Fact
 from gateway.core.pointers import RECALL_MS
-from gateway.ports import BEAT_MS, Append, Appended, Conflict, JournalUnavailable, Suspended, Taken, TooFewReplicas
+from gateway.ports import (
+    BEAT_MS,
+    Append,
+    Appended,
+    Conflict,
+    JournalUnavailable,
+    Revoked,
+    Suspended,
+    Taken,
+    TooFewReplicas,
+    TooManyQuestions,
+)
 
 PATIENCE_SECONDS = 3.0
 """How long an append is retried before its caller hears `unavailable`: a server restarts in less."""
@@ -148,6 +159,10 @@ class RedisJournal:
         if word == b"taken":
             _, call, position = reply
             raise Taken(tuple(call.decode().split()), append.upkeep.pointers[position - 1].kind)
+        if word == b"revoked":
+            raise Revoked
+        if word == b"full":
+            raise TooManyQuestions(reply[1])
         raise JournalUnavailable(f"append.lua answered {reply!r}")
 
     async def facts(self, call: str) -> list[Fact]:
