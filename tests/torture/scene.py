@@ -36,7 +36,8 @@ def document(upstream: str, approver: str) -> dict[str, Any]:
         },
         "approvals": {"finance": {"members": ["lead"], "expire": f"{EXPIRE_SECONDS:g}s", "notify": [hook]}},
         "agents": {
-            name: {"owner": "boss", "teams": ["ops"], "keys": [digest(key_of(name))], "questions": "off"} for name in AGENTS
+            name: {"owner": "boss", "teams": ["ops"], "keys": [digest(key_of(name))], "questions": "off"}
+            for name in AGENTS
         },
         "systems": {
             "bank": {
