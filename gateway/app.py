@@ -28,6 +28,7 @@ from gateway.adapters.channels import Channels
 from gateway.adapters.otlp.collector import configured
 from gateway.adapters.otlp.exporter import TraceExporter
 from gateway.adapters.redis.connecting import Server, client
+from gateway.adapters.redis.held import HeldCalls
 from gateway.adapters.redis.high_water import HighWater
 from gateway.adapters.redis.journal import RedisJournal
 from gateway.adapters.redis.ledger import RedisLedger
@@ -46,6 +47,7 @@ from gateway.duties import (
     export,
     keep_high_water,
     look_at_durability,
+    mend_held,
     watch_durability,
     watch_losses,
     watch_suspensions,
@@ -160,7 +162,7 @@ async def steward(duty: Duty, settings: Settings) -> None:
     """The control plane, due times, notices and the export of traces, until it is told to stop."""
     parts = await assemble(duty, settings)
     ledger = RedisLedger(parts.journal)
-    open_calls = OpenCalls(ledger, parts.journal)
+    open_calls = OpenCalls(held := HeldCalls(parts.journal), parts.journal)
     holder = random.token_hex(8)
 
     async def lease(name: str, milliseconds: int) -> bool:
@@ -175,6 +177,7 @@ async def steward(duty: Duty, settings: Settings) -> None:
         journal=parts.journal,
         ledger=ledger,
         open_calls=open_calls,
+        held=held,
         secrets=parts.secrets,
         readiness=readiness_of(settings, parts.redis, parts.generations, parts.journal, _embedded(duty, settings)),
         measures=measures_of(parts.generations, ledger, open_calls, exporter),
@@ -182,6 +185,7 @@ async def steward(duty: Duty, settings: Settings) -> None:
     duties: list[Coroutine[Any, Any, None]] = [
         looking.run(),
         keep_high_water(parts.journal),
+        mend_held(open_calls),
         watch_readiness(plane.readiness),
     ]
     if exporter is not None:

@@ -8,6 +8,7 @@
     ├── NotEligible           403  that person may not decide this call
     ├── InvalidBody           400
     ├── UnknownState          400
+    ├── InvalidPage           400
     ├── UnknownCall           404
     ├── UnknownAgent          404
     ├── NothingHere           404
@@ -95,6 +96,13 @@ class UnknownState(GatewayError):
 
     def __init__(self, wanted: str, states: Sequence[str]) -> None:
         super().__init__(f"`state` is {shortened(wanted, 40)!r}, but must be {listed(states, 'or')}.")
+
+
+class InvalidPage(GatewayError):
+    slug, status, title = "invalid-page", 400, "There is no such page"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"{why}. GET /approvals shows the first page.")
 
 
 class UnknownAgent(GatewayError):

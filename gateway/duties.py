@@ -14,6 +14,7 @@ from gateway.adapters.otlp.exporter import TraceExporter
 from gateway.adapters.redis.connecting import Server
 from gateway.adapters.redis.journal import RedisJournal
 from gateway.generations import Generations
+from gateway.open_calls import OpenCalls
 from gateway.ports import JournalUnavailable
 from gateway.settings import Settings
 from gateway.trouble import Trouble
@@ -28,6 +29,8 @@ HIGH_WATER_SECONDS = 1.0
 """How often it is written down how far the ledger is; what everybody forgets at once is younger than this."""
 DURABILITY_SECONDS = 2.0
 """How often a server is asked whether it still keeps what it acknowledges."""
+MEND_SECONDS = 60.0
+"""How often the list of held calls is compared with what is not over."""
 PAUSE_SECONDS = 5.0
 """After a failure that nobody foresaw."""
 
@@ -53,6 +56,18 @@ async def keep_high_water(journal: RedisJournal) -> None:
         except Exception as error:  # noqa: BLE001 - `_unforeseen` logs it
             await _unforeseen("remembering how far the ledger is", error)
         await asyncio.sleep(HIGH_WATER_SECONDS)
+
+
+async def mend_held(open_calls: OpenCalls) -> None:
+    """Keep the list of held calls true while gateways that are too old to keep it run, or ran, on the same journal."""
+    while True:
+        try:
+            await open_calls.mend()
+        except JournalUnavailable:
+            pass  # `beat` says so
+        except Exception as error:  # noqa: BLE001 - `_unforeseen` logs it
+            await _unforeseen("listing held calls", error)
+        await asyncio.sleep(MEND_SECONDS)
 
 
 async def beat(journal: RedisJournal, worker: str, owing: Collection[str]) -> None:

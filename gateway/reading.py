@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from rich.table import Table
 from rich.text import Text
 
+from gateway.adapters.redis.held import HeldCalls
 from gateway.adapters.redis.journal import RedisJournal
 from gateway.adapters.redis.ledger import RedisLedger
 from gateway.core.facts import Fact, Judged
@@ -65,8 +66,8 @@ async def recent(url: str, limit: int, state: str = "") -> list[Listed]:
     found = []
     try:
         ledger = RedisLedger(journal)
-        named = await OpenCalls(ledger, journal).named(state) if state else await ledger.recent(limit)
-        for call in named[:limit]:
+        open_calls = OpenCalls(HeldCalls(journal), journal)
+        for call in await open_calls.named(state, limit) if state else await ledger.recent(limit):
             facts = await journal.facts(call)
             if facts:
                 found.append(_listed(recall(facts), facts[0].at))

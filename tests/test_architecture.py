@@ -76,11 +76,13 @@ ALLOWANCES: dict[str, dict[str, str]] = {
     "generations": {"adapters.cedar": "compiles policies while loading; a port for it would have one user"},
     "doors.agents": {"generations": "reads requests with the index that was compiled with the generation"},
     "doors.control": {
+        "adapters.redis.held": "handed on to `doors.waiting`",
         "adapters.redis.journal": "suspends agents, acknowledges losses: a port of its own, later",
         "adapters.redis.ledger": "lists calls: a port of its own, later",
         "adapters.secrets": "callback secrets, read when a callback comes",
         "__version__": "named by /readyz",
     },
+    "doors.waiting": {"adapters.redis.held": "finds a page of held calls: a port of its own, later"},
     "doors.people": {"adapters.secrets": "the same"},
     "supervisor": {"__version__": "names itself when it is ready"},
 }
@@ -122,6 +124,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "adapters.memory_journal": "contracts/test_journal",
     "adapters.redis.connecting": "contracts/test_redis_line",
     "adapters.redis.cluster": "contracts/test_redis_line",
+    "adapters.redis.held": "contracts/test_held",
     "adapters.redis.high_water": "contracts/test_redis_journal",
     "adapters.redis.command": "contracts/test_redis_journal",
     "adapters.redis.journal": "contracts/test_redis_journal",

@@ -22,6 +22,8 @@ class MemoryJournal:
     """Calls that are being sent, by match digest."""
     asked: dict[str, dict[str, int]] = field(default_factory=dict)
     """Calls that an agent had people asked about, and when."""
+    held: dict[str, int] = field(default_factory=dict)
+    """Calls that wait for people, and when their time is over."""
     beats: dict[str, int] = field(default_factory=dict)
     due_times: dict[str, int] = field(default_factory=dict)
     notices: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -83,6 +85,10 @@ class MemoryJournal:
                 self.executing.setdefault(pointer.name, set()).discard(append.call)
             elif pointer.mode == "count":
                 self.asked.setdefault(pointer.name, {})[append.call] = now
+            elif pointer.mode == "wait":
+                self.held[append.call] = now + (pointer.ttl or 0)
+            elif pointer.mode == "over":
+                self.held.pop(append.call, None)
 
     def _others(self, pointer: Pointer, append: Append) -> list[str]:
         """Who else executes this, and was not seen at work. (That this memory ends after EXECUTING_MS is left out.)"""

@@ -25,6 +25,8 @@ EXECUTING_MS = 24 * 3_600_000
 """How long a call is remembered as executing if nobody ever writes that it is over: longer than any claim lasts."""
 REMINDER_MS = 3_600_000
 """A call in doubt stays on the steward's list; it looks, and says so in the log, once an hour."""
+ALL = "all"
+"""The name of the one `held` pointer of a partition."""
 
 
 @positional_value
@@ -32,16 +34,18 @@ class Pointer:
     """The desired state of one pointer."""
 
     name: str
-    kind: Literal["key", "open", "executing", "grant", "questions"]
+    kind: Literal["key", "open", "executing", "grant", "questions", "held"]
     """`key`: an idempotency key. `open`: a match digest whose requests attach. `executing`: a match digest, and all the
     calls that are being sent for it; usually one. `grant`: a standing grant, there while it may be used. `questions`:
-    an agent, and the calls that it had people asked about lately."""
-    mode: Literal["take", "test", "hold", "free", "join", "look", "leave", "need", "count"]
+    an agent, and the calls that it had people asked about lately. `held`: all calls of the partition that wait for
+    people, in the order in which their time is over, so that a page of them is found among any number."""
+    mode: Literal["take", "test", "hold", "free", "join", "look", "leave", "need", "count", "wait", "over"]
     """`take`: must be free or ours, then ours. `test`: must be free or ours, not changed.
     `hold`: ours unless another call has it. `free`: no longer ours.
     `join`: one of those that are executing; there must be none beside it but those named in the append's `beside`.
     `look`: as `join`, without being one. `leave`: no longer one of them.
-    `need`: must be there; not changed. `count`: one more of at most `most` within `ttl`."""
+    `need`: must be there; not changed. `count`: one more of at most `most` within `ttl`.
+    `wait`: one of those that are held; its time is over after `ttl`. `over`: no longer one of them."""
     ttl: int | None = None
     """Milliseconds it lasts from now; None: until changed."""
     most: int = 0
@@ -67,8 +71,21 @@ def upkeep(record: Record, *, now: int, today: str, fresh: bool) -> Upkeep:
         # A first append that ends the call at once did nothing that a later request could be confused with.
         kept = _looked_at_by_a_denial(record) if fresh else pointers
         longest = max((keep for _, keep in record.keys), default=0) + RECALL_MS
+        kept += _among_the_held(record, now, over=True)
         return Upkeep(kept, REMINDER_MS if in_doubt else None, None if in_doubt else longest)
-    return Upkeep(_pointers_of_the_open(record, fresh=fresh), _due_in(step, now))
+    pointers = _pointers_of_the_open(record, fresh=fresh)
+    return Upkeep(pointers + _among_the_held(record, now, over=False), _due_in(step, now))
+
+
+def _among_the_held(record: Record, now: int, *, over: bool) -> tuple[Pointer, ...]:
+    """A call that nobody was ever asked about was never one of them, so it costs nothing."""
+    if record.expires_at is None:
+        return ()
+    judged = record.judged
+    waits = judged is not None and judged.verdict.decision == "hold" and record.claim is None and not record.doubts
+    if over or not waits:
+        return (Pointer(ALL, "held", "over"),)
+    return (Pointer(ALL, "held", "wait", record.expires_at - now),)
 
 
 def _looked_at_by_a_denial(record: Record) -> tuple[Pointer, ...]:

@@ -17,21 +17,20 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from gateway import __version__, control_errors, errors
+from gateway.adapters.redis.held import HeldCalls
 from gateway.adapters.redis.journal import RedisJournal
 from gateway.adapters.redis.ledger import RedisLedger
 from gateway.adapters.secrets import Secrets
 from gateway.core import timeline
-from gateway.core.admit import Inadmissible
 from gateway.core.approval import Decision
 from gateway.core.lifecycle import Record, recall
-from gateway.core.notices import arguments, summary
 from gateway.core.routes import Routes
 from gateway.core.times import iso
 from gateway.decisions import Decisions, NoSuchCall, NotEligible, Stale, TooEarly
 from gateway.doors import control_bodies
-from gateway.doors.control_documents import brief, pending
+from gateway.doors.control_documents import brief
 from gateway.doors.people import person, signed_by
-from gateway.judging import admission_of
+from gateway.doors.waiting import Waiting
 from gateway.metrics import Metric, text
 from gateway.open_calls import STATES, OpenCalls
 from gateway.ports import JournalUnavailable
@@ -51,6 +50,7 @@ class ControlPlane:
     journal: RedisJournal
     ledger: RedisLedger
     open_calls: OpenCalls
+    held: HeldCalls
     secrets: Secrets
     readiness: Check
     """Sentences about what is not as it must be; empty if ready."""
@@ -81,6 +81,10 @@ class ControlPlane:
         )
 
     @property
+    def _waiting(self) -> Waiting:
+        return Waiting(self.decisions.engine, self.held)
+
+    @property
     def routes(self) -> Routes:
         return self.decisions.engine.generation().routes
 
@@ -103,25 +107,11 @@ class ControlPlane:
 
     async def approvals(self, request: Request) -> Response:
         person(request, self.routes, READERS)
-        found = []
-        for call in await self.ledger.unsettled():
-            facts = await self.journal.facts(call)
-            if facts and timeline.state(record := recall(facts)) == "held":
-                found.append(pending(record))
-        return _json({"approvals": sorted(found, key=lambda item: str(item["expires_at"]))[:LISTED]})
+        return _json(await self._waiting.page(request.query_params))
 
     async def approval(self, request: Request) -> Response:
         person(request, self.routes, READERS)
-        life = await self.decisions.engine.load(request.path_params["call"])
-        if life is None:
-            raise control_errors.UnknownCall(request.path_params["call"])
-        body = pending(life.record) | {"state": timeline.state(life.record)}
-        try:
-            admission = await admission_of(life, self.journal)
-            body |= {"summary": summary(admission), "input": dict(arguments(admission))}
-        except Inadmissible as no:
-            body |= {"summary": no.reason, "input": None}
-        return _json(body)
+        return _json(await self._waiting.whole(request.path_params["call"]))
 
     async def calls(self, request: Request) -> Response:
         person(request, self.routes, READERS)
@@ -129,7 +119,7 @@ class ControlPlane:
         wanted = request.query_params.get("state", "").replace("-", " ")
         if wanted and wanted not in STATES:
             raise control_errors.UnknownState(wanted, [name.replace(" ", "-") for name in STATES])
-        for call in await self.open_calls.named(wanted) if wanted else await self.ledger.recent(LISTED):
+        for call in await self.open_calls.named(wanted, LISTED) if wanted else await self.ledger.recent(LISTED):
             if len(found) >= LISTED:
                 break
             facts = await self.journal.facts(call)

@@ -23,7 +23,19 @@ def _groups(record: Record) -> list[str]:
     return sorted({item.group for item in judged.verdict.requirements}) if judged is not None else []
 
 
-def pending(record: Record) -> dict[str, Any]:
+def reasons(record: Record) -> list[dict[str, str]]:
+    """Which policies hold the call, for whom, and why."""
+    if record.judged is None:
+        return []
+    verdict = record.judged.verdict
+    told = dict(zip(verdict.policies, verdict.reasons, strict=False))
+    return [
+        {"id": item.policy, "approval": item.group, "reason": told.get(item.policy, "")}
+        for item in verdict.requirements
+    ]
+
+
+def pending(record: Record, now: int) -> dict[str, Any]:
     judged = record.judged
     verdict = judged.verdict if judged else None
     return {
@@ -31,5 +43,9 @@ def pending(record: Record) -> dict[str, Any]:
         "questions": [{"approval": group, "fingerprint": shown(record, group)} for group in _groups(record)],
         "reasons": list(verdict.reasons) if verdict else [], "why": record.call.reason,
         "expires_at": iso(record.expires_at) if record.expires_at else None,
-        "votes": [{"by": vote.by, "group": vote.group, "via": vote.via} for vote in record.votes],
+        "seconds_left": max(0, record.expires_at - now) // 1000 if record.expires_at else None,
+        "votes": [
+            {"by": vote.by, "group": vote.group, "via": vote.via, "reason": vote.reason, "at": iso(vote.at)}
+            for vote in record.votes
+        ],
     }  # fmt: skip

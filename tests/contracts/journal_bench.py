@@ -67,6 +67,9 @@ class MemoryBench:
             return None
         return call, None if end is None else end - self.journal.clock()
 
+    async def is_held(self, call: str) -> bool:
+        return call in self.journal.held
+
     async def lifetime(self, call: str) -> int | None:
         end = self.journal.ends.get(call)
         return None if end is None else end - self.journal.clock()
@@ -89,6 +92,9 @@ class RedisBench:
         place = pointer_key(f"{partition_of(agent):02d}", kind, name)
         call, ttl = await self.journal.ask("GET", place), await self.journal.ask("PTTL", place)
         return (call.decode(), None if ttl == -1 else ttl) if call is not None else None
+
+    async def is_held(self, call: str) -> bool:
+        return await self.journal.ask("ZSCORE", pointer_key(call[:2], "held", "all"), call) is not None
 
     async def lifetime(self, call: str) -> int | None:
         ttl = await self.journal.ask("PTTL", "{" + call[:2] + "}:call:" + call)

@@ -48,6 +48,7 @@ def draw_append(dice: random.Random, calls: tuple[str, ...], lengths: dict[str, 
         pointers["questions", ""] = Pointer(AGENT, "questions", "count", AGES, dice.choice((1, 2, 3)))
     if dice.random() < 0.1:
         pointers["grant", ""] = Pointer("p", dice.choice(("grant", "key")), "need")
+    pointers["held", "all"] = Pointer("all", "held", dice.choice(("wait", "over")), AGES)
     return Append(
         call=call,
         agent=AGENT,
@@ -103,6 +104,7 @@ async def state(bench, calls) -> dict[str, object]:
         "pointers": pointers,
         "due": set(await bench.journal.due(99)),
         "outbox": set(await bench.journal.outbox(99)),
+        "held": {call for call in calls if await bench.is_held(call)},
     }
 
 

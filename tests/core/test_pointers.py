@@ -26,6 +26,7 @@ from tests.playbook import (
     FINANCE,
     HOLD,
     LEASE,
+    LEGAL,
     READ,
     REPEATABLE,
     TODAY,
@@ -49,7 +50,8 @@ def around(story: Playbook, *, fresh: bool = False) -> Upkeep:
 
 def modes(found: Upkeep) -> dict[str, tuple[str, int | None]]:
     """Of the pointers that lead to the call."""
-    return {pointer.kind: (pointer.mode, pointer.ttl) for pointer in found.pointers if pointer.kind != "executing"}
+    kinds = ("key", "open")
+    return {pointer.kind: (pointer.mode, pointer.ttl) for pointer in found.pointers if pointer.kind in kinds}
 
 
 HELD = {"key": ("hold", None), "open": ("hold", None)}
@@ -68,7 +70,8 @@ def test_a_new_effect_takes_its_key_and_looks_whether_an_identical_call_is_open(
 def test_a_new_hold_takes_both_so_that_identical_requests_attach(call):
     found = around(Playbook(call) >> HOLD >> asked(FINANCE), fresh=True)
     looks = (Pointer(MATCH, "executing", "look", EXECUTING_MS),) if call.acts else ()
-    assert found.pointers == (Pointer(KEY, "key", "take"), Pointer(MATCH, "open", "take"), *looks)
+    waits = Pointer("all", "held", "wait", EXPIRE)
+    assert found.pointers == (Pointer(KEY, "key", "take"), Pointer(MATCH, "open", "take"), *looks, waits)
     assert found.due_in == EXPIRE
     assert found.expire_in is None
 
@@ -88,7 +91,7 @@ def test_without_dedupe_there_are_no_pointers():
     off = replace(CALL, key="", match="")
     for fresh in (True, False):
         assert around(Playbook(off) >> ALLOW >> claimed(), fresh=fresh).pointers == ()
-        assert around(Playbook(off) >> HOLD >> asked(FINANCE), fresh=fresh).pointers == ()
+        assert modes(around(Playbook(off) >> HOLD >> asked(FINANCE), fresh=fresh)) == {}
         assert around(Playbook(off) >> ALLOW >> claimed() >> lost(), fresh=fresh).pointers == ()
 
 
@@ -134,7 +137,7 @@ def test_a_call_in_doubt_stays_where_everybody_finds_it_until_it_is_settled(stor
 
 def test_every_attached_key_leads_here():
     story = Playbook() >> HOLD >> asked(FINANCE) >> Attached(key="key-2", keep=5)
-    assert [(p.name, p.mode, p.ttl) for p in around(story).pointers] == [
+    assert [(p.name, p.mode, p.ttl) for p in around(story).pointers[:3]] == [
         (KEY, "hold", None),
         ("key-2", "hold", None),
         (MATCH, "hold", None),
@@ -142,12 +145,43 @@ def test_every_attached_key_leads_here():
     story = story >> yes() >> ALLOW >> claimed() >> answered()
     found = around(story).pointers
     assert [(p.name, p.ttl) for p in found[:3]] == [(KEY, KEEP), ("key-2", 5), (MATCH, OWED_MS)]
-    assert found[3:] == (Pointer(MATCH, "executing", "leave"),)
+    assert found[3:] == (Pointer(MATCH, "executing", "leave"), Pointer("all", "held", "over"))
 
 
 def test_a_call_outlives_every_key_that_leads_to_it():
     story = Playbook() >> ALLOW >> claimed() >> answered() >> Attached(key="long", keep=9 * KEEP)
     assert around(story).expire_in == 9 * KEEP + RECALL_MS
+
+
+# --- Among those that wait for people -------------------------------------------------------------------------------
+
+
+def listed(story: Playbook) -> list[tuple[str, int | None]]:
+    return [(pointer.mode, pointer.ttl) for pointer in around(story).pointers if pointer.kind == "held"]
+
+
+def test_a_held_call_is_listed_by_the_time_at_which_it_expires_however_often_it_is_asked_about():
+    held = Playbook() >> HOLD >> asked(FINANCE)
+    assert listed(held.at(1000)) == [("wait", EXPIRE - 1000)]
+    assert listed(held.at(1000) >> HOLD >> asked(LEGAL)) == [("wait", EXPIRE - 1000)]
+    assert listed(Playbook(replace(CALL, key="")) >> HOLD >> asked(FINANCE)) == [("wait", EXPIRE)], "without a key too"
+
+
+@pytest.mark.parametrize(
+    "then",
+    [(yes(),), (yes(), ALLOW, claimed()), (no(),), (Expired(),), (Withdrawn(),), (DENY,)],
+    ids=lambda then: str(len(then)),
+)
+def test_it_is_listed_no_longer_once_it_does_not_wait_for_people(then):
+    story = Playbook() >> HOLD >> asked(FINANCE)
+    for fact in then:
+        story = story >> fact
+    assert listed(story) == [("over", None)]
+
+
+def test_one_that_nobody_was_asked_about_was_never_listed_and_costs_nothing():
+    for story in (Playbook() >> ALLOW >> claimed(), Playbook() >> ALLOW >> claimed() >> answered(), Playbook() >> DENY):
+        assert listed(story) == []
 
 
 # --- When somebody looks again --------------------------------------------------------------------------------------

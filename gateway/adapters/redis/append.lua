@@ -11,6 +11,7 @@
 -- KEYS[6] {p}:outbox            sorted set: "<call> <notice>" by the time it must be delivered
 -- KEYS[7..] pointers            string: the id of the call they lead to; of an executing pointer set: all that execute;
 --                               of a grant: its text; of questions sorted set: calls by when people were asked
+--                               of the held pointer sorted set: all that wait for people, by when their time is over
 --
 -- ARGV: call, expected, token, guarded, due_in, expire_in, beside (ids, each followed by a space),
 --       #facts, fact..., #payload, (field, bytes)..., #notices, (notice, milliseconds | '')..., (mode, ttl) per pointer
@@ -78,7 +79,7 @@ for i = 7, #KEYS do
       local leaves = redis.call('ZRANGEBYSCORE', KEYS[i], since, '+inf', 'WITHSCORES', 'LIMIT', over, 1)
       return {'full', tonumber(leaves[2]) + tonumber(window) - now}
     end
-  elseif mode ~= 'leave' then
+  elseif mode ~= 'leave' and mode ~= 'wait' and mode ~= 'over' then
     holders[i] = redis.call('GET', KEYS[i])
     if (mode == 'take' or mode == 'test') and holders[i] and holders[i] ~= call then
       return {'taken', holders[i], i - 6}
@@ -135,6 +136,10 @@ for i = 7, #KEYS do
     redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', string.format('%.0f', now - tonumber(window)))
     redis.call('ZADD', KEYS[i], at, call)
     redis.call('PEXPIRE', KEYS[i], window)
+  elseif mode == 'wait' then
+    redis.call('ZADD', KEYS[i], string.format('%.0f', now + tonumber(ttl)), call)
+  elseif mode == 'over' then
+    redis.call('ZREM', KEYS[i], call)
   elseif (mode == 'take' or mode == 'hold') and (not holders[i] or holders[i] == call) then
     if ttl == '' then
       redis.call('SET', KEYS[i], call)

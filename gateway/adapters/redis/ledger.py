@@ -3,17 +3,13 @@
 The stream is the record. Nothing here trims it: until it is sealed elsewhere there is no other copy.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gateway.adapters.redis.command import keys
 from gateway.adapters.redis.journal import RedisJournal
 from gateway.core.call import PARTITIONS
 from gateway.core.codec import decode
 from gateway.core.facts import Fact
 
-PIPELINED = 1000
-"""Questions sent at once, so that appends of the same process come in between."""
 LEASE = """
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return 0 end
@@ -66,14 +62,6 @@ class RedisLedger:
         """Ids of all calls that are not over: held, being sent, or in doubt."""
         replies = await self.journal.ask_all(*(("ZRANGE", f"{{{p:02d}}}:due", "0", "-1") for p in range(PARTITIONS)))
         return [member.decode() for reply in replies for member in reply]
-
-    async def lengths(self, calls: Sequence[str]) -> list[int]:
-        """How many facts each of these calls has."""
-        found: list[int] = []
-        for start in range(0, len(calls), PIPELINED):
-            some = calls[start : start + PIPELINED]
-            found += map(int, await self.journal.ask_all(*(("LLEN", keys(call, "")[0]) for call in some)))
-        return found
 
     async def undelivered(self) -> int:
         """How many notices are still to be delivered to approvers."""

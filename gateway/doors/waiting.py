@@ -1,0 +1,82 @@
+"""What waits for people, as the control plane shows it: a page of the list, and one question whole.
+
+A list may be of 100,000, so a page costs what is on it, whatever waits behind it. Nothing here decides: what is no
+longer held is left out, and what can no longer be admitted says so instead of its arguments.
+"""
+
+import asyncio
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.datastructures import QueryParams
+
+from gateway import control_errors
+from gateway.adapters.redis.held import HeldCalls, Place
+from gateway.core import timeline
+from gateway.core.admit import Inadmissible
+from gateway.core.notices import arguments, summary
+from gateway.doors.control_documents import pending, reasons
+from gateway.engine import Engine
+from gateway.judging import admission_of
+from gateway.life import Life
+
+MOST = 100
+"""Questions on a page: what a person can look through, and what is read within some ten milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    engine: Engine
+    held: HeldCalls
+
+    async def page(self, query: QueryParams) -> dict[str, Any]:
+        """The questions that end soonest, behind the place `after`, and where the next page begins.
+
+        Raises InvalidPage or JournalUnavailable.
+        """
+        limit, after = _asked_for(query)
+        places = await self.held.page(limit, after)
+        lives = await asyncio.gather(*(self.engine.load(place.call) for place in places))
+        held = [life for life in lives if life is not None and timeline.state(life.record) == "held"]
+        shown = await asyncio.gather(*(self._brief(life) for life in held))
+        following = f"{places[-1].until}-{places[-1].call}" if len(places) == limit else None
+        return {"approvals": shown, "waiting": await self.held.count(), "next": following}
+
+    async def whole(self, call: str) -> dict[str, Any]:
+        """One question, with everything that whoever decides it must see. Raises UnknownCall or JournalUnavailable."""
+        life = await self.engine.load(call)
+        if life is None:
+            raise control_errors.UnknownCall(call)
+        record, judged = life.record, life.record.judged
+        agent = life.generation.routes.agents.get(record.call.agent)
+        told = await self._brief(life) | {
+            "state": timeline.state(record),
+            "owner": agent.owner if agent is not None else None,
+            "user": record.call.user,
+            "run": record.call.run,
+            "digest": judged.fingerprint if judged is not None else record.call.fingerprint,
+            "policies": reasons(record),
+        }
+        try:
+            return told | {"input": dict(arguments(await admission_of(life, self.engine.journal)))}
+        except Inadmissible:
+            return told | {"input": None}  # `summary` says why
+
+    async def _brief(self, life: Life) -> dict[str, Any]:
+        """A question as it stands in a list."""
+        try:
+            line = summary(await admission_of(life, self.engine.journal))
+        except Inadmissible as no:
+            line = no.reason
+        return pending(life.record, self.engine.journal.now()) | {"summary": line}
+
+
+def _asked_for(query: QueryParams) -> tuple[int, Place | None]:
+    limit, after = query.get("limit", str(MOST)), query.get("after", "")
+    if not re.fullmatch(r"[0-9]{1,3}", limit) or not 1 <= int(limit) <= MOST:
+        raise control_errors.InvalidPage(f"`limit` must be a number from 1 to {MOST}")
+    found = re.fullmatch(r"([0-9]{1,15})-([0-9a-f]{2,64})", after)
+    if after and not found:
+        raise control_errors.InvalidPage("`after` must be the `next` of another page")
+    return int(limit), Place(int(found[1]), found[2]) if found else None
