@@ -45,6 +45,7 @@ async def pages(it: HeldCalls, limit: int) -> list[list[str]]:
     found, after = [], None
     while page := await it.page(limit, after):
         found.append([place.call for place in page])
+        assert len(found) < 99, "a page follows itself"
         after = page[-1]
     return found
 
