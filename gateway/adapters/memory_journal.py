@@ -73,22 +73,25 @@ class MemoryJournal:
             if delay is not None:
                 self.notices[append.call, notice] = now + delay
         for pointer in append.upkeep.pointers:
-            holder = self._holder(pointer)
-            if pointer.mode == "free" and holder == append.call:
+            self._point(pointer, append.call, now)
+
+    def _point(self, pointer: Pointer, call: str, now: int) -> None:
+        holder, end = self._holder(pointer), None if pointer.ttl is None else now + pointer.ttl
+        match pointer.mode:
+            case "free" if holder == call:
                 del self.pointers[self._name(pointer)]
-            elif pointer.mode in ("take", "hold") and holder in (None, append.call):
-                end = None if pointer.ttl is None else now + pointer.ttl
-                self.pointers[self._name(pointer)] = append.call, end
-            elif pointer.mode == "join":
-                self.executing.setdefault(pointer.name, set()).add(append.call)
-            elif pointer.mode == "leave":
-                self.executing.setdefault(pointer.name, set()).discard(append.call)
-            elif pointer.mode == "count":
-                self.asked.setdefault(pointer.name, {})[append.call] = now
-            elif pointer.mode == "wait":
-                self.held[append.call] = now + (pointer.ttl or 0)
-            elif pointer.mode == "over":
-                self.held.pop(append.call, None)
+            case "take" | "hold" if holder in (None, call):
+                self.pointers[self._name(pointer)] = call, end
+            case "join":
+                self.executing.setdefault(pointer.name, set()).add(call)
+            case "leave":
+                self.executing.setdefault(pointer.name, set()).discard(call)
+            case "count":
+                self.asked.setdefault(pointer.name, {})[call] = now
+            case "wait":
+                self.held[call] = end or now
+            case "over":
+                self.held.pop(call, None)
 
     def _others(self, pointer: Pointer, append: Append) -> list[str]:
         """Who else executes this, and was not seen at work. (That this memory ends after EXECUTING_MS is left out.)"""
