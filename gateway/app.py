@@ -58,6 +58,7 @@ from gateway.generations import Generations
 from gateway.listening import shown
 from gateway.logs import log_aside, told
 from gateway.open_calls import OpenCalls
+from gateway.page import console
 from gateway.ports import JournalUnavailable
 from gateway.readiness import measures_of, readiness_of, watch_readiness
 from gateway.sending import Limits
@@ -172,8 +173,9 @@ async def steward(duty: Duty, settings: Settings) -> None:
     control_url = settings.control_url or f"{'https' if with_tls else 'http'}://{_address(duty)}"
     looking = Steward(parts.engine, parts.journal, _channels(parts), control_url, lease)
     exporter = TraceExporter(ledger, parts.journal.facts, origin=_origin(parts.generations)) if configured() else None
+    decisions = Decisions(parts.engine)
     plane = ControlPlane(
-        decisions=Decisions(parts.engine),
+        decisions=decisions,
         journal=parts.journal,
         ledger=ledger,
         open_calls=open_calls,
@@ -181,6 +183,7 @@ async def steward(duty: Duty, settings: Settings) -> None:
         secrets=parts.secrets,
         readiness=readiness_of(settings, parts.redis, parts.generations, parts.journal, _embedded(duty, settings)),
         measures=measures_of(parts.generations, ledger, open_calls, exporter),
+        pages=console(decisions, parts.journal, held, control_url).routes(),
     )
     duties: list[Coroutine[Any, Any, None]] = [
         looking.run(),

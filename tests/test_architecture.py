@@ -41,6 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "open_calls": {"core"},
     "metrics": set(),
     "doors": {"doors", "wire", "control_errors", "metrics", "open_calls", *HANDS},
+    "console": {"console", "doors", "control_errors", *HANDS},
     "steward": {"wire", *HANDS},
     # Configuration as a whole.
     "generations": {"config", "core", "errors", "wire"},
@@ -59,7 +60,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "demo": {"demo"},
 }
 """By layer. `app` and `cli` put everything together and may import all; nobody may import those two."""
-COMPOSES = {"app", "cli", "__main__", "duties", "readiness"}
+COMPOSES = {"app", "cli", "__main__", "duties", "page", "readiness"}
 
 ALLOWANCES: dict[str, dict[str, str]] = {
     "adapters.cedar": {
@@ -135,7 +136,13 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "adapters.upstream.reply": "adapters/test_upstream",
     "adapters.upstream.sender": "adapters/test_upstream",
     "app": "doors/test_control_plane",
+    "adapters.redis.history": "console/test_pages",
+    "adapters.redis.short_lived": "console/test_pages",
     "config.mistakes": "config/test_policies",
+    **{
+        f"console.{name}": "console/test_pages"
+        for name in ("card", "deciding", "guard", "inbox", "outcomes", "past", "questions", "rendering", "signing_in")
+    },
     "control_errors": "doors/test_control_plane",
     "core.attributes": "core/test_fact_attributes",
     "core.facts": "core/test_codec",
@@ -168,6 +175,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "judging": "test_taking_over",
     "keys": "test_cli",
     "life": "test_races",
+    "page": "console/test_pages",
     "ports": "contracts/test_journal",
     "randomness": "test_crashes",
     "reading": "test_cli",

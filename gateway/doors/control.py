@@ -6,7 +6,7 @@ which call is decided in `gateway.core.approval` and `gateway.decisions`.
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ import orjson
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from gateway import __version__, control_errors, errors
 from gateway.adapters.redis.held import HeldCalls
@@ -55,6 +55,8 @@ class ControlPlane:
     readiness: Check
     """Sentences about what is not as it must be; empty if ready."""
     measures: Callable[[], Awaitable[list[Metric]]]
+    pages: Sequence[BaseRoute] = ()
+    """What is for people with a browser (`gateway.console`)."""
 
     def app(self) -> Starlette:
         return Starlette(
@@ -71,6 +73,7 @@ class ControlPlane:
                 Route("/agents", self.agents),
                 Route("/agents/{agent}/suspend", self.suspend, methods=["POST", "DELETE"]),
                 Route("/journal/acknowledge-loss", self.acknowledge_loss, methods=["POST"]),
+                *self.pages,
             ],
             exception_handlers={
                 errors.GatewayError: _refused,

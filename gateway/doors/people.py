@@ -22,7 +22,15 @@ def person(request: Request, routes: Routes, roles: Sequence[str] = ()) -> Perso
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise control_errors.PersonToken(presented=False)
-    digest = hashlib.sha256(token.strip().encode()).hexdigest()
+    _, found = person_of(token.strip(), routes)
+    if roles and not found.roles.intersection(roles):
+        raise control_errors.RoleMissing(found.name, roles)
+    return found
+
+
+def person_of(token: str, routes: Routes) -> tuple[str, Person]:
+    """SHA-256 of the token, and whose it is. Raises PersonToken or AgentAtControlPlane."""
+    digest = hashlib.sha256(token.encode()).hexdigest()
     for agent in routes.agents.values():
         if any(hmac.compare_digest(digest, key) for key in agent.keys):
             raise control_errors.AgentAtControlPlane(agent.name)
@@ -32,9 +40,7 @@ def person(request: Request, routes: Routes, roles: Sequence[str] = ()) -> Perso
             found = candidate
     if found is None:
         raise control_errors.PersonToken(presented=True)
-    if roles and not found.roles.intersection(roles):
-        raise control_errors.RoleMissing(found.name, roles)
-    return found
+    return digest, found
 
 
 def signed_by(request: Request, body: bytes, group: Group, secrets: Secrets, now: int) -> str:

@@ -1,0 +1,135 @@
+"""One held call, as the person sees it who decides about it: everything that a decision is bound to, whole.
+
+What is shown is read in one go: the facts, and the call as it would be admitted today from the bytes beside them. So
+the arguments on the card are those of the fingerprint in its form. What the agent says about itself is marked as its
+words and never mixed with what the gateway knows.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gateway.console.outcomes import Became, became
+from gateway.console.questions import Question, questions
+from gateway.core.admit import Admission, Inadmissible
+from gateway.core.facts import Approved
+from gateway.core.lifecycle import Record
+from gateway.core.notices import arguments, summary
+from gateway.core.timeline import state
+from gateway.judging import admission_of
+from gateway.life import Life
+from gateway.ports import Journal
+
+STAKES = {
+    "read": ("Reads", "The agent gets to see what the system answers."),
+    "write": ("Changes something", "The system will be changed."),
+    "destructive": ("Destroys something", "This cannot be undone by asking again."),
+}
+"""What each effect means to somebody who has to answer for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    id: str
+    reason: str
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    call: str
+    state: str
+    became: Became
+    summary: str
+    agent: str
+    owner: str
+    user: str
+    run: str
+    why: str
+    system: str
+    tool: str
+    effect: str
+    stakes: str
+    warning: str
+    method: str
+    target: str
+    resource: str
+    arguments: Mapping[str, object] | None
+    """None if they cannot be shown; then `unreadable` says why."""
+    unreadable: str
+    undeclared: frozenset[str]
+    """Arguments that the tool does not declare, so that no policy has seen them."""
+    body_size: int
+    body_digest: str
+    """SHA-256 of the exact bytes that would be sent."""
+    fingerprint: str
+    policies: tuple[Policy, ...]
+    questions: tuple[Question, ...]
+    votes: tuple[Approved, ...]
+    begun: int
+    expires_at: int
+    left: int
+
+    @property
+    def open(self) -> bool:
+        """It waits, and the time is not over."""
+        return self.became.tone == "waiting"
+
+    @property
+    def mine(self) -> list[Question]:
+        """What the person who looks may decide."""
+        return [item for item in self.questions if item.mine] if self.open else []
+
+    @property
+    def shown(self) -> str:
+        """Changes when the question does: whoever has another one before their eyes has to look again."""
+        return hashlib.sha256("".join(item.shown for item in self.questions).encode()).hexdigest()[:32]
+
+
+async def card(life: Life, journal: Journal, person: str) -> Card:
+    """The card of this call for that person. Raises JournalUnavailable."""
+    record, routes, now = life.record, life.generation.routes, journal.now()
+    payload = await journal.payload(record.call.id)
+    admission, unreadable = None, ""
+    try:
+        admission = await admission_of(life, journal)
+    except Inadmissible as no:
+        unreadable = no.reason
+    return _card(life, admission, unreadable, became(record, payload, routes, now=now), person, now)
+
+
+def _card(life: Life, admission: Admission | None, unreadable: str, came: Became, person: str, now: int) -> Card:
+    record, routes = life.record, life.generation.routes
+    call, agent = record.call, routes.agents.get(record.call.agent)
+    stakes, warning = STAKES[call.effect]
+    body = admission.request.body if admission else b""
+    given = arguments(admission) if admission else None
+    return Card(
+        call=call.id, state=state(record), became=came,
+        summary=summary(admission) if admission else f"{call.agent} wants to call {call.tool}",
+        agent=call.agent, owner=agent.owner if agent else "", user=call.user or "", run=call.run or "",
+        why=call.reason, system=call.system, tool=call.tool, effect=call.effect, stakes=stakes, warning=warning,
+        method=call.method, target=admission.request.target if admission else "", resource=call.resource,
+        arguments=given, unreadable=unreadable, undeclared=frozenset(admission.extra if admission else ()),
+        body_size=len(body), body_digest=hashlib.sha256(body).hexdigest(),
+        fingerprint=record.judged.fingerprint if record.judged else call.fingerprint,
+        policies=_policies(record), questions=tuple(questions(record, person, routes, now=now)), votes=record.votes,
+        begun=life.facts[0].at, expires_at=record.expires_at or 0, left=(record.expires_at or now) - now,
+    )  # fmt: skip
+
+
+def _policies(record: Record) -> tuple[Policy, ...]:
+    """What the policies said: the forbids that hold it, with their reasons, and who may lift each."""
+    if record.judged is None:
+        return ()
+    verdict = record.judged.verdict
+    reasons = dict(zip(verdict.policies, verdict.reasons, strict=False))
+    return tuple(Policy(item.policy, reasons.get(item.policy, ""), item.group) for item in verdict.requirements)
+
+
+async def readable(life: Life, journal: Journal) -> Admission | None:
+    """The call as it would be sent, or None if it cannot be shown."""
+    try:
+        return await admission_of(life, journal)
+    except Inadmissible:
+        return None

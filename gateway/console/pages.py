@@ -1,0 +1,204 @@
+"""The routes of the page: who is at the door, what they see, and what they say.
+
+    GET  /login  /inbox  /inbox/{call}  /inbox/{call}/run  /static/{name}       show
+    POST /login  /logout  /inbox/{call}/decision                                do
+
+A GET never decides anything. Every answer, also of a mistake, is a page with the headers of `guard`; none of them is
+for an agent, and none is served on the agents' port.
+"""
+
+import asyncio
+import secrets as random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from gateway import control_errors, errors
+from gateway.console.card import card
+from gateway.console.deciding import Said, decide, wish
+from gateway.console.guard import NotFromHere, OddForm, check_origin, check_token, form, guarded
+from gateway.console.inbox import Inbox, Item
+from gateway.console.past import Past
+from gateway.console.rendering import page, static
+from gateway.console.sessions import Session
+from gateway.console.signing_in import SigningIn
+from gateway.core.routes import Routes
+from gateway.core.timeline import state
+from gateway.decisions import Decisions
+from gateway.life import Life
+from gateway.ports import JournalUnavailable
+
+READERS = frozenset({"approver", "operator", "auditor"})
+OUTCOME_SECONDS = 1.5
+"""How long the answer to a decision waits for what comes of it: most systems answer sooner."""
+LOOK_SECONDS = 0.05
+UNSETTLED = ("judging", "executing")
+
+Shows = Callable[[Request, Session], Awaitable[Response]]
+
+
+@dataclass(slots=True)
+class Console:
+    decisions: Decisions
+    inbox: Inbox
+    past: Past
+    signing_in: SigningIn
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/", self.home),
+            Route("/static/{name}", self.static),
+            Route("/login", self._guarded(self.sign_in), methods=["GET", "POST"]),
+            Route("/logout", self._guarded(self.sign_out), methods=["POST"]),
+            Route("/inbox", self._guarded(self._for_people(self.waiting))),
+            Route("/inbox/{call}", self._guarded(self._for_people(self.show))),
+            Route("/inbox/{call}/run", self._guarded(self._for_people(self.run))),
+            Route("/inbox/{call}/decision", self._guarded(self._for_people(self.decide)), methods=["POST"]),
+        ]
+
+    @property
+    def _routes(self) -> Routes:
+        return self.decisions.engine.generation().routes
+
+    @property
+    def _now(self) -> int:
+        return self.decisions.engine.journal.now()
+
+    # --- Who -------------------------------------------------------------------------------------------------
+
+    async def home(self, _: Request) -> Response:
+        return guarded(RedirectResponse("/inbox", 303))
+
+    async def static(self, request: Request) -> Response:
+        found = static(request.path_params["name"], request.query_params.get("v", ""))
+        return found or page("mistake.html", 404, title="There is nothing here", said="There is no such file.")
+
+    async def sign_in(self, request: Request) -> Response:
+        if request.method == "POST":
+            return await self.signing_in.by_token(request, self._routes, self._now)
+        wanted = request.query_params.get("next", "")
+        if await self.signing_in.session(request, self._routes, self._now):
+            return guarded(RedirectResponse("/inbox", 303))
+        return self.signing_in.ask(wanted)
+
+    async def sign_out(self, request: Request) -> Response:
+        session = await self.signing_in.session(request, self._routes, self._now)
+        return await self.signing_in.out(request, session)
+
+    def _for_people(self, shows: Shows) -> Callable[[Request], Awaitable[Response]]:
+        """Only for somebody who is signed in and has a role; everybody else is sent to sign in."""
+
+        async def endpoint(request: Request) -> Response:
+            session = await self.signing_in.session(request, self._routes, self._now)
+            if session is None and request.method == "POST":
+                said = "You are no longer signed in, so nothing was recorded. Sign in and decide again."
+                return self.signing_in.ask(request.url.path.removesuffix("/decision"), said, 401)
+            if session is None:
+                return self.signing_in.send_to_sign_in(request)
+            if not session.person.roles & READERS:
+                raise control_errors.RoleMissing(session.person.name, sorted(READERS))
+            return await shows(request, session)
+
+        return endpoint
+
+    def _guarded(self, endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+        """Whatever goes wrong is a page that says what to do."""
+
+        async def whole(request: Request) -> Response:
+            try:
+                return await endpoint(request)
+            except NotFromHere as no:
+                said = f"Nothing was recorded: {no}. Open the inbox and decide there."
+                return page("mistake.html", 403, title="Not from here", said=said)
+            except OddForm as odd:
+                return page("mistake.html", 400, title="Something is missing", said=f"Nothing was recorded: {odd}.")
+            except errors.GatewayError as error:
+                return page("mistake.html", error.status, title=error.title, said=error.detail)
+            except JournalUnavailable:
+                said = "The journal does not answer, so nothing can be shown or recorded. Try again in a moment."
+                return page("mistake.html", 503, title="The journal is away", said=said)
+
+        return whole
+
+    # --- Reading ---------------------------------------------------------------------------------------------
+
+    async def waiting(self, request: Request, session: Session) -> Response:
+        listed = await self.inbox.of(session.person.name, self._routes)
+        template = "list.html" if request.query_params.get("part") == "list" else "inbox.html"
+        return page(template, session=session, listed=listed, now=self._now)
+
+    async def show(self, request: Request, session: Session) -> Response:
+        return await self._card(request.path_params["call"], session)
+
+    async def run(self, request: Request, session: Session) -> Response:
+        life = await self._load(request.path_params["call"])
+        call = life.record.call
+        if not call.run:
+            raise control_errors.UnknownCall(call.id)
+        told = await self.past.of_run(call, life.generation.routes, self._now)
+        return page("run.html", session=session, call=call, told=told)
+
+    async def _card(self, call: str, session: Session, said: list[Said] | None = None, status: int = 200) -> Response:
+        life = await self._load(call)
+        person, routes = session.person.name, life.generation.routes
+        shown = await card(life, self.decisions.engine.journal, person)
+        before = await self.past.with_tool(life.record.call, routes, self._now)
+        listed = await self.inbox.of(person, routes)
+        same = next((item for item in listed.items if call in item.same), None)
+        return page(
+            "card.html", status, session=session, card=shown, before=before, now=self._now, said=said or [],
+            same=await self._alike(same, call, person), next=_after(call, listed.items), waiting=listed.waiting,
+            once=random.token_urlsafe(16),
+        )  # fmt: skip
+
+    async def _alike(self, item: Item | None, call: str, person: str) -> dict[str, dict[str, str]]:
+        """By group, the other calls that ask the same, each with what is shown of it."""
+        found: dict[str, dict[str, str]] = {}
+        for other in item.same if item else ():
+            life = await self.decisions.engine.load(other)
+            if other != call and life is not None:
+                told = await card(life, self.decisions.engine.journal, person)
+                for question in told.mine:
+                    found.setdefault(question.group, {})[other] = question.shown
+        return found
+
+    async def _load(self, call: str) -> Life:
+        life = await self.decisions.engine.load(call)
+        if life is None:
+            raise control_errors.UnknownCall(call)
+        return life
+
+    # --- Saying ----------------------------------------------------------------------------------------------
+
+    async def decide(self, request: Request, session: Session) -> Response:
+        check_origin(request, self.signing_in.control_url)
+        told = await form(request)
+        check_token(told, session.csrf)
+        call = request.path_params["call"]
+        effect = (await self._load(call)).record.call.effect
+        said = await decide(self.decisions, session, wish(told, call, effect))
+        if len(said) == 1 and said[0].recorded:
+            await self._outcome(call)
+            return guarded(RedirectResponse(f"/inbox/{call}", 303))
+        worst = max(item.status for item in said)
+        if worst == 200:
+            await self._outcome(call)
+        return await self._card(call, session, said, worst)
+
+    async def _outcome(self, call: str) -> None:
+        """Wait a moment for what comes of a decision, so that most people see it at once."""
+        for _ in range(round(OUTCOME_SECONDS / LOOK_SECONDS)):
+            life = await self.decisions.engine.load(call)
+            if life is None or state(life.record) not in UNSETTLED:
+                return
+            await asyncio.sleep(LOOK_SECONDS)
+
+
+def _after(call: str, items: tuple[Item, ...]) -> str:
+    """The question that comes after this one in the inbox, or the first if this one no longer waits; empty if none."""
+    at = next((number for number, item in enumerate(items) if call in item.same), -1)
+    rest = items[at + 1 :] or items[: max(at, 0)]
+    return rest[0].call if rest else ""

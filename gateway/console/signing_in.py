@@ -1,0 +1,93 @@
+"""Coming in and going out: a person's token in a form, and a session in return.
+
+A wrong token, an agent's key and a form from elsewhere each get their sentence and no session. Whatever session the
+browser had is over when a new one begins.
+"""
+
+import logging
+import re
+from dataclasses import dataclass, field
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from gateway import control_errors
+from gateway.console.attempts import Attempts
+from gateway.console.guard import check_origin, check_token, form, guarded, is_private
+from gateway.console.rendering import page
+from gateway.console.sessions import LASTS_MS, Proof, Session, Sessions
+from gateway.core.routes import Routes
+from gateway.doors.people import person_of
+
+LOCAL = re.compile(r"/inbox(/[0-9a-zA-Z]{1,64}(/run)?)?")
+"""Where somebody may be sent after signing in: our own pages only."""
+
+log = logging.getLogger("gateway.console")
+
+
+@dataclass(slots=True)
+class SigningIn:
+    sessions: Sessions
+    control_url: str
+    attempts: Attempts = field(default_factory=Attempts)
+
+    def cookie(self, request: Request) -> str:
+        """Its name. `__Host-` makes browsers refuse one that another host or an unencrypted page has set."""
+        return "__Host-gateway" if is_private(request, self.control_url) else "gateway"
+
+    async def session(self, request: Request, routes: Routes, now: int) -> Session | None:
+        return await self.sessions.find(request.cookies.get(self.cookie(request), ""), routes, now)
+
+    def ask(self, wanted: str, said: str = "", status: int = 200) -> Response:
+        """The page on which one signs in; `wanted` is where one was going."""
+        return page("login.html", status, next=_local(wanted), said=said)
+
+    def send_to_sign_in(self, request: Request) -> Response:
+        return guarded(RedirectResponse(f"/login?next={_local(request.url.path)}", 303))
+
+    async def by_token(self, request: Request, routes: Routes, now: int) -> Response:
+        check_origin(request, self.control_url)
+        told = await form(request)
+        wanted, address = told.one("next"), request.client.host if request.client else ""
+        if wait := self.attempts.wait(address):
+            answer = self.ask(wanted, f"Too many failed sign-ins from your address. Try again in {wait} seconds.", 429)
+            answer.headers["retry-after"] = str(wait)
+            return answer
+        try:
+            digest, person = person_of(told.one("token").strip(), routes)
+        except control_errors.AgentAtControlPlane as error:
+            self.attempts.failed(address)
+            return self.ask(wanted, error.detail, 403)
+        except control_errors.PersonToken:
+            self.attempts.failed(address)
+            return self.ask(wanted, "That token belongs to nobody in routes.yaml. Paste yours whole.", 401)
+        log.info("%s signed in by token", person.name)
+        return await self.begin(request, Proof("token", digest), wanted, now)
+
+    async def begin(self, request: Request, proof: Proof, wanted: str, now: int) -> Response:
+        """Start a session; the one that the browser had before is over."""
+        await self.sessions.end(request.cookies.get(self.cookie(request), ""))
+        name = await self.sessions.begin(proof, now)
+        answer = guarded(RedirectResponse(_local(wanted), 303))
+        answer.set_cookie(
+            self.cookie(request), name, max_age=LASTS_MS // 1000, path="/", httponly=True,
+            secure=is_private(request, self.control_url), samesite="lax",
+        )  # fmt: skip
+        return answer
+
+    async def out(self, request: Request, session: Session | None) -> Response:
+        check_origin(request, self.control_url)
+        told = await form(request)
+        if session is not None:
+            check_token(told, session.csrf)
+            await self.sessions.end(session.id)
+            log.info("%s signed out", session.person.name)
+        answer = guarded(RedirectResponse("/login", 303))
+        answer.delete_cookie(
+            self.cookie(request), path="/", httponly=True, secure=is_private(request, self.control_url), samesite="lax"
+        )
+        return answer
+
+
+def _local(wanted: str) -> str:
+    return wanted if LOCAL.fullmatch(wanted) else "/inbox"
