@@ -48,12 +48,15 @@ from gateway.core.lifecycle import (
 )
 from gateway.core.notices import asked
 from gateway.core.payload import Answer, pack_answer, pack_request, unpack_answer
+from gateway.core.pointers import attracts
 from gateway.core.timeline import state
 from gateway.core.verdict import Requirement
 from gateway.doubts import tell_new_doubt
 from gateway.judging import admission_of, inadmissible, judge
 from gateway.life import Life, Requester, known
+from gateway.owing import owe
 from gateway.ports import (
+    CallVanished,
     Conflict,
     Generation,
     Journal,
@@ -76,10 +79,6 @@ JOURNAL_RETRY_SECONDS = 0.5
 Driven = tuple[Life, Wait | Finish]
 
 
-class CallVanished(JournalUnavailable):
-    """The journal answers, but has no fact of a call that was durable."""
-
-
 def _nothing(call: Call, facts: Sequence[Fact]) -> None:
     """Tell nobody."""
 
@@ -96,7 +95,7 @@ class Engine:
     suspended: Collection[str] = ()
     """Agents known to be suspended, a moment ago. The journal knows for sure; this saves asking a system in vain."""
     owing: set[str] = field(default_factory=set)
-    """Calls of which this process holds an outcome that it could not write yet; their requesters got no answer."""
+    """Calls whose requesters got no answer, as this process knows and the journal does not yet."""
     announce: Callable[[Call, Sequence[Fact]], None] = field(default=_nothing)
     """Told of facts once they are durable."""
 
@@ -108,7 +107,7 @@ class Engine:
         life = Life(begin(first), generation, admission=admission, requester=requester, facts=[first], fresh=True)
         if admission.call.acts:
             life.payload = {"request": pack_request(admission.request), "salt": admission.salt}
-        signs = SignsOfLife(self.journal, self.worker, self.owing)
+        signs = SignsOfLife(self.journal, self.worker, self.owing, admission.call.match)
         while True:
             try:
                 return life, await self.drive(life)
@@ -260,10 +259,8 @@ class Engine:
             return
         try:
             await self._write_outcome(life, sent)
-            life.requester.executing = ""
         except JournalUnavailable as error:
-            self.owing.add(life.record.call.id)
-            spawn(self._keep_writing(life, sent), "write outcome")
+            owe(self.owing, life.record.call.id, lambda: self._keep_writing(life, sent))
             if not life.record.call.acts:
                 raise
             raise errors.OutcomeUnknown(life.record.call.id, life.record.call.system) from error
@@ -279,10 +276,14 @@ class Engine:
             self.leave(life.requester)
 
     def leave(self, requester: Requester) -> None:
-        """The requester went away. An identical request must now find the call that it left, whatever its key."""
+        """The requester went away unanswered. An identical request must now find what it left, whatever its key."""
         requester.left = True
         if requester.executing:
-            spawn(self.note(requester.executing, Abandoned()), "abandoned")
+            self.abandon(requester.executing)
+
+    def abandon(self, call: str) -> None:
+        """The requester of this call got no answer."""
+        owe(self.owing, call, lambda: self.note(call, Abandoned()))
 
     def _note_outcome(self, life: Life, sent: Sent) -> None:
         for fact in sent.facts:
@@ -324,7 +325,6 @@ class Engine:
             except JournalUnavailable:
                 continue
             await self.note(life.record.call.id, Abandoned())  # its requester was told that nobody knows
-            self.owing.discard(life.record.call.id)
             return
 
     async def _disown(self, call: str, token: str, error: str) -> None:
@@ -375,10 +375,11 @@ class Engine:
             raise errors.AnswerNotKept(call, upstream_status=0, sha256="", length=-1)
         if kind == "key" and other.record.call.match != wanted.match:
             raise errors.IdempotencyKeyReused(call=call)
+        left = kind == "executing" and not attracts(other.record, since=other.facts[-1].at, now=self.journal.now())
         other.attached, other.requester = True, life.requester
         other.binding = Attached(key=wanted.key, keep=wanted.keep_ms, at=self.journal.now())
         other.bind()
-        if kind == "executing" and not known(other.record, Abandoned()):
+        if left:
             other.add(Abandoned(at=self.journal.now()))  # by a process that died: nobody else can write it
         if other.record.answer is not None and len(other.facts) == other.durable:
             await self.journal.touch(call, wanted.key, wanted.keep_ms)

@@ -32,7 +32,7 @@ class Requester:
     left: bool = False
     """The connection closed before the answer was handed over."""
     executing: str = ""
-    """The call whose effect is under way for this requester, so that leaving now must be written down."""
+    """The call that was sent for this requester, so that leaving unanswered must be written down."""
 
 
 @dataclass(slots=True)

@@ -34,7 +34,7 @@ class Taken(Exception):
         self.calls = calls
         """One; of `executing`, all that are not `beside`."""
         self.kind = kind
-        """`key` or `open`; or `executing`: calls for the same intent are being sent, and are not among `beside`."""
+        """`key` or `open`; or `executing`: calls for the same intent were sent, and are not among `beside`."""
 
 
 class Suspended(Exception):
@@ -56,6 +56,10 @@ class TooManyQuestions(Exception):
 
 class JournalUnavailable(Exception):
     """The journal did not confirm. The append may or may not have been written; the same token may be retried."""
+
+
+class CallVanished(JournalUnavailable):
+    """The journal answers, but has no fact of a call that was durable."""
 
 
 class TooFewReplicas(JournalUnavailable):
@@ -82,7 +86,7 @@ class Append:
     payload: Mapping[str, bytes] | None = None
     """Bytes to keep beside the facts, by field: `request` (empty: no longer), `salt`, `answer`."""
     beside: tuple[str, ...] = ()
-    """Calls for the same intent that may be executing at the same time: whoever sends them was seen at work."""
+    """Calls for the same intent that are no obstacle: whoever has them in hand was seen at work."""
     notices: tuple[tuple[str, int | None], ...] = ()
     """Outbox entries: notice id and milliseconds from now until it is (next) due; None removes it."""
 
@@ -124,6 +128,14 @@ class Journal(Protocol):
 
     async def touch(self, call: str, pointer: str, milliseconds: int) -> None:
         """Let the key pointer of an ended call last that long from now. Losing this is harmless."""
+        ...
+
+    def leave(self, call: str, match: str) -> None:
+        """No request for the same intent need meet this call any more. Returns at once; losing this is harmless."""
+        ...
+
+    async def met(self, call: str, match: str) -> bool:
+        """Whether a request for the same intent meets this call still."""
         ...
 
     async def beat(self, worker: str) -> None:

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 FILES = sorted((ROOT / "gateway").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
-ENGINE = {"beside", "engine", "life", "judging", "sending", "decisions", "doubts"}
+ENGINE = {"beside", "engine", "life", "judging", "owing", "sending", "decisions", "doubts"}
 """One layer: what is done with a call, whoever asks for it."""
 HANDS = {"core", "ports", "errors", "tasks", "randomness", "clock", *ENGINE}
 

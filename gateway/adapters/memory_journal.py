@@ -18,8 +18,8 @@ class MemoryJournal:
     payloads: dict[str, dict[str, bytes]] = field(default_factory=dict)
     pointers: dict[str, tuple[str, int | None]] = field(default_factory=dict)
     """Pointer to (call, the time it ends)."""
-    executing: dict[str, set[str]] = field(default_factory=dict)
-    """Calls that are being sent, by match digest."""
+    executing: dict[str, tuple[set[str], int | None]] = field(default_factory=dict)
+    """Calls that were sent and whose answer nobody was seen to get, by match digest, and until when they are met."""
     asked: dict[str, dict[str, int]] = field(default_factory=dict)
     """Calls that an agent had people asked about, and when."""
     held: dict[str, int] = field(default_factory=dict)
@@ -82,10 +82,10 @@ class MemoryJournal:
                 del self.pointers[self._name(pointer)]
             case "take" | "hold" if holder in (None, call):
                 self.pointers[self._name(pointer)] = call, end
-            case "join":
-                self.executing.setdefault(pointer.name, set()).add(call)
+            case "join" | "stay":
+                self._join(pointer, call, end)
             case "leave":
-                self.executing.setdefault(pointer.name, set()).discard(call)
+                self.leave(call, pointer.name)
             case "count":
                 self.asked.setdefault(pointer.name, {})[call] = now
             case "wait":
@@ -93,9 +93,19 @@ class MemoryJournal:
             case "over":
                 self.held.pop(call, None)
 
+    def _join(self, pointer: Pointer, call: str, end: int | None) -> None:
+        before, ends = self._sent(pointer.name)
+        if others := before - {call}:
+            end = None if end is None or ends is None else max(end, ends)
+        self.executing[pointer.name] = others | {call}, end
+
+    def _sent(self, match: str) -> tuple[set[str], int | None]:
+        calls, end = self.executing.get(match, (set(), None))
+        return (set(), None) if end is not None and self.clock() >= end else (calls, end)
+
     def _others(self, pointer: Pointer, append: Append) -> list[str]:
-        """Who else executes this, and was not seen at work. (That this memory ends after EXECUTING_MS is left out.)"""
-        return sorted(self.executing.get(pointer.name, set()) - {append.call, *append.beside})
+        """Who else was sent, and is not in hands that were seen at work."""
+        return sorted(self._sent(pointer.name)[0] - {append.call, *append.beside})
 
     def _count(self, pointer: Pointer) -> None:
         window, now = pointer.ttl or 0, self.clock()
@@ -130,6 +140,15 @@ class MemoryJournal:
             self.pointers[f"key:{pointer}"] = call, self.clock() + milliseconds
             if call in self.ends:
                 self.ends[call] = max(self.ends[call], self.clock() + milliseconds + RECALL_MS)
+
+    def leave(self, call: str, match: str) -> None:
+        calls, end = self._sent(match)
+        self.executing[match] = calls - {call}, end
+        if calls <= {call}:
+            self.executing.pop(match, None)
+
+    async def met(self, call: str, match: str) -> bool:
+        return call in self._sent(match)[0]
 
     async def beat(self, worker: str) -> None:
         self.beats[worker] = self.clock()

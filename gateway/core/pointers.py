@@ -22,7 +22,7 @@ RECALL_MS = 24 * 3_600_000
 HANDOVER_MS = 1_000
 """An approved call is driven on by the process that recorded the vote; after this, by the steward."""
 EXECUTING_MS = 24 * 3_600_000
-"""How long a call is remembered as executing if nobody ever writes that it is over: longer than any claim lasts."""
+"""How long a call that was sent is met if nobody ever says that it is over: longer than any claim lasts."""
 REMINDER_MS = 3_600_000
 """A call in doubt stays on the steward's list; it looks, and says so in the log, once an hour."""
 ALL = "all"
@@ -36,18 +36,19 @@ class Pointer:
     name: str
     kind: Literal["key", "open", "executing", "grant", "questions", "held"]
     """`key`: an idempotency key. `open`: a match digest whose requests attach. `executing`: a match digest, and all the
-    calls that are being sent for it; usually one. `grant`: a standing grant, there while it may be used. `questions`:
-    an agent, and the calls that it had people asked about lately. `held`: all calls of the partition that wait for
-    people, in the order in which their time is over, so that a page of them is found among any number."""
-    mode: Literal["take", "test", "hold", "free", "join", "look", "leave", "need", "count", "wait", "over"]
+    calls that were sent for it and whose answer nobody was seen to get; usually one. `grant`: a standing grant, there
+    while it may be used. `questions`: an agent, and the calls that it had people asked about lately. `held`: all calls
+    of the partition that wait for people, in the order in which their time is over, so that a page of them is found
+    among any number."""
+    mode: Literal["take", "test", "hold", "free", "join", "look", "stay", "leave", "need", "count", "wait", "over"]
     """`take`: must be free or ours, then ours. `test`: must be free or ours, not changed.
     `hold`: ours unless another call has it. `free`: no longer ours.
     `join`: one of those that are executing; there must be none beside it but those named in the append's `beside`.
-    `look`: as `join`, without being one. `leave`: no longer one of them.
+    `look`: as `join`, without being one. `stay`: one of them, whoever else is. `leave`: no longer one of them.
     `need`: must be there; not changed. `count`: one more of at most `most` within `ttl`.
     `wait`: one of those that are held; its time is over after `ttl`. `over`: no longer one of them."""
     ttl: int | None = None
-    """Milliseconds it lasts from now; None: until changed."""
+    """Milliseconds it lasts from now; None: until changed. What several calls share lasts as long as the longest."""
     most: int = 0
 
 
@@ -88,6 +89,34 @@ def _among_the_held(record: Record, now: int, *, over: bool) -> tuple[Pointer, .
     return (Pointer(ALL, "held", "wait", record.expires_at - now),)
 
 
+def attracts(record: Record, *, since: int, now: int) -> bool:
+    """True if an identical request is this call, whatever its key. `since`: when its last fact was written."""
+    step = next_step(record, now=now, me="", today="")
+    if not isinstance(step, Finish):
+        return _attracts_while_open(record)
+    _, ttl = _lifetimes(record, step.outcome)
+    return ttl is None or now < since + ttl
+
+
+def in_hands_of(record: Record) -> str | None:
+    """Of a call that attracts nobody: the process that sends it, or has its answer to hand over. None: it is over."""
+    if record.claim is not None:
+        return record.claim.worker
+    answer = record.answer
+    if answer is None or record.latest is None or answer.status in record.call.not_acted or _owed(record):
+        return None
+    return record.latest.worker
+
+
+def _owed(record: Record) -> bool:
+    """That this answer was handed over is a fact of its own: whoever asked first may not be there to get it."""
+    return bool(record.asked or record.abandoned or record.lost)
+
+
+def _attracts_while_open(record: Record) -> bool:
+    return bool(record.asked or record.doubts or record.abandoned)
+
+
 def _looked_at_by_a_denial(record: Record) -> tuple[Pointer, ...]:
     """A denied effect takes no pointers; but if its request is one that acted, or may have, it must not deny that."""
     if not record.call.acts:
@@ -108,12 +137,12 @@ def _pointers_of_the_open(record: Record, *, fresh: bool) -> tuple[Pointer, ...]
     if not record.keys or not (call.acts or record.asked):
         return ()
     keys = tuple(Pointer(name, "key", "take" if fresh else "hold") for name, _ in record.keys)
-    attracts = bool(record.asked or record.doubts or record.abandoned)
+    found_by_all = _attracts_while_open(record)
     if fresh:
-        found = (*keys, Pointer(call.match, "open", "take" if attracts else "test"))
+        found = (*keys, Pointer(call.match, "open", "take" if found_by_all else "test"))
         mode: Literal["join", "look"] = "look" if record.claim is None else "join"
         return (*found, Pointer(call.match, "executing", mode, EXECUTING_MS)) if call.acts else found
-    return (*keys, Pointer(call.match, "open", "hold")) if attracts else keys
+    return (*keys, Pointer(call.match, "open", "hold"), *_stays(record, None)) if found_by_all else keys
 
 
 def _pointers_of_the_ended(record: Record, outcome: Outcome) -> tuple[Pointer, ...]:
@@ -124,8 +153,21 @@ def _pointers_of_the_ended(record: Record, outcome: Outcome) -> tuple[Pointer, .
     return (
         *(_ended("key", name, {"free": 0, "keep": keep, "for ever": None}[keep_keys]) for name, keep in record.keys),
         _ended("open", call.match, open_ttl),
-        *((Pointer(call.match, "executing", "leave"),) if record.tokens else ()),
+        *_stays(record, open_ttl, over=keep_keys == "free" or record.delivered),
     )
+
+
+def _stays(record: Record, ttl: int | None, *, over: bool = False) -> tuple[Pointer, ...]:
+    """The open pointer leads to one call only; among those that were sent, every one that attracts is found.
+
+    A call that was merely answered stays, as it joined, until whoever hands the answer over takes it out: should that
+    process die just now, an identical request finds the call.
+    """
+    if not (record.call.acts and record.tokens):
+        return ()
+    if ttl != 0:
+        return (Pointer(record.call.match, "executing", "stay", ttl),)
+    return (Pointer(record.call.match, "executing", "leave"),) if over else ()
 
 
 def _ended(kind: Literal["key", "open"], name: str, ttl: int | None) -> Pointer:
@@ -138,8 +180,7 @@ def _lifetimes(record: Record, outcome: Outcome) -> tuple[Literal["free", "keep"
         case Answered(status=status) if status in record.call.not_acted:
             return "free", 0
         case Answered() | Resolved(acted=True):
-            owed = record.asked or record.abandoned or record.lost
-            if not owed or (record.delivered and not record.polled):
+            if not _owed(record) or (record.delivered and not record.polled):
                 return "keep", 0
             return "keep", POLLED_MS if record.polled else OWED_MS
         case Lost() if record.call.acts:

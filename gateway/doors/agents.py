@@ -17,17 +17,18 @@ from gateway import errors
 from gateway.core import timeline
 from gateway.core.admit import REQUEST_NOT_KEPT, Asker, admit
 from gateway.core.call import call_id
-from gateway.core.facts import Abandoned, Delivered, Ended
+from gateway.core.facts import Ended
 from gateway.core.lifecycle import Finish, Wait
 from gateway.core.payload import Answer
 from gateway.core.routes import Tool
 from gateway.core.value import positional_value
 from gateway.decisions import Decisions, NoSuchCall, Stale
 from gateway.doors.exchange import Receive, Scope, Send, body_of, respond, respond_json
+from gateway.doors.handing_over import handed_over
 from gateway.doors.protocol import ON_LEAVE
 from gateway.doors.rate import Rate
 from gateway.doors.refusals import Refusals
-from gateway.doors.rendering import Rendered, owed, refusal, status_document
+from gateway.doors.rendering import Rendered, refusal, status_document
 from gateway.engine import Driven, Engine
 from gateway.generations import LoadedGeneration
 from gateway.judging import judge
@@ -128,6 +129,9 @@ class AgentsDoor:
             driven = await self.engine.follow(driven, min(seconds, LONGEST_WAIT_SECONDS))
         try:
             await self._answer(driven, head, send)
+        except errors.CredentialEchoed as withheld:  # that is all that anybody is ever told of this answer
+            await respond(send, *problem(withheld, http.accept_of(scope)))
+            handed_over(self.engine, driven[0])
         finally:
             reply = driven[0].reply
             if reply is not None:
@@ -135,7 +139,6 @@ class AgentsDoor:
 
     async def _answer(self, driven: Driven, head: http.Head, send: Send) -> None:
         life, step = driven
-        call = life.record.call.id
         rendered = refusal(life, step)
         if isinstance(rendered, errors.GatewayError):
             if head.prefer_async and isinstance(rendered, errors.NotYet):
@@ -152,17 +155,7 @@ class AgentsDoor:
         if answer is None:
             raise _not_kept(life, rendered)
         await _send_answer(answer, head, life, send, replayed=replayed)
-        self._handed_over(life, call)
-
-    def _handed_over(self, life: Life, call: str, *, polled: bool = False) -> None:
-        """What an agent got, or did not get, decides whether an identical request later is another call."""
-        if not life.record.call.acts and not life.record.asked:
-            return
-        if life.requester.left:
-            if not polled:
-                spawn(self.engine.note(call, Abandoned()), "abandoned")
-        elif owed(life.record):
-            spawn(self.engine.note(call, Delivered(polled=polled)), "delivered")
+        handed_over(self.engine, life)
 
     async def _stream(self, life: Life, reply: Reply, head: http.Head, send: Send) -> None:
         """Pass a body on as it comes, and write down what it was."""
@@ -189,7 +182,7 @@ class AgentsDoor:
             ended = Ended(length=length, sha256=digest.hexdigest(), whole=whole)
             spawn(self.engine.note(call, ended), "body ended")
             if whole:
-                self._handed_over(life, call)
+                handed_over(self.engine, life)
 
     # --- /calls/{id} -----------------------------------------------------------------------------------------
 
@@ -235,7 +228,7 @@ class AgentsDoor:
             answer = _led_back(await self.engine.kept_answer(life), life, base) if judgeable else None
         await respond_json(send, 200, status_document(life.record, answer), life.record.call.id)
         if isinstance(step, Finish) and answer is not None:
-            self._handed_over(life, life.record.call.id, polled=True)
+            handed_over(self.engine, life, polled=True)
 
 
 class BrokenOff(Exception):

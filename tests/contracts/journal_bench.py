@@ -70,6 +70,11 @@ class MemoryBench:
     async def is_held(self, call: str) -> bool:
         return call in self.journal.held
 
+    async def sent(self, match: str) -> tuple[set[str], int | None]:
+        """Which calls a request for the same meets, and for how many milliseconds."""
+        found, end = self.journal.executing.get(match, (set(), None))
+        return found, None if end is None else end - self.journal.clock()
+
     async def lifetime(self, call: str) -> int | None:
         end = self.journal.ends.get(call)
         return None if end is None else end - self.journal.clock()
@@ -95,6 +100,11 @@ class RedisBench:
 
     async def is_held(self, call: str) -> bool:
         return await self.journal.ask("ZSCORE", pointer_key(call[:2], "held", "all"), call) is not None
+
+    async def sent(self, match: str, agent: str = AGENT) -> tuple[set[str], int | None]:
+        place = pointer_key(f"{partition_of(agent):02d}", "executing", match)
+        found, ttl = await self.journal.ask("SMEMBERS", place), await self.journal.ask("PTTL", place)
+        return {call.decode() for call in found}, None if ttl < 0 else ttl
 
     async def lifetime(self, call: str) -> int | None:
         ttl = await self.journal.ask("PTTL", "{" + call[:2] + "}:call:" + call)

@@ -492,6 +492,73 @@ def test_a_call_that_left_is_met_no_more_and_the_others_are(bench):
     on(bench, story)
 
 
+def test_whoever_hands_an_answer_over_takes_the_call_out_without_waiting(bench):
+    async def story(it):
+        first, second = new_call(), new_call()
+        await it.journal.append(write(first, 0, FIRST, pointers=[executing("m", "join", DAY)]))
+        await it.journal.append(write(second, 0, FIRST, pointers=[executing("m", "join", DAY)], beside=(first,)))
+        assert await it.journal.met(first, "m") and not await it.journal.met(first, "other")
+        it.journal.leave(first, "m")
+        it.journal.leave(first, "m")  # again, and where it never was: no harm
+        it.journal.leave(first, "other")
+        assert not await it.journal.met(first, "m")  # in the order in which one process asks
+        third = write(new_call(), 0, FIRST, pointers=[executing("m", "join", DAY)])
+        assert await attempt(it.journal.append(third)) == ("taken", (second,), "executing")
+        it.journal.leave(second, "m")
+        assert await attempt(it.journal.append(third)) == ("ok",)
+
+    on(bench, story)
+
+
+def test_a_call_that_stays_looks_at_nobody_and_is_met(bench):
+    async def story(it):
+        first, second = sorted((new_call(), new_call()))
+        for call in (first, second):
+            await it.journal.append(write(call, 0, FIRST, pointers=[executing("m", "stay", DAY)]))
+        met = write(new_call(), 0, FIRST, pointers=[executing("m", "join", DAY)])
+        assert await attempt(it.journal.append(met)) == ("taken", (first, second), "executing")
+
+    on(bench, story)
+
+
+def test_calls_that_were_sent_are_met_for_as_long_as_the_one_that_needs_it_most(bench):
+    async def story(it):
+        async def lasts(call, mode, ttl, expected=0):
+            facts = (ALLOW,) if expected else (FIRST,)
+            await it.journal.append(
+                write(call, expected, *facts, pointers=[executing("m", mode, ttl)], beside=(first, second))
+            )
+            _, left = await it.sent("m")
+            return None if left is None else round(left / DAY)
+
+        first, second = new_call(), new_call()
+        assert await lasts(first, "join", 2 * DAY) == 2
+        assert await lasts(second, "join", DAY) == 2
+        assert await lasts(second, "stay", 3 * DAY, 1) == 3
+        assert await lasts(first, "stay", None, 1) is None  # in doubt
+        assert await lasts(second, "stay", DAY, 2) is None
+        assert await lasts(new_call(), "join", DAY) is None
+        for call in (await it.sent("m"))[0] - {second}:
+            it.journal.leave(call, "m")
+        assert await lasts(second, "stay", DAY, 3) == 1  # alone, it needs no more than it says
+        it.journal.leave(second, "m")
+        await it.journal.met(second, "m")
+        assert (await it.sent("m"))[0] == set()
+
+    on(bench, story)
+
+
+def test_nobody_is_met_after_that_time(bench):
+    async def story(it):
+        call = new_call()
+        await it.journal.append(write(call, 0, FIRST, pointers=[executing("m", "join", 1)]))
+        await asyncio.sleep(0.02)
+        assert not await it.journal.met(call, "m")
+        await it.journal.append(write(new_call(), 0, FIRST, pointers=[executing("m", "join", DAY)]))
+
+    on(bench, story)
+
+
 def test_a_beat_is_remembered_for_a_while(bench):
     async def story(it):
         assert await it.journal.last_beat("w1") == 0

@@ -21,6 +21,7 @@ from tests.playbook import ALLOW, CALL, HOLD, answered, claimed, lost
 AGES = 24 * 3_600_000
 FACTS = (ALLOW, HOLD, claimed(), answered(), lost(), Abandoned(), Delivered())
 NAMES = ("p", "q", "r")
+LASTING = {"join": (AGES, 2 * AGES), "look": (AGES,), "stay": (None, AGES, 3 * AGES), "leave": (None,)}
 STEPS = 60
 
 
@@ -42,7 +43,10 @@ def draw_append(dice: random.Random, calls: tuple[str, ...], lengths: dict[str, 
         for name in dice.sample(NAMES, dice.randint(0, 2))
     }
     pointers |= {
-        ("executing", name): Pointer(name, "executing", dice.choice(("join", "look", "leave")), AGES) for name in "pq"
+        ("executing", name): Pointer(
+            name, "executing", mode := dice.choice(("join", "look", "stay", "leave")), dice.choice(LASTING[mode])
+        )
+        for name in "pq"
     }
     if dice.random() < 0.2:
         pointers["questions", ""] = Pointer(AGENT, "questions", "count", AGES, dice.choice((1, 2, 3)))
@@ -65,7 +69,7 @@ def draw_append(dice: random.Random, calls: tuple[str, ...], lengths: dict[str, 
 
 async def step(dice: random.Random, benches, calls, past) -> None:
     memory = benches[0]
-    match dice.choices(("append", "touch", "rearm", "forget", "suspend"), (20, 2, 2, 1, 2))[0]:
+    match dice.choices(("append", "touch", "rearm", "forget", "leave", "suspend"), (20, 2, 2, 1, 3, 2))[0]:
         case "append":
             lengths = {call: await memory.journal.length(call) for call in calls}
             append = draw_append(dice, calls, lengths, past)
@@ -84,6 +88,10 @@ async def step(dice: random.Random, benches, calls, past) -> None:
             call = dice.choice(calls)
             for bench in benches:
                 await bench.journal.forget(call)
+        case "leave":
+            call, name = dice.choice(calls), dice.choice("pq")
+            for bench in benches:
+                bench.journal.leave(call, name)
         case "suspend":
             act = dice.choice(("suspend", "readmit"))
             for bench in benches:
@@ -96,7 +104,9 @@ async def state(bench, calls) -> dict[str, object]:
     for kind, name in itertools.product(("key", "open"), NAMES):
         found = await bench.pointer(kind, name)
         pointers[kind, name] = found and (found[0], found[1] and round(found[1] / AGES))
+    sent = {name: (calls, end and round(end / AGES)) for name in "pq" for calls, end in [await bench.sent(name)]}
     return {
+        "sent": sent,
         "facts": {call: timeless(await bench.journal.facts(call)) for call in calls},
         "lengths": {call: await bench.journal.length(call) for call in calls},
         "payload": {call: dict(await bench.journal.payload(call)) for call in calls},

@@ -151,6 +151,54 @@ def test_closing_leaves_nobody_waiting(tmp_path):
     against(tmp_path, saying(b"", then=60), story)
 
 
+def test_a_reply_that_is_nobodys_goes_to_nobody(tmp_path):
+    async def story(line):
+        async def post(what):
+            line.post("WANTED", what)
+
+        called = [line.call("WANTED", str(number)) for number in range(3)]
+        one, _, two, _, three_ = await asyncio.gather(called[0], post("done"), called[1], post("refused"), called[2])
+        assert (one, two, three_) == (1, 2, 3)
+
+    assert against(tmp_path, saying(b":1\r\n+OK\r\n:2\r\n-ERR nope\r\n:3\r\n"), story) == 1
+
+
+def test_a_command_that_was_posted_leaves_by_itself(tmp_path):
+    arrived = asyncio.Event()
+
+    async def script(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        arrived.set()
+        writer.write(b"+OK\r\n")
+        await asyncio.sleep(60)
+
+    async def story(line):
+        line.post("WANTED")
+        async with asyncio.timeout(5):
+            await arrived.wait()
+
+    assert against(tmp_path, script, story) == 1
+
+
+def test_what_was_posted_on_a_line_that_broke_goes_with_the_next_batch_and_not_before(tmp_path):
+    connection = 0
+
+    async def script(reader, writer):
+        nonlocal connection
+        connection += 1
+        if connection == 2:
+            await asyncio.sleep(0.01)
+            writer.write(b"+OK\r\n:7\r\n")
+            await asyncio.sleep(60)
+
+    async def story(line):
+        line.post("WANTED", "posted")
+        await asyncio.sleep(0.1)
+        assert connection == 1  # nobody else wants anything of the server
+        assert await line.call("WANTED", "called") == 7
+
+    assert against(tmp_path, script, story) == 2
+
+
 def test_nobody_gets_through_when_the_introduction_fails(tmp_path):
     async def refuse(_ask) -> None:
         raise LineBroken("this is not the server I knew")

@@ -16,6 +16,8 @@ from gateway.core.pointers import (
     REMINDER_MS,
     Pointer,
     Upkeep,
+    attracts,
+    in_hands_of,
     upkeep,
 )
 from tests.playbook import (
@@ -145,7 +147,7 @@ def test_every_attached_key_leads_here():
     story = story >> yes() >> ALLOW >> claimed() >> answered()
     found = around(story).pointers
     assert [(p.name, p.ttl) for p in found[:3]] == [(KEY, KEEP), ("key-2", 5), (MATCH, OWED_MS)]
-    assert found[3:] == (Pointer(MATCH, "executing", "leave"), Pointer("all", "held", "over"))
+    assert found[3:] == (Pointer(MATCH, "executing", "stay", OWED_MS), Pointer("all", "held", "over"))
 
 
 def test_a_call_outlives_every_key_that_leads_to_it():
@@ -271,6 +273,60 @@ def test_a_read_that_was_lost_lets_go():
     story = Playbook(held_read) >> HOLD >> asked(FINANCE) >> yes() >> ALLOW >> lost("")
     assert modes(around(story)) == FREE
     assert around(story).due_in is None
+
+
+# --- What an identical request meets, although the open pointer leads to another call ---------------------------------
+
+
+def among_the_sent(story: Playbook) -> tuple[str, int | None] | None:
+    """What becomes of the call among those that were sent for the same; None: nothing, it stays as it joined."""
+    found = [(item.mode, item.ttl) for item in around(story).pointers if item.kind == "executing"]
+    return found[0] if found else None
+
+
+def sent() -> Playbook:
+    return Playbook() >> ALLOW >> claimed()
+
+
+SENT = {
+    "being sent": (sent(), None, False, "worker"),
+    "left while it was sent": (sent() >> Abandoned(), ("stay", None), True, None),
+    "in doubt": (sent() >> lost(), ("stay", None), True, None),
+    "answered": (sent() >> answered(), None, False, "worker"),
+    "answered to nobody": (sent() >> answered() >> Abandoned(), ("stay", OWED_MS), True, None),
+    "answered after a hold": (held_and_sent() >> answered(), ("stay", OWED_MS), True, None),
+    "polled": (held_and_sent() >> answered() >> Delivered(polled=True), ("stay", POLLED_MS), True, None),
+    "delivered": (held_and_sent() >> answered() >> Delivered(), ("leave", None), False, None),
+    "answered 429": (sent() >> answered(status=429), ("leave", None), False, None),
+    "unreachable": (sent() >> unsent(), ("leave", None), False, None),
+    "settled": (sent() >> lost() >> Resolved(by="o", acted=False), ("leave", None), False, None),
+    "settled as acted": (
+        sent() >> lost() >> Resolved(by="o", acted=True), ("stay", OWED_MS), True, None,
+    ),
+    "held": (Playbook() >> HOLD >> asked(FINANCE), None, True, None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("story", "pointer", "draws", "hands"), SENT.values(), ids=SENT.keys())
+def test_what_was_sent_is_met_until_its_answer_was_handed_over(story, pointer, draws, hands):
+    assert among_the_sent(story) == pointer
+    assert attracts(story.record, since=0, now=1) is draws
+    if not draws:
+        assert in_hands_of(story.record) == (None if hands is None else story.record.latest.worker)
+
+
+def test_a_read_is_never_among_those_that_acted():
+    story = Playbook(replace(READ, key=KEY, match=MATCH)) >> HOLD >> asked(FINANCE) >> yes() >> ALLOW >> claimed()
+    assert among_the_sent(story) is among_the_sent(story >> answered()) is None
+
+
+@pytest.mark.parametrize(
+    ("story", "ttl"), [(SENT["answered to nobody"][0], OWED_MS), (ENDED["rejected"][0], REFUSED_MS)], ids=["owed", "no"]
+)
+def test_what_attracts_for_a_while_does_so_as_long_as_its_open_pointer_lasts(story, ttl):
+    assert attracts(story.record, since=5, now=5 + ttl - 1)
+    assert not attracts(story.record, since=5, now=5 + ttl)
+    assert in_hands_of(story.record) is None  # after that it is over; nobody's life is waited for
 
 
 def test_whoever_writes_arrives_at_the_same_upkeep():

@@ -9,7 +9,7 @@
 -- KEYS[4] {p}:payload:<id>      hash: the bytes that facts carry only digests of
 -- KEYS[5] {p}:suspended:<agent> exists while the agent may not act
 -- KEYS[6] {p}:outbox            sorted set: "<call> <notice>" by the time it must be delivered
--- KEYS[7..] pointers            string: the id of the call they lead to; of an executing pointer set: all that execute;
+-- KEYS[7..] pointers            string: the id of the call they lead to; of an executing pointer set: all that were sent;
 --                               of a grant: its text; of questions sorted set: calls by when people were asked
 --                               of the held pointer sorted set: all that wait for people, by when their time is over
 --
@@ -79,7 +79,7 @@ for i = 7, #KEYS do
       local leaves = redis.call('ZRANGEBYSCORE', KEYS[i], since, '+inf', 'WITHSCORES', 'LIMIT', over, 1)
       return {'full', tonumber(leaves[2]) + tonumber(window) - now}
     end
-  elseif mode ~= 'leave' and mode ~= 'wait' and mode ~= 'over' then
+  elseif mode ~= 'stay' and mode ~= 'leave' and mode ~= 'wait' and mode ~= 'over' then
     holders[i] = redis.call('GET', KEYS[i])
     if (mode == 'take' or mode == 'test') and holders[i] and holders[i] ~= call then
       return {'taken', holders[i], i - 6}
@@ -126,9 +126,15 @@ for i = 7, #KEYS do
     if holders[i] == call then
       redis.call('DEL', KEYS[i])
     end
-  elseif mode == 'join' then
+  elseif mode == 'join' or mode == 'stay' then
     redis.call('SADD', KEYS[i], call)
-    redis.call('PEXPIRE', KEYS[i], ttl)
+    if ttl == '' then
+      redis.call('PERSIST', KEYS[i])
+    elseif redis.call('SCARD', KEYS[i]) == 1 then
+      redis.call('PEXPIRE', KEYS[i], ttl)
+    else
+      redis.call('PEXPIRE', KEYS[i], ttl, 'GT')  -- never sooner than another call needs; one in doubt needs it for ever
+    end
   elseif mode == 'leave' then
     redis.call('SREM', KEYS[i], call)
   elseif mode == 'count' then

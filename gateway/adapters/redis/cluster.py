@@ -16,6 +16,7 @@ from redis.crc import key_slot
 
 from gateway.adapters.redis.connecting import maker
 from gateway.adapters.redis.line import Elsewhere, Line, LineBroken, LineRefused, OnConnect, Reply, refusal
+from gateway.tasks import spawn
 
 FIRST_KEY = {"EVAL": 3, "EVALSHA": 3}
 """Where the first key of a command stands, if not right behind its name."""
@@ -63,6 +64,10 @@ class ClusterLine:
             self._slots = []
             raise LineBroken("the cluster is being rearranged")
         return replies
+
+    def post(self, *command: Any) -> None:
+        """Send a command that may never be executed. Its reply, or error, is nobody's."""
+        spawn(self.call(*command), "posted to the cluster", expected=(LineBroken, LineRefused))
 
     async def close(self) -> None:
         for line in self._lines.values():

@@ -184,6 +184,12 @@ class RedisJournal:
         pointer = pointer_key(call[:2], "key", pointer)
         await self.ask("EVAL", TOUCH, "3", pointer, facts, payload, call, str(milliseconds), longer)
 
+    def leave(self, call: str, match: str) -> None:
+        self.line.post("SREM", pointer_key(call[:2], "executing", match), call)
+
+    async def met(self, call: str, match: str) -> bool:
+        return bool(await self.ask("SISMEMBER", pointer_key(call[:2], "executing", match), call))
+
     async def beat(self, worker: str) -> None:
         await self.ask("SET", _beat(worker), str(self.now()), "PX", str(BEAT_MS))
 

@@ -61,8 +61,8 @@ def refusal(error: Exception) -> LineRefused:
 Reply = Any
 NOTHING_YET = object()
 """What the parser says when the reply is not there whole."""
-Waiting = tuple[bytes, asyncio.Future[Reply], int]
-"""Packed commands, who waits, and how many replies they get."""
+Waiting = tuple[bytes, asyncio.Future[Reply] | None, int]
+"""Packed commands, who waits, if anybody does, and how many replies they get."""
 OnConnect = Callable[[Callable[..., Awaitable[Reply]]], Awaitable[None]]
 
 
@@ -74,6 +74,8 @@ class Line:
     on_connect: OnConnect
     """Run on every fresh connection before any command, such as loading scripts. If it raises, nobody gets through."""
     _queue: list[Waiting] = field(default_factory=list)
+    _unsure: list[Waiting] = field(default_factory=list)
+    """Posted on a connection that broke. It goes with the next batch, and makes nobody connect again."""
     _idle: asyncio.Future[None] | None = None
     """What the pump waits for while there is nothing to send."""
     _connection: AbstractConnection | None = None
@@ -95,18 +97,26 @@ class Line:
         replies: list[Reply] = await self._enqueue(packed, len(commands))
         return replies
 
+    def post(self, *command: Any) -> None:
+        """Send a command whose reply is nobody's. It may be executed twice; or never, if this process ends."""
+        self._queue.append((hiredis.pack_command(command), None, 1))
+        self._wake()
+
     def _enqueue(self, packed: bytes, replies: int) -> asyncio.Future[Reply]:
+        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._queue.append((packed, future, replies))
+        self._wake()
+        return future
+
+    def _wake(self) -> None:
         pump = self._pump
         if pump is None or pump.done():
-            pump = self._pump = spawn(self._run(), "redis line")
-        future: asyncio.Future[Reply] = pump.get_loop().create_future()
-        self._queue.append((packed, future, replies))
+            self._pump = spawn(self._run(), "redis line")
         idle = self._idle
         if idle is not None:
             self._idle = None
             if not idle.done():
                 idle.set_result(None)
-        return future
 
     async def close(self) -> None:
         if self._pump is not None:
@@ -122,7 +132,7 @@ class Line:
                 if not self._queue:
                     self._idle = asyncio.get_running_loop().create_future()
                     await self._idle
-                batch, self._queue = self._queue, []
+                batch, self._queue, self._unsure = self._unsure + self._queue, [], []
                 try:
                     if batch:
                         await self._exchange(batch)
@@ -137,7 +147,7 @@ class Line:
         replies = iter(await exchange.send([packed for packed, _, _ in batch], sum([count for *_, count in batch])))
         for _, future, count in batch:
             reply = next(replies) if count == 1 else [next(replies) for _ in range(count)]
-            if future.done():
+            if future is None or future.done():
                 continue
             if isinstance(reply, Exception):
                 future.set_exception(refusal(reply))
@@ -172,8 +182,9 @@ class Line:
         if connection is None:
             # Whoever queued up while we were connecting did not know what the connecting would find.
             batch, self._queue = [*batch, *self._queue], []
+        self._unsure += [posted for posted in batch if posted[1] is None]
         for _, future, _ in batch:
-            if not future.done():
+            if future is not None and not future.done():
                 future.set_exception(LineBroken(spoken(error)))
         if connection is not None:
             await connection.disconnect(nowait=True)

@@ -1,0 +1,110 @@
+"""An answer on its way to the agent, and what an identical request under another key meets. Real processes."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.gateway_process import eventually
+from tests.gateway_world import SECRET, slug, world
+from tests.killing_relay import killing
+from tests.scripted_upstream import after, answer, fresh, resets
+from tests.valkey_server import Valkey
+
+
+def patient(routes):
+    """Long enough for two calls to be under way at once: the second may wait a second for signs of life."""
+    routes["systems"]["slow"]["timeout"] = "3s"
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """Two workers whose journal is behind a relay that can kill the one which writes something."""
+    folder = Path(tmp_path_factory.mktemp("v", numbered=True))
+    valkey = Valkey(folder).start()
+    try:
+        with (
+            killing(valkey.path, folder / "relay") as relay,
+            world(workers=2, settings={"GATEWAY_REDIS_URL": relay.url}, change=patient) as scene,
+        ):
+            yield scene, relay, valkey
+    finally:
+        valkey.kill()
+
+
+def met(valkey):
+    """Sets of calls that an identical request meets."""
+    return [sorted(valkey.command("SMEMBERS", key)) for key in valkey.command("KEYS", "*:executing:*")]
+
+
+def test_an_answer_that_died_with_its_worker_is_there_for_the_retry_under_a_new_key(two):
+    """SIGKILL after the answer is durable and before its first byte leaves: nobody can write down that it got lost."""
+    scene, relay, _ = two
+    eventually(lambda: len(scene.gateway.pids("worker")) == 2)
+    to = fresh("pay")
+    relay.victims_write = b'"type":"Answered"'
+    with pytest.raises(httpx.TransportError):
+        scene.pay(to, key="a" + to)
+    assert relay.killed[-1:] and relay.killed[-1] not in scene.gateway.pids("worker")
+
+    def retry():
+        try:
+            return scene.pay(to, key="b" + to)
+        except httpx.TransportError:
+            return None
+
+    found = eventually(retry)
+    assert found.status_code == 200 and found.headers["idempotent-replayed"] == "true"
+    assert len(scene.upstream.seen(to)) == 1
+    assert scene.timeline(found.headers["gateway-call"])[3:6] == ["Answered", "Attached", "Abandoned"]
+    eventually(lambda: "Delivered" in scene.timeline(found.headers["gateway-call"]))
+    assert scene.pay(to, key="c" + to).headers["gateway-call"] != found.headers["gateway-call"]
+    assert len(scene.upstream.seen(to)) == 2
+
+
+def test_an_answer_that_was_handed_over_leaves_nothing_to_meet(two):
+    """So the same, meant again under a new key, waits for nobody, whichever worker gets it."""
+    scene, _, valkey = two
+    eventually(lambda: len(scene.gateway.pids("worker")) == 2)
+    to, begun = fresh("pay"), time.monotonic()
+    for number in range(20):
+        assert scene.pay(to, key=f"{number}{to}", connection="close").status_code == 200
+    assert time.monotonic() - begun < 8  # a sign of life that is waited for takes half a second at least
+    assert len(scene.upstream.seen(to)) == 20
+    eventually(lambda: met(valkey) == [])
+
+
+def test_an_answer_that_is_withheld_is_told_and_leaves_nothing_to_meet(two):
+    scene, _, valkey = two
+    to = fresh("pay")
+    scene.upstream.will(to, answer(200, {"ok": 1}, [("x-echo", SECRET)]))
+    assert slug(scene.pay(to, key="a" + to)) == "credential-echoed"
+    eventually(lambda: met(valkey) == [])
+
+
+def test_of_several_doubts_each_is_met_until_it_is_settled(two):
+    """Two identical calls side by side, both in doubt: an identical request finds the one, and then the other."""
+    scene, _, valkey = two
+    to, go = fresh("pay"), threading.Event()
+    scene.upstream.will(to, *[after(go, resets())] * 2)
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(scene.pay, to, key=f"{number}{to}", system="slow") for number in range(2)]
+        eventually(lambda: len(scene.upstream.seen(to)) == 2)
+        go.set()
+        assert {slug(one.result()) for one in both} == {"outcome-unknown"}
+    scene.upstream.will(to, answer(200, {"id": 3}))
+    assert [len(calls) for calls in met(valkey)] == [2]
+
+    operator, settle = scene.person("operator"), {"outcome": "did-not-act", "note": "not in the ledger"}
+    found = []
+    for number in range(2):
+        doubt = scene.pay(to, key=f"retry{number}{to}", system="slow")
+        assert slug(doubt) == "outcome-unknown"
+        found.append(doubt.json()["call"])
+        eventually(lambda: operator.post(f"/calls/{found[-1]}/resolve", json=settle).is_success)
+    assert len(set(found)) == 2 and len(scene.upstream.seen(to)) == 2
+    assert scene.pay(to, key="new" + to, system="slow").status_code == 200
+    eventually(lambda: met(valkey) == [])
