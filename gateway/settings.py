@@ -32,6 +32,9 @@ MIB = 1024 * 1024
 # Written by our own supervisor for its children (gateway.duty), never by a person.
 INTERNAL = frozenset({"GATEWAY_CHILD"})
 
+# A person's, for `gateway approvals`; it may stand in a shell that also runs other commands.
+PERSONAL = frozenset({"GATEWAY_TOKEN"})
+
 # Kubernetes and docker links put these into every pod beside a service whose name begins with "gateway".
 SERVICE_LINK = re.compile(
     r"GATEWAY_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)", re.ASCII
@@ -92,7 +95,7 @@ def read_settings(environ: Mapping[str, str], *, ignore: frozenset[str] = frozen
     values: dict[str, Any] = {}
     sentences: list[str] = []
     for name in sorted(environ):
-        if not name.startswith(PREFIX) or name in ignore or name in INTERNAL:
+        if not name.startswith(PREFIX) or name in ignore or name in INTERNAL | PERSONAL:
             continue
         reader = READERS.get(name.removeprefix(PREFIX).lower()) if name.isupper() else None
         if reader is None:

@@ -21,7 +21,21 @@ from tests.gateway_world import HELD, world
 from tests.test_starting import PERMIT, SECRETS, place
 
 STAMP = r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
-COMMANDS = ["", "serve", "check", "schema", "key", "key new", "calls", "calls show", "demo"]
+COMMANDS = [
+    "",
+    "serve",
+    "check",
+    "schema",
+    "key",
+    "key new",
+    "calls",
+    "calls show",
+    "demo",
+    "approvals",
+    "approvals show",
+    "approvals approve",
+    "approvals reject",
+]
 
 
 def gateway(*words: str | Path, folder: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -71,7 +85,10 @@ def test_the_gateway_alone_says_where_to_begin():
         assert words in said
 
 
-@pytest.mark.parametrize("command", ["serve", "check", "schema", "calls", "calls show"])
+@pytest.mark.parametrize(
+    "command",
+    ["serve", "check", "schema", "calls", "calls show", *(name for name in COMMANDS if name.startswith("approvals"))],
+)
 def test_every_option_says_what_it_is_for(command):
     said = gateway(*command.split(), "--help").stdout
     for option in re.findall(r"^│ (--[a-z-]+)(.*)$", said, re.MULTILINE):

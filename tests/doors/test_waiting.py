@@ -1,7 +1,12 @@
 """What waits for people, over real sockets: pages of the list, and one question whole."""
 
+import asyncio
+
 import pytest
 
+from gateway.adapters.embedded import embedded_url
+from gateway.adapters.redis.held import HeldCalls
+from gateway.adapters.redis.journal import RedisJournal
 from tests.gateway_process import eventually
 from tests.gateway_world import BOTH, BRIEF, HELD, PAIR, slug, world
 from tests.scripted_upstream import fresh
@@ -92,3 +97,16 @@ def test_one_question_is_shown_with_everything_that_decides_it(scene):
     }  # fmt: skip
     assert all("need a yes" in item["reason"] for item in told["policies"])
     assert {item["approval"] for item in told["questions"]} == {"finance", "legal"}
+
+
+def test_what_the_list_holds_by_mistake_is_not_shown(scene):
+    """An older gateway may have ended a call without striking it off."""
+    over = scene.pay(fresh("pay")).headers["gateway-call"]
+
+    async def insert() -> None:
+        journal = RedisJournal.open(embedded_url(scene.gateway.data))
+        await HeldCalls(journal).insert(over, 1_000)
+        await journal.close()
+
+    asyncio.run(insert())
+    assert over not in {item["call"] for item in listed(scene)["approvals"]}
