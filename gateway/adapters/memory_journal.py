@@ -89,7 +89,7 @@ class MemoryJournal:
             case "count":
                 self.asked.setdefault(pointer.name, {})[call] = now
             case "wait":
-                self.held[call] = end or now
+                self.held.setdefault(call, end or now)
             case "over":
                 self.held.pop(call, None)
 

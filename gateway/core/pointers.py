@@ -46,7 +46,8 @@ class Pointer:
     `join`: one of those that are executing; there must be none beside it but those named in the append's `beside`.
     `look`: as `join`, without being one. `stay`: one of them, whoever else is. `leave`: no longer one of them.
     `need`: must be there; not changed. `count`: one more of at most `most` within `ttl`.
-    `wait`: one of those that are held; its time is over after `ttl`. `over`: no longer one of them."""
+    `wait`: one of those that are held; its time is over after `ttl`, unless it is one already: that time is fixed when
+    people are asked. `over`: no longer one of them."""
     ttl: int | None = None
     """Milliseconds it lasts from now; None: until changed. What several calls share lasts as long as the longest."""
     most: int = 0

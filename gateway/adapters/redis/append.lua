@@ -143,7 +143,7 @@ for i = 7, #KEYS do
     redis.call('ZADD', KEYS[i], at, call)
     redis.call('PEXPIRE', KEYS[i], window)
   elseif mode == 'wait' then
-    redis.call('ZADD', KEYS[i], string.format('%.0f', now + tonumber(ttl)), call)
+    redis.call('ZADD', KEYS[i], 'NX', string.format('%.0f', now + tonumber(ttl)), call)
   elseif mode == 'over' then
     redis.call('ZREM', KEYS[i], call)
   elseif (mode == 'take' or mode == 'hold') and (not holders[i] or holders[i] == call) then
