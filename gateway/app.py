@@ -39,6 +39,7 @@ from gateway.config.mistakes import Mistakes
 from gateway.decisions import Decisions
 from gateway.doors.agents import AgentsDoor, Rate
 from gateway.doors.control import Check, ControlPlane
+from gateway.doors.ending import EndingServer
 from gateway.doors.protocol import StrictProtocol
 from gateway.doors.refusals import Refusals
 from gateway.doors.stalled import close_stalled
@@ -174,6 +175,7 @@ async def steward(duty: Duty, settings: Settings) -> None:
     looking = Steward(parts.engine, parts.journal, _channels(parts), control_url, lease)
     exporter = TraceExporter(ledger, parts.journal.facts, origin=_origin(parts.generations)) if configured() else None
     decisions = Decisions(parts.engine)
+    people = console(decisions, parts.journal, held, ledger, control_url)
     plane = ControlPlane(
         decisions=decisions,
         journal=parts.journal,
@@ -183,7 +185,7 @@ async def steward(duty: Duty, settings: Settings) -> None:
         secrets=parts.secrets,
         readiness=readiness_of(settings, parts.redis, parts.generations, parts.journal, _embedded(duty, settings)),
         measures=measures_of(parts.generations, ledger, open_calls, exporter),
-        pages=console(decisions, parts.journal, held, control_url).routes(),
+        pages=people.routes(),
     )
     duties: list[Coroutine[Any, Any, None]] = [
         looking.run(),
@@ -193,12 +195,13 @@ async def steward(duty: Duty, settings: Settings) -> None:
     ]
     if exporter is not None:
         duties.append(export(exporter, lease))
-    await _serve(duty, parts, plane.app(), duties, plane.readiness)
+    await _serve(duty, parts, plane.app(), duties, plane.readiness, people.live.close)
 
 
 async def _serve(
-    duty: Duty, parts: Parts, app: Any, duties: list[Coroutine[Any, Any, None]], readiness: Check | None = None
-) -> None:
+    duty: Duty, parts: Parts, app: Any, duties: list[Coroutine[Any, Any, None]], readiness: Check | None = None,
+    close_streams: Callable[[], None] = lambda: None,
+) -> None:  # fmt: skip
     listen = parts.generations.current.routes.listen
     config = uvicorn.Config(
         app,
@@ -216,7 +219,7 @@ async def _serve(
         ssl_certfile=listen.certificate or None,
         ssl_keyfile=listen.private_key or None,
     )
-    server = uvicorn.Server(config)
+    server = EndingServer(config, close_streams)
     spawn(parts.generations.watch(), "watch the configuration")
     spawn(_end_with_the_supervisor(duty, server), "end with the supervisor")
     spawn(close_stalled(lambda: filter(_strict, server.server_state.connections)), "close stalled connections")

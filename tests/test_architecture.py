@@ -119,6 +119,7 @@ LONG_FUNCTIONS = {"core/timeline.py line": (50, "one sentence per fact: a table,
 
 TESTED_ELSEWHERE: dict[str, str] = {
     "__main__": "test_cli",
+    "doors.ending": "console/test_pages",
     "doors.exchange": "doors/test_agents_port",
     "duties": "doors/test_control_plane",
     "core.addresses": "adapters/test_addresses",

@@ -1,7 +1,7 @@
 """The routes of the page: who is at the door, what they see, and what they say.
 
-    GET  /login  /inbox  /inbox/{call}  /inbox/{call}/run  /static/{name}       show
-    POST /login  /logout  /inbox/{call}/decision                                do
+    GET  /login  /inbox  /inbox/{call}  /inbox/{call}/run  /inbox/events  /static/{name}   show
+    POST /login  /logout  /inbox/{call}/decision                                            do
 
 A GET never decides anything. Every answer, also of a mistake, is a page with the headers of `guard`; none of them is
 for an agent, and none is served on the agents' port.
@@ -11,9 +11,10 @@ import asyncio
 import secrets as random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from gateway import control_errors, errors
@@ -21,6 +22,7 @@ from gateway.console.card import card
 from gateway.console.deciding import Said, decide, wish
 from gateway.console.guard import NotFromHere, OddForm, check_origin, check_token, form, guarded
 from gateway.console.inbox import Inbox, Item
+from gateway.console.live import EVERYTHING, Live, TooManyPages
 from gateway.console.past import Past
 from gateway.console.rendering import page, static
 from gateway.console.sessions import Session
@@ -37,7 +39,16 @@ OUTCOME_SECONDS = 1.5
 LOOK_SECONDS = 0.05
 UNSETTLED = ("judging", "executing")
 
+PRESENT_MS = 40_000
+"""An open card asks more than twice within that time."""
+
 Shows = Callable[[Request, Session], Awaitable[Response]]
+
+
+class Looking(Protocol):
+    """`gateway.adapters.redis.short_lived.RedisShortLived`. Raises JournalUnavailable."""
+
+    async def look(self, key: str, person: str, milliseconds: int) -> list[str]: ...
 
 
 @dataclass(slots=True)
@@ -45,6 +56,8 @@ class Console:
     decisions: Decisions
     inbox: Inbox
     past: Past
+    looking: Looking
+    live: Live
     signing_in: SigningIn
 
     def routes(self) -> list[Route]:
@@ -54,6 +67,7 @@ class Console:
             Route("/login", self._guarded(self.sign_in), methods=["GET", "POST"]),
             Route("/logout", self._guarded(self.sign_out), methods=["POST"]),
             Route("/inbox", self._guarded(self._for_people(self.waiting))),
+            Route("/inbox/events", self._guarded(self._for_people(self.events))),
             Route("/inbox/{call}", self._guarded(self._for_people(self.show))),
             Route("/inbox/{call}/run", self._guarded(self._for_people(self.run))),
             Route("/inbox/{call}/decision", self._guarded(self._for_people(self.decide)), methods=["POST"]),
@@ -131,7 +145,33 @@ class Console:
         return page(template, session=session, listed=listed, now=self._now)
 
     async def show(self, request: Request, session: Session) -> Response:
+        if request.query_params.get("part") == "live":
+            return await self._part(request.path_params["call"], session, request.query_params.get("shown", ""))
         return await self._card(request.path_params["call"], session)
+
+    async def events(self, request: Request, session: Session) -> Response:
+        """A stream that says when to look again: at one call, or at the inbox."""
+
+        async def alive() -> bool:
+            found = await self.signing_in.session(request, self._routes, self._now)
+            return found is not None and found.person.name == session.person.name
+
+        try:
+            stream = self.live.open(request.query_params.get("call", EVERYTHING), alive)
+        except TooManyPages:
+            return guarded(Response("Too many pages are open.\n", 503, {"retry-after": "30"}))
+        return guarded(StreamingResponse(stream, media_type="text/event-stream", headers={"x-accel-buffering": "no"}))
+
+    async def _part(self, call: str, session: Session, seen: str) -> Response:
+        """How it stands now. It never puts another question under a finger that is about to press."""
+        life, person = await self._load(call), session.person.name
+        shown = await card(life, self.decisions.engine.journal, person)
+        present = await self._present(call, person)
+        return page("part.html", session=session, card=shown, seen=seen, present=present, now=self._now)
+
+    async def _present(self, call: str, person: str) -> list[str]:
+        """Who else has it open."""
+        return [name for name in await self.looking.look(f"open:{call}", person, PRESENT_MS) if name != person]
 
     async def run(self, request: Request, session: Session) -> Response:
         life = await self._load(request.path_params["call"])
@@ -151,7 +191,7 @@ class Console:
         return page(
             "card.html", status, session=session, card=shown, before=before, now=self._now, said=said or [],
             same=await self._alike(same, call, person), next=_after(call, listed.items), waiting=listed.waiting,
-            once=random.token_urlsafe(16),
+            seen=shown.shown, present=await self._present(call, person), once=random.token_urlsafe(16),
         )  # fmt: skip
 
     async def _alike(self, item: Item | None, call: str, person: str) -> dict[str, dict[str, str]]:

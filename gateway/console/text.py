@@ -6,6 +6,7 @@ instead. HTML is escaped by the template engine, everywhere; this is about what 
 """
 
 import unicodedata
+from datetime import UTC, datetime
 from functools import lru_cache
 
 INVISIBLE = {"\u00ad", "\u034f", "\u115f", "\u1160", "\u17b4", "\u17b5", "\u2800", "\u3164", "\uffa0"}
@@ -63,3 +64,8 @@ def left(milliseconds: int) -> str:
     if hours:
         return f"{hours} h {minutes} min" if minutes else f"{hours} h"
     return f"{minutes} min" if minutes else f"{seconds} s"
+
+
+def when(milliseconds: int) -> str:
+    """A moment for people: `27 Nov 2026, 09:19 UTC`."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%-d %b %Y, %H:%M UTC")

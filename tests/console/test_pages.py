@@ -429,7 +429,7 @@ def test_html_from_an_agent_is_text(scene, lead, text):
         assert text in html.unescape(shown)
         assert text not in shown or not set(text) & set("<>'\"")
     lead.decide(call, "reject", reason=text)
-    assert text in html.unescape(lead.get(f"/inbox/{call}").text) and "<script" not in lead.get(f"/inbox/{call}").text
+    assert text in html.unescape(lead.get(f"/inbox/{call}").text) and "<script>" not in lead.get(f"/inbox/{call}").text
 
 
 def test_characters_that_cannot_be_seen_or_move_others_are_shown_by_number(scene, lead):
@@ -449,3 +449,61 @@ def test_a_long_argument_is_there_to_its_last_character(scene, lead):
     call = scene.agent().post("/bank/payments", json=body, headers={"prefer": "wait=0"}).json()["call"]
     shown = lead.get(f"/inbox/{call}").text
     assert long in shown and "50,014 characters; show all of them" in shown
+
+
+# --- live ---------------------------------------------------------------------------------------------------------
+
+
+def stream(page, path):
+    return page.client.stream("GET", path)
+
+
+def test_an_open_page_hears_of_a_new_question_and_of_a_decision(scene, lead):
+    with stream(lead, "/inbox/events") as inbox:
+        assert inbox.headers["content-type"].startswith("text/event-stream") and inbox.status_code == 200
+        told = inbox.iter_lines()
+        assert next(told).startswith("retry:")
+        time.sleep(0.7)
+        call = scene.hold(fresh("pay"))
+        assert next(line for line in told if line.startswith("event")) == "event: changed"
+        with stream(lead, f"/inbox/events?call={call}") as card:
+            told = card.iter_lines()
+            next(told)
+            time.sleep(0.7)
+            Page(scene, "second").decide(call, "reject")
+            assert next(line for line in told if line.startswith("event")) == "event: changed"
+
+
+def test_streams_are_for_people_who_are_signed_in(scene):
+    assert Page(scene).get("/inbox/events").status_code == 303
+
+
+def test_a_part_replaces_the_form_only_when_there_is_nothing_or_something_else_to_decide(scene, lead):
+    call = scene.hold(fresh("pay"))
+    (address,) = re.findall(r'hx-get="([^"]+)"', lead.get(f"/inbox/{call}").text)
+    address = html.unescape(address)
+    same = lead.get(address).text
+    assert "59 min left" in same and "decide" not in same and 'name="shown"' not in same
+    other = lead.get(re.sub("shown=.*", "shown=another", address)).text
+    assert "The question has changed since you opened it." in words(other) and 'name="shown"' not in other
+    Page(scene, "second").decide(call, "reject", reason="No.")
+    over = lead.get(address).text
+    assert "second said no" in words(over) and '<div id="decide" hx-swap-oob="true"></div>' in over
+
+
+def test_who_else_has_it_open_is_on_the_card(scene, lead):
+    call = scene.hold(fresh("pay"))
+    assert "Also open" not in lead.outcome(call)
+    second = Page(scene, "second")
+    assert "Also open at lead." in second.outcome(call) and "Also open at second." in lead.outcome(call)
+
+
+def test_a_stream_does_not_keep_the_gateway_from_stopping():
+    with world() as made:
+        page = Page(made, "lead")
+        with stream(page, "/inbox/events") as inbox:
+            next(inbox.iter_lines())
+            begun = time.monotonic()
+            made.gateway.process.terminate()
+            made.gateway.process.wait(20)
+            assert time.monotonic() - begun < 10  # the time of grace is 25

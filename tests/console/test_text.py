@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.console.text import left, looks_like_another_type, shown_value, visible
+from gateway.console.text import left, looks_like_another_type, shown_value, visible, when
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,7 @@ def test_text_that_looks_like_something_else_is_marked(text, other):
 )  # fmt: skip
 def test_time_left(milliseconds, said):
     assert left(milliseconds) == said
+
+
+def test_a_moment():
+    assert when(1_795_771_185_000) == "27 Nov 2026, 09:19 UTC"
