@@ -22,22 +22,29 @@ from gateway.core.facts import (
     Approved,
     Asked,
     Attached,
+    Cancelled,
     Claimed,
     Delivered,
+    Edited,
     Ended,
+    Escalated,
     Expired,
     Fact,
     Judged,
     Lost,
     Notified,
     Rejected,
+    Reminded,
+    Reported,
     Resolved,
+    Retracted,
     Unsent,
     Withdrawn,
 )  # fmt: skip
 from gateway.core.lifecycle import (
     Ask,
     Claim,
+    Climb,
     Expire,
     Finish,
     Forfeit,
@@ -81,6 +88,9 @@ QUIET = (
     Ended(length=0, sha256="", whole=True),
     Abandoned(),
     Delivered(),
+    Reminded(group="finance", notices=()),
+    Escalated(group="finance", to=("cfo",), notices=()),
+    Reported(kind="call.finished", notices=()),
 )
 """Facts that must change no state; `explore` checks it in every state."""
 
@@ -148,21 +158,24 @@ class Walk:
     def drives(self, moment: Moment, record: Record, pending: tuple[Fact, ...]) -> Iterator[Moment]:
         """What one drive gathers, up to the append before it touches the world or has nothing more to do."""
         step = next_step(record, now=moment.now, me="", today=moment.today)
+        shape = "g" if record.edits else "f"
         match step:
             case Judge():
                 for verdict in VERDICTS if moment.today == TODAY else (*VERDICTS, HOLD_BY_AN_EDIT):
-                    fact = Judged(verdict=verdict, generation=moment.today, fingerprint="f")
+                    fact = Judged(verdict=verdict, generation=moment.today, fingerprint=shape)
                     yield from self.drives(moment, after(record, fact), (*pending, fact))
             case Ask(requirements):
-                fact = Asked(fingerprint="f", requirements=requirements, notices=(), expire=EXPIRE, at=moment.now)
+                fact = Asked(fingerprint=shape, requirements=requirements, notices=(), expire=EXPIRE, at=moment.now)
                 yield from self.drives(moment, after(record, fact), (*pending, fact))
+            case Climb():
+                raise AssertionError("no question of this walk has a ladder")
             case Expire():
                 yield self.append(moment, GATEWAY, *pending, Expired())
             case Forfeit(token):
                 yield self.append(moment, GATEWAY, *pending, Lost(token=token, error=""))
             case Claim():
                 token = f"t{len(record.tokens) + 1}"
-                yield self.append(moment, GATEWAY, *pending, Claimed(token=token, fingerprint="f", lease=LEASE))
+                yield self.append(moment, GATEWAY, *pending, Claimed(token=token, fingerprint=shape, lease=LEASE))
             case Send():
                 for fact in (Answered(token="", status=200), Lost(token="", error=""), Unsent(token="", error="")):
                     yield self.append(moment, GATEWAY, *pending, fact)
@@ -176,9 +189,14 @@ class Walk:
                 vote = Approved(by="ann", group="finance", fingerprint="f", requirements=(FINANCE,), via="token")
                 yield self.append(moment, PEOPLE, vote)
             yield self.append(moment, PEOPLE, Rejected(by="ann", group="finance", fingerprint="f", via="token"))
+            if not record.edits and not record.votes and moment.today == TODAY:
+                yield self.append(moment, PEOPLE, EDIT)
+        if record.votes and not record.tokens and record.answer is None and record.refusal is None:
+            yield self.append(moment, PEOPLE, Retracted(by="ann", group="finance", via="token"))
         step = next_step(record, now=moment.now, me="", today=moment.today)
         if record.asked and record.claim is None and not record.doubts and not isinstance(step, Finish):
             yield self.append(moment, AGENT, Withdrawn())
+            yield self.append(moment, PEOPLE, Cancelled(by="olga", via="token"))
         in_doubt = isinstance(step, Finish) and isinstance(step.outcome, Lost) and record.call.acts
         if in_doubt and record.latest is not None and moment.now >= record.latest.at + record.latest.lease:
             for acted in (True, False):
@@ -190,6 +208,7 @@ class Walk:
         return found
 
 
+EDIT = Edited(by="ann", group="finance", before="f", fingerprint="g", changed=("amount",), via="token")
 VERDICTS = (
     Verdict(decision="allow"),
     Verdict(decision="hold", requirements=(FINANCE,)),

@@ -5,20 +5,30 @@ by the process that recorded it, whether or not anybody waits. Nothing here send
 """
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
-from gateway.core.approval import Decision, NotEligible, Stale, may_vote
-from gateway.core.facts import Approved, Lost, Rejected, Resolved, Withdrawn
+from gateway.core.admit import Inadmissible
+from gateway.core.approval import (
+    Ballot,
+    CannotEdit,
+    Decision,
+    NotEligible,
+    Stale,
+    may_cancel,
+    may_retract,
+    may_vote,
+)
+from gateway.core.facts import Approved, Cancelled, Edited, Lost, Rejected, Resolved, Retracted, Withdrawn
 from gateway.core.lifecycle import Finish, Judge, Record, next_step
 from gateway.core.payload import Answer, pack_answer
-from gateway.core.verdict import Requirement
 from gateway.engine import Engine
-from gateway.judging import judge
+from gateway.judging import admission_of, judge
 from gateway.life import Life
 from gateway.ports import Conflict
 from gateway.tasks import spawn
 
-__all__ = ["Decisions", "NoSuchCall", "NotEligible", "Stale", "TooEarly"]
+__all__ = ["CannotEdit", "Decisions", "NoSuchCall", "NotEligible", "Stale", "TooEarly"]
 
 
 LOOK_SECONDS = 0.05
@@ -48,23 +58,94 @@ class Decisions:
         Raises NoSuchCall, Stale or NotEligible; then nothing was recorded.
         """
         while True:
-            life = await self._load(call)
+            life = await self._held(call)
             if decision.message and decision.message in _messages(life.record):
                 return life.record
-            if isinstance(self._step(life), Judge) and not await self._is_held_today(
-                life
-            ):  # an earlier vote is not weighed yet, or policies changed
-                spawn(self.engine.unattended(call), "weigh the votes so far")
-                await asyncio.sleep(LOOK_SECONDS)
-                continue
-            asked = may_vote(life.record, decision, life.generation.routes, now=self.engine.journal.now())
-            life.add(_vote(decision, asked, life.record, self.engine.journal.now()))
-            try:
-                await self.engine.flush(life)
-            except Conflict:
-                continue
-            spawn(self.engine.unattended(call), "drive after a vote")
-            return life.record
+            now = self.engine.journal.now()
+            ballot = may_vote(life.record, decision, life.generation.routes, now=now)
+            life.add(_vote(decision, ballot, life, now))
+            if await self._written(life):
+                return life.record
+
+    async def edit(self, call: str, decision: Decision, changes: Mapping[str, object]) -> Record:
+        """Approve the call with other arguments: validated, fingerprinted and judged anew before anything is written.
+
+        `changes` names arguments of the tool; None takes one away. All earlier votes were for other bytes, so they are
+        void; this decision is a yes to the new ones, as far as they are held by what was shown. The request that the
+        agent made is kept beside. Raises NoSuchCall, Stale, NotEligible or CannotEdit; then nothing was recorded.
+        """
+        while True:
+            life = await self._held(call)
+            if decision.message and decision.message in _messages(life.record):
+                return life.record
+            await self._edit(life, decision, changes)
+            if await self._written(life):
+                return life.record
+
+    async def _edit(self, life: Life, decision: Decision, changes: Mapping[str, object]) -> None:
+        journal, record = self.engine.journal, life.record
+        ballot = may_vote(record, decision, life.generation.routes, now=journal.now())
+        payload = await journal.payload(record.call.id)
+        try:
+            edit = life.generation.edit(await admission_of(life, journal), payload, changes)
+        except Inadmissible as no:
+            raise CannotEdit(no.reason) from no
+        assert record.judged is not None, "may_vote looked"
+        life.admission, fingerprint = edit.admission, edit.admission.call.fingerprint
+        life.add(
+            Edited(
+                by=decision.by, group=decision.group, before=record.judged.fingerprint,
+                fingerprint=fingerprint, changed=edit.changed, via=decision.via,
+                message=decision.message, reason=decision.reason, on_behalf=ballot.on_behalf, at=journal.now(),
+            )
+        )  # fmt: skip
+        verdict = (await judge(life, journal, self.engine.suspended)).verdict
+        if verdict.decision == "deny":
+            raise CannotEdit(f"the edited call is denied: {' '.join(verdict.reasons) or verdict.code}")
+        agreed = tuple(item for item in ballot.requirements if item in verdict.requirements)
+        if agreed:
+            yes = _vote(decision, replace(ballot, requirements=agreed), life, journal.now())
+            life.add(replace(yes, fingerprint=fingerprint))
+        life.payload |= {"request": edit.request} | ({} if record.edits else {"original": payload["request"]})
+
+    async def retract(self, call: str, *, by: str, group: str, via: str, message: str = "") -> Record:
+        """Take back a yes before anything was released because of it. Raises NoSuchCall or Stale."""
+        while True:
+            life = await self._load(call)
+            may_retract(life.record, by, group)
+            life.add(Retracted(by=by, group=group, via=via, message=message, at=self.engine.journal.now()))
+            if await self._written(life):
+                return life.record
+
+    async def cancel(self, call: str, *, by: str, via: str, reason: str = "") -> Record:
+        """End a held call, as one who answers for its agent or its system. Raises NoSuchCall, Stale or NotEligible."""
+        while True:
+            life = await self._load(call)
+            refusal = life.record.refusal
+            if isinstance(refusal, Cancelled) and refusal.by == by:
+                return life.record
+            may_cancel(life.record, by, life.generation.routes)
+            life.add(Cancelled(by=by, via=via, reason=reason, at=self.engine.journal.now()))
+            if await self._written(life):
+                return life.record
+
+    async def _held(self, call: str) -> Life:
+        """The call, once earlier votes are weighed and today's policies are asked. Raises NoSuchCall."""
+        while True:
+            life = await self._load(call)
+            if not isinstance(self._step(life), Judge) or await self._is_held_today(life):
+                return life
+            spawn(self.engine.unattended(call), "weigh the votes so far")
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _written(self, life: Life) -> bool:
+        """Append what was said and let the call go on; False if somebody else wrote first."""
+        try:
+            await self.engine.flush(life)
+        except Conflict:
+            return False
+        spawn(self.engine.unattended(life.record.call.id), "drive after a decision")
+        return True
 
     async def _is_held_today(self, life: Life) -> bool:
         """True if today's policies leave the hold as it is, whatever generation judged it."""
@@ -122,22 +203,25 @@ class Decisions:
         return next_step(life.record, now=self.engine.journal.now(), me="", today=life.generation.digest)
 
 
-def _vote(decision: Decision, asked: tuple[Requirement, ...], record: Record, now: int) -> Approved | Rejected:
+def _vote(decision: Decision, ballot: Ballot, life: Life, now: int) -> Approved | Rejected:
     """The fact of a decision. It is bound to the call's own fingerprint, which what was shown contains."""
-    assert record.judged is not None, "may_vote looked"
-    fingerprint = record.judged.fingerprint
+    judged, group = life.record.judged, life.generation.routes.groups[decision.group]
+    fingerprint = judged.fingerprint if judged is not None else ""
     if decision.approve:
         return Approved(
-            by=decision.by, group=decision.group, fingerprint=fingerprint, requirements=asked, via=decision.via,
-            message=decision.message, reason=decision.reason, at=now,
+            by=decision.by, group=decision.group, fingerprint=fingerprint, requirements=ballot.requirements,
+            via=decision.via, message=decision.message, reason=decision.reason, on_behalf=ballot.on_behalf,
+            undo=round(group.undo_seconds * 1000), at=now,
         )  # fmt: skip
     return Rejected(
         by=decision.by, group=decision.group, fingerprint=fingerprint, via=decision.via, message=decision.message,
-        reason=decision.reason, at=now,
+        reason=decision.reason, on_behalf=ballot.on_behalf, at=now,
     )  # fmt: skip
 
 
 def _messages(record: Record) -> set[str]:
-    votes = {vote.message for vote in record.votes if vote.message}
-    refusal = record.refusal
-    return votes | {refusal.message} if isinstance(refusal, Rejected) and refusal.message else votes
+    """Of all callbacks that were recorded, so that a repeat changes nothing."""
+    said: list[Approved | Edited | Rejected] = [*record.votes, *record.edits]
+    if isinstance(record.refusal, Rejected):
+        said.append(record.refusal)
+    return {fact.message for fact in said if fact.message}

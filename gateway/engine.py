@@ -33,9 +33,11 @@ from gateway.core.facts import (
     Lost,
     Unsent,
 )
+from gateway.core.ladder import climbed
 from gateway.core.lifecycle import (
     Ask,
     Claim,
+    Climb,
     Expire,
     Finish,
     Forfeit,
@@ -45,8 +47,9 @@ from gateway.core.lifecycle import (
     begin,
     next_step,
     recall,
+    released_at,
 )
-from gateway.core.notices import asked
+from gateway.core.notices import asked, reported
 from gateway.core.payload import Answer, pack_answer, pack_request, unpack_answer
 from gateway.core.pointers import attracts
 from gateway.core.timeline import state
@@ -187,6 +190,9 @@ class Engine:
                         self.judged(life, await judge(life, self.journal, self.suspended))
                     case Ask(requirements):
                         self._ask(life, await admission_of(life, self.journal), requirements)
+                    case Climb(rung):
+                        groups = life.generation.routes.groups
+                        life.heard_by(climbed(rung, groups, life.record.call.id, batch=random.hex(4), now=now))
                     case Expire():
                         life.add(Expired(at=now))
                     case Forfeit(token):
@@ -224,6 +230,8 @@ class Engine:
             and replace(before, generation="", at=0) == replace(fact, generation="", at=0)
         ):
             life.record = life.record.evolve(judged=fact)
+        elif decision == "allow" and self.journal.now() < released_at(life.record):
+            life.record = life.record.evolve(judged=fact)  # nobody may use it yet, and an unused allow says nothing
         else:
             life.add(fact)
 
@@ -233,10 +241,13 @@ class Engine:
                 raise errors.TooLarge("body of a held request", self.limits.held_body, "GATEWAY_HELD_BODY_LIMIT")
             life.payload = {"request": pack_request(admission.request), "salt": admission.salt}
             life.identify(admission.identified())
-        groups = life.generation.routes.groups
-        fact = asked(admission.call, requirements, groups, batch=random.hex(4), now=self.journal.now())
-        life.add(fact)
-        life.notices += [(notice.id, 0) for notice in fact.notices]
+        groups, owner = life.generation.routes.groups, admission.system.owner
+        life.heard_by(
+            asked(
+                admission.call, requirements, groups, owner=owner, batch=random.hex(4), now=self.journal.now(),
+                expires_at=life.record.expires_at,
+            )
+        )  # fmt: skip
 
     def _claim(self, life: Life, admission: Admission) -> None:
         if life.requester.left and life.durable == 0:
@@ -345,11 +356,21 @@ class Engine:
     async def flush(self, life: Life) -> None:
         """Append what is pending. Raises Conflict, Taken, Suspended or JournalUnavailable."""
         if len(life.facts) > life.durable:
+            self._report(life)
             await self.journal.append(life.append(self.journal.now()))
             self.announce(life.record.call, life.facts[life.durable :])
             if life.record.doubts:
                 tell_new_doubt(life, self.journal.now())
             life.written()
+
+    def _report(self, life: Life) -> None:
+        """Those who were asked hear how it ended, from the same append that ends it."""
+        if life.record.asked:
+            now = self.journal.now()
+            step = next_step(life.record, now=now, me=life.me, today=life.generation.digest)
+            groups = life.generation.routes.groups
+            if isinstance(step, Finish) and (news := reported(life.record, step, groups, batch=random.hex(4), now=now)):
+                life.heard_by(news)
 
     async def _reload(self, life: Life) -> None:
         facts = await self.journal.facts(life.record.call.id)

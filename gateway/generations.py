@@ -21,10 +21,12 @@ from gateway.config.policies import load_policies
 from gateway.config.policy_files import policy_files
 from gateway.config.routes_file import load_routes
 from gateway.config.schema import cedar_schema
-from gateway.core.admit import REQUEST_NOT_KEPT, Admission, Inadmissible, readmit
+from gateway.core.admit import REQUEST_NOT_KEPT, Admission, Edit, Inadmissible, readmit
+from gateway.core.approval import CannotEdit
 from gateway.core.call import Call
-from gateway.core.payload import unpack_request
+from gateway.core.payload import pack_request, unpack_request
 from gateway.core.routes import Routes
+from gateway.wire.editing import differences, edited
 from gateway.wire.index import Index
 
 LOOK_MS = 2000
@@ -66,6 +68,15 @@ class LoadedGeneration:
         except errors.GatewayError as error:
             raise Inadmissible(error.slug, error.detail) from error
         return readmit(call, system, tool, request, arguments, salt=salt)
+
+    def edit(self, before: Admission, payload: Mapping[str, bytes], changes: Mapping[str, object]) -> Edit:
+        """The same call with other arguments, read again as any request is. Raises CannotEdit."""
+        request = pack_request(edited(before, changes))
+        try:
+            after = self.readmit(before.call, {**payload, "request": request})
+        except Inadmissible as no:
+            raise CannotEdit(no.reason) from no
+        return Edit(admission=after, request=request, changed=differences(before, after, changes))
 
 
 def load(routes_path: Path, policies_path: Path, environ: Mapping[str, str]) -> LoadedGeneration:

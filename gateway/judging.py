@@ -43,8 +43,7 @@ async def judge(life: Life, journal: Journal, suspended: Collection[str] = ()) -
     except Inadmissible as no:
         return inadmissible(life, no, journal.now())
     call = admission.call
-    votes = record.votes
-    met = approval.met(votes, fingerprint=call.fingerprint, call=call, routes=generation.routes) if votes else NOTHING
+    met = approval.met(record, fingerprint=call.fingerprint, routes=generation.routes) if record.votes else NOTHING
     now = journal.now()
     question = question_now(admission, now_ms=now, attempt=len(record.tokens) + 1)
     verdict = generation.policies.judge(question, met)
@@ -53,7 +52,7 @@ async def judge(life: Life, journal: Journal, suspended: Collection[str] = ()) -
     fact = Judged(verdict=verdict, generation=generation.digest, fingerprint=call.fingerprint, at=now)
     if verdict.decision != "hold":
         return fact
-    return replace(fact, lacking=approval.lacking(votes, fact, call, generation.routes))
+    return replace(fact, lacking=approval.lacking(record, fact, generation.routes))
 
 
 def _held_by_somebody(verdict: Verdict, call: Call, generation: Generation) -> Verdict:

@@ -9,7 +9,21 @@ from dataclasses import dataclass, field, replace
 from gateway import errors
 from gateway.core.admit import Admission
 from gateway.core.call import Call
-from gateway.core.facts import Abandoned, Admitted, Answered, Asked, Attached, Claimed, Delivered, Ended, Fact, Judged
+from gateway.core.facts import (
+    Abandoned,
+    Admitted,
+    Answered,
+    Asked,
+    Attached,
+    Claimed,
+    Delivered,
+    Ended,
+    Escalated,
+    Fact,
+    Judged,
+    Reminded,
+    Reported,
+)
 from gateway.core.lifecycle import Record, after, begin, recall
 from gateway.core.payload import Answer
 from gateway.core.pointers import Pointer, Upkeep, upkeep
@@ -74,6 +88,11 @@ class Life:
         """`fact.at` is our estimate of the journal's time; the journal stamps its own."""
         self.facts.append(fact)
         self.record = after(self.record, fact)
+
+    def heard_by(self, fact: Asked | Reminded | Escalated | Reported) -> None:
+        """A fact with notices, each of which goes to the outbox with it."""
+        self.add(fact)
+        self.notices += [(notice.id, 0) for notice in fact.notices]
 
     def identify(self, call: Call) -> None:
         """Before anything is written: the call with the pointers that a read has only if it is held."""

@@ -7,7 +7,7 @@ world: read what it proves before catching it.
 from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
-from gateway.core.admit import Admission
+from gateway.core.admit import Admission, Edit
 from gateway.core.call import Call, Request
 from gateway.core.facts import Fact
 from gateway.core.notices import Message
@@ -201,6 +201,10 @@ class Generation(Protocol):
 
     def readmit(self, call: Call, payload: Mapping[str, bytes]) -> Admission:
         """`call` as it would be admitted today, from the bytes kept beside its facts. Raises Inadmissible."""
+        ...
+
+    def edit(self, before: Admission, payload: Mapping[str, bytes], changes: Mapping[str, object]) -> Edit:
+        """The same call with other arguments. Raises CannotEdit."""
         ...
 
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gateway.core.admit import Admission, Asker, Inadmissible, admit, readmit
+from gateway.core.admit import Admission, Asker, Edit, Inadmissible, admit, readmit
 from gateway.core.call import Call, Request, call_id
-from gateway.core.payload import unpack_request
+from gateway.core.payload import pack_request, unpack_request
 from gateway.core.routes import Agent, Credential, Group, Person, Routes, SecretReference, System, Tool, Webhook
 from gateway.core.verdict import Question, Requirement, Verdict
 
@@ -136,6 +136,12 @@ class Generation:
     digest: str = "generation-1"
     routes: Routes = ROUTES
     policies: Policies = Policies(allow)
+
+    def edit(self, before: Admission, payload: Mapping[str, bytes], changes: Mapping[str, object]) -> Edit:
+        body = json.dumps({**json.loads(before.request.body), **changes}).encode()
+        request = pack_request(replace(before.request, body=body))
+        after = self.readmit(before.call, {**payload, "request": request})
+        return Edit(admission=after, request=request, changed=tuple(sorted(changes)))
 
     def readmit(self, call: Call, payload: Mapping[str, bytes]) -> Admission:
         system = self.routes.systems.get(call.system)

@@ -109,12 +109,16 @@ CLOCKS = {"now", "utcnow", "today"}
 
 LONGEST_FILE, LONGEST_FUNCTION = 300, 40
 LONG_FILES = {
+    "core/facts.py": (345, "the vocabulary of what can happen to a call: one list, each with its fields"),
     "adapters/redis/journal.py": (352, "to be split: what was acknowledged, and its loss, is a subject of its own"),
-    "core/lifecycle.py": (335, "the whole story in one file is worth more than the limit; half of it is one record"),
+    "core/lifecycle.py": (415, "the whole story in one file is worth more than the limit; half of it is one record"),
     "adapters/cedar.py": (330, "one outside thing, one file: the only one that knows cedarpy"),
-    "engine.py": (400, "the only loop and its steps; splitting it would hide the order in which they happen"),
+    "engine.py": (425, "the only loop and its steps; splitting it would hide the order in which they happen"),
 }
-LONG_FUNCTIONS = {"core/timeline.py line": (50, "one sentence per fact: a table, written as a match")}
+LONG_FUNCTIONS = {
+    "core/timeline.py line": (64, "one sentence per fact: a table, written as a match"),
+    "core/lifecycle.py _changes": (46, "one line per fact: a table, written as a match"),
+}
 """With the length that each may not exceed."""
 
 TESTED_ELSEWHERE: dict[str, str] = {

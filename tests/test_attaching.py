@@ -178,7 +178,7 @@ def test_many_keys_cost_one_pointer_each_and_not_all_of_them_every_time():
     life.add(Attached(key="one more", keep=1000, at=world.now))
     assert {pointer.name for pointer in life.append(world.now).upkeep.pointers} == {"one more"}
     life.add(Withdrawn(at=world.now))
-    assert len(life.append(world.now).upkeep.pointers) == 15
+    assert len(life.append(world.now).upkeep.pointers) == 16
 
 
 def test_a_retry_of_a_call_that_may_have_acted_is_never_told_that_nothing_was_executed():

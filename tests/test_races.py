@@ -47,7 +47,7 @@ def test_a_vote_arriving_while_the_effect_is_being_sent_does_not_send_it_again()
     _, step = world.live(story)
     assert isinstance(step.outcome, Answered)
     assert world.effects == world.upstream.sends == 1
-    assert world.kinds(call)[-3:] == ["Claimed", "Approved", "Answered"]
+    assert world.kinds(call)[-4:] == ["Claimed", "Approved", "Answered", "Reported"]
 
 
 @pytest.mark.parametrize("wanted", [REFUND, REPORT], ids=["effect", "read"])

@@ -225,7 +225,7 @@ class World:
         decision = Decision(
             approve=approve, by=by, group="finance", fingerprint=shown(life.record, "finance"), via="token"
         )
-        asked = may_vote(life.record, decision, self.generation.routes, now=self.now)
+        asked = may_vote(life.record, decision, self.generation.routes, now=self.now).requirements
         print_ = life.record.asked_fingerprint
         if approve:
             life.add(Approved(by=by, group="finance", fingerprint=print_, requirements=asked, via="token", at=self.now))

@@ -16,7 +16,7 @@ from threading import Thread
 import orjson
 
 from gateway.core.call import Call
-from gateway.core.facts import Answered, Expired, Fact, Judged, Lost, Rejected, Resolved, Unsent, Withdrawn
+from gateway.core.facts import Answered, Cancelled, Expired, Fact, Judged, Lost, Rejected, Resolved, Unsent, Withdrawn
 from gateway.core.times import moment
 
 TEXTS_KEPT = 600
@@ -86,7 +86,7 @@ def _told(call: Call, facts: Sequence[Fact]) -> bytes:
                 line["outcome"] = "in doubt" if call.acts else "unreachable"
             case Unsent():
                 line["outcome"] = "unreachable"
-            case Rejected() | Expired() | Withdrawn() | Resolved():
+            case Rejected() | Expired() | Withdrawn() | Cancelled() | Resolved():
                 line["outcome"] = type(fact).__name__.lower()
             case _:
                 continue

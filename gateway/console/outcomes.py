@@ -10,7 +10,17 @@ from typing import Any, Literal
 
 import orjson
 
-from gateway.core.facts import Answered, Expired, Judged, Lost, Rejected, Resolved, Unsent, Withdrawn
+from gateway.core.facts import (
+    Answered,
+    Cancelled,
+    Expired,
+    Judged,
+    Lost,
+    Rejected,
+    Resolved,
+    Unsent,
+    Withdrawn,
+)
 from gateway.core.lifecycle import Finish, Outcome, Record, next_step
 from gateway.core.payload import unpack_answer
 from gateway.core.routes import Routes
@@ -66,6 +76,10 @@ def _over(record: Record, over: Outcome, payload: Mapping[str, bytes], routes: R
         case Rejected(by=by, reason=reason):
             return Became(
                 "over", "Rejected", f"{by} said no{f': “{reason}”' if reason else '.'} It is not carried out."
+            )
+        case Cancelled(by=by, reason=reason):
+            return Became(
+                "over", "Cancelled", f"{by} ended it{f': “{reason}”' if reason else '.'} It is not carried out."
             )
         case Expired():
             return Became("over", "Expired", "Nobody decided in time. It is not carried out.")

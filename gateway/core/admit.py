@@ -84,6 +84,17 @@ class Admission:
         return replace(self.call, match=match, key=key)
 
 
+@keyword_value
+class Edit:
+    """A call with arguments that a person changed."""
+
+    admission: Admission
+    request: bytes
+    """To keep beside the facts instead of the agent's own."""
+    changed: tuple[str, ...]
+    """Names of the arguments that differ."""
+
+
 def admit(
     asker: Asker, system: System, tool: Tool, request: Request, arguments: Arguments, *,
     call_id: str, salt: bytes, deployment_key: bytes,

@@ -13,6 +13,7 @@ from gateway.core.call import FORMAT, Call, joined
 from gateway.core.facts import Approved, Judged
 from gateway.core.lifecycle import Record
 from gateway.core.routes import Agent, Group, Person, Routes
+from gateway.core.times import iso
 from gateway.core.verdict import Requirement
 
 
@@ -22,6 +23,10 @@ class Stale(Exception):
 
 class NotEligible(Exception):
     """That person may not decide this call. Nothing was recorded."""
+
+
+class CannotEdit(Exception):
+    """The call cannot be made with these arguments. Nothing was recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,13 +43,44 @@ class Decision:
     reason: str = ""
 
 
-def eligible(group: Group, person: str, call: Call, routes: Routes) -> bool:
-    """True if `person` may decide for `group` on `call`: a member and approver who did not request it."""
-    found = routes.people.get(person)
-    agent = routes.agents.get(call.agent)
-    if found is None or agent is None or "approver" not in found.roles or person not in group.members:
-        return False
-    return person not in (agent.owner, call.user)
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    """What a decision speaks to, and in whose place."""
+
+    requirements: tuple[Requirement, ...]
+    on_behalf: str = ""
+
+
+def voters(record: Record, group: Group, routes: Routes, *, at: int) -> dict[str, str]:
+    """Everybody who may decide for `group` on this call at that time, and in whose place: "" in their own right.
+
+    Members, and those to whom the question was escalated, if they are approvers and did not request the call. Who is
+    away decides nothing; a delegate decides in their place, and may only where both of them may.
+    """
+    escalated = [person for name, person in record.escalated if name == group.name]
+    seats = dict.fromkeys((*group.members, *escalated))
+    present = {name: person for name in seats if (person := _voter(name, group, record.call, routes))}
+    found = {name: "" for name, person in present.items() if person.away is None or not person.away.holds(at)}
+    for name, person in present.items():
+        if name in found or person.away is None:
+            continue
+        delegate = _voter(person.away.delegate, group, record.call, routes)
+        if delegate is not None and not (delegate.away and delegate.away.holds(at)):
+            found.setdefault(delegate.name, name)
+    return found
+
+
+def _voter(name: str, group: Group, call: Call, routes: Routes) -> Person | None:
+    """That person, if the role and the separation of duties let them decide on this call."""
+    person, agent = routes.people.get(name), routes.agents.get(call.agent)
+    if person is None or agent is None or "approver" not in person.roles:
+        return None
+    return None if not group.allow_owner and name in (agent.owner, call.user) else person
+
+
+def eligible(record: Record, group: Group, person: str, routes: Routes, *, at: int) -> bool:
+    """True if `person` may decide for `group` on this call at that time."""
+    return person in voters(record, group, routes, at=at)
 
 
 def question(record: Record, group: str) -> tuple[Requirement, ...]:
@@ -70,8 +106,8 @@ def _texts(requirements: tuple[Requirement, ...]) -> list[tuple[str, str]]:
     return [(item.policy, item.text) for item in requirements]
 
 
-def may_vote(record: Record, decision: Decision, routes: Routes, *, now: int) -> tuple[Requirement, ...]:
-    """The requirements that this decision speaks to. Raises Stale or NotEligible with a sentence."""
+def may_vote(record: Record, decision: Decision, routes: Routes, *, now: int) -> Ballot:
+    """What this decision speaks to. Raises Stale or NotEligible with a sentence."""
     judged = record.judged
     if record.refusal is not None or record.claim is not None or record.answer is not None or judged is None:
         raise Stale("this call is no longer waiting for a decision")
@@ -84,51 +120,81 @@ def may_vote(record: Record, decision: Decision, routes: Routes, *, now: int) ->
         raise Stale(f"this call does not wait for {decision.group!r}")
     if decision.fingerprint != shown(record, decision.group):
         raise Stale("this call or what is asked about it has changed since it was shown; look at it again")
-    if not eligible(group, decision.by, record.call, routes):
-        raise NotEligible(_why_not(group, decision.by, record.call, routes.people))
+    able = voters(record, group, routes, at=now)
+    if decision.by not in able:
+        raise NotEligible(_why_not(record, group, decision.by, routes.people, now))
+    ballot = Ballot(asked, able[decision.by])
     if not decision.approve:
-        return asked  # whatever this person said before: a yes that was not used yet can be taken back
+        return ballot  # whatever this person said before: a yes that was not used yet can be taken back
     cast = [vote for vote in record.votes if vote.by == decision.by and vote.fingerprint == judged.fingerprint]
     if any(vote.group != decision.group or set(asked) <= set(vote.requirements) for vote in cast):
         raise NotEligible(f"{decision.by!r} has already decided on this call; one person counts once")
-    return asked
+    if any(vote.on_behalf == decision.by and vote.fingerprint == judged.fingerprint for vote in record.votes):
+        raise NotEligible(f"somebody decided in place of {decision.by!r} while {decision.by!r} was away")
+    return ballot
 
 
-def _why_not(group: Group, person: str, call: Call, people: Mapping[str, Person]) -> str:
+def _why_not(record: Record, group: Group, person: str, people: Mapping[str, Person], now: int) -> str:
     if person not in people:
         return f"{person!r} is not declared under `people` in routes.yaml"
-    if person not in group.members:
+    if person not in group.members and (group.name, person) not in record.escalated:
         return f"{person!r} is not a member of {group.name!r}"
-    if "approver" not in people[person].roles:
+    known = people[person]
+    if "approver" not in known.roles:
         return f"{person!r} does not have the role `approver`"
-    return f"{person!r} requested this call or owns {call.agent!r}; somebody else has to decide"
+    if known.away is not None and known.away.holds(now):
+        return (
+            f"{person!r} is away until {iso(known.away.until)}, and {known.away.delegate!r} decides meanwhile; "
+            "remove `away` in routes.yaml to decide"
+        )
+    return f"{person!r} requested this call or owns {record.call.agent!r}; somebody else has to decide"
 
 
-def met(votes: tuple[Approved, ...], *, fingerprint: str, call: Call, routes: Routes) -> frozenset[Requirement]:
+def may_retract(record: Record, by: str, group: str) -> None:
+    """Raises Stale unless `by` said yes for `group` and nothing was released because of it."""
+    if record.refusal is not None or record.tokens or record.answer is not None:
+        raise Stale("it is too late to take this approval back: the call was released or is over")
+    if not any((vote.by, vote.group) == (by, group) for vote in record.votes):
+        raise Stale(f"there is no approval by {by!r} for {group!r} that could be taken back")
+
+
+def may_cancel(record: Record, by: str, routes: Routes) -> None:
+    """Raises NotEligible or Stale unless `by` answers for the agent or the system, or operates the gateway."""
+    agent, system = routes.agents.get(record.call.agent), routes.systems.get(record.call.system)
+    person = routes.people.get(by)
+    owners = {party.owner for party in (agent, system) if party is not None}
+    if person is None or not (by in owners or "operator" in person.roles):
+        raise NotEligible(f"{by!r} neither owns the agent or the system of this call nor has the role `operator`")
+    if record.refusal is not None or record.tokens or record.answer is not None or not record.asked:
+        raise Stale("only a call that is held can be cancelled")
+
+
+def met(record: Record, *, fingerprint: str, routes: Routes) -> frozenset[Requirement]:
     """The requirements that enough distinct, still eligible people approved, for exactly this fingerprint."""
-    supporters = _supporters(votes, fingerprint, call, routes)
+    supporters = _supporters(record, fingerprint, routes)
     return frozenset(item for item, people in supporters.items() if len(people) >= routes.groups[item.group].quorum)
 
 
-def lacking(votes: tuple[Approved, ...], judged: Judged, call: Call, routes: Routes) -> tuple[int, ...]:
+def lacking(record: Record, judged: Judged, routes: Routes) -> tuple[int, ...]:
     """How many more people each requirement of a hold takes today, in their order."""
-    supporters = _supporters(votes, judged.fingerprint, call, routes)
+    supporters = _supporters(record, judged.fingerprint, routes)
     return tuple(
         routes.groups[item.group].quorum - len(supporters.get(item, ())) for item in judged.verdict.requirements
     )
 
 
-def _supporters(
-    votes: tuple[Approved, ...], fingerprint: str, call: Call, routes: Routes
-) -> dict[Requirement, set[str]]:
-    """One person counts once: for each forbid, and for one group only, the first that the person voted for."""
+def _supporters(record: Record, fingerprint: str, routes: Routes) -> dict[Requirement, set[str]]:
+    """One person counts once: for each forbid, and for one group only, the first that the person voted for.
+
+    Who may vote is asked of today's routes, and of the time of the vote: a delegate's yes outlives the absence.
+    """
     groups: dict[str, str] = {}
     supporters: dict[Requirement, set[str]] = {}
-    for vote in votes:
+    for vote in record.votes:
         group = routes.groups.get(vote.group)
         if vote.fingerprint != fingerprint or groups.setdefault(vote.by, vote.group) != vote.group:
             continue
-        if group is None or not eligible(group, vote.by, call, routes):
+        if group is None or not _counts(record, vote, group, routes):
             continue
         for requirement in vote.requirements:
             if requirement.group == vote.group:
@@ -136,7 +202,17 @@ def _supporters(
     return supporters
 
 
+def _counts(record: Record, vote: Approved, group: Group, routes: Routes) -> bool:
+    """A seat that its holder and a delegate both filled counts once: whoever was first."""
+    able = voters(record, group, routes, at=vote.at)
+    seat = vote.on_behalf or vote.by
+    same = (item for item in record.votes if item.fingerprint == vote.fingerprint)
+    first = next(item for item in same if seat in (item.by, item.on_behalf))
+    return able.get(vote.by) == vote.on_behalf and first.by == vote.by
+
+
 def unmanned(group: Group, agent: Agent, routes: Routes) -> bool:
     """True if too few people could ever lift a hold of `group` for `agent`."""
-    able = [name for name in group.members if name in routes.people and name != agent.owner]
+    barred = () if group.allow_owner else (agent.owner,)
+    able = [name for name in group.members if name in routes.people and name not in barred]
     return sum("approver" in routes.people[name].roles for name in able) < group.quorum

@@ -30,7 +30,7 @@ def after_voting(expected: Expected, vote: Approved, votes: Iterable[Approved], 
     counts = set(vote.requirements) - {item for cast in mine for item in cast.requirements}
     if vote.fingerprint != asked_fingerprint:
         return expected
-    return tuple((item, missing - 1 if item in counts else missing) for item, missing in expected)
+    return tuple((item, max(missing - 1, 0) if item in counts else missing) for item, missing in expected)
 
 
 def _lacking(judged: Judged) -> Expected:

@@ -19,16 +19,22 @@ from gateway.core.facts import (
     Approved,
     Asked,
     Attached,
+    Cancelled,
     Claimed,
     Delivered,
+    Edited,
     Ended,
+    Escalated,
     Expired,
     Fact,
     Judged,
     Lost,
     Notified,
     Rejected,
+    Reminded,
+    Reported,
     Resolved,
+    Retracted,
     Unsent,
     Withdrawn,
 )
@@ -80,7 +86,7 @@ def of_judging(judged: Judged) -> Attributes:
     return found | ({names.ERROR_TYPE: BROKEN_POLICY} if verdict.code == BROKEN_POLICY else {})
 
 
-def of_outcome(fact: Fact, call: Call) -> Attributes:
+def of_outcome(fact: Fact, call: Call) -> Attributes:  # noqa: PLR0911 - one line per outcome
     """How a segment of a call ended, for its root. A hold is not an outcome, and a denial is not an error."""
     match fact:
         case Judged(verdict=verdict) if verdict.decision == "deny":
@@ -91,6 +97,8 @@ def of_outcome(fact: Fact, call: Call) -> Attributes:
             return {names.OUTCOME: "denied", names.DENIED_BY: "time"}
         case Withdrawn():
             return {names.OUTCOME: "denied", names.DENIED_BY: "agent"}
+        case Cancelled():
+            return {names.OUTCOME: "denied", names.DENIED_BY: "owner", names.APPROVAL_BY: fact.by}
         case Unsent():
             return {names.OUTCOME: "unreachable", names.ERROR_TYPE: "unsent"}
         case Lost():
@@ -107,7 +115,7 @@ def of_outcome(fact: Fact, call: Call) -> Attributes:
             return {}
 
 
-def of_fact(fact: Fact, waited: int) -> Attributes:  # noqa: PLR0911 - one line per fact is the point
+def of_fact(fact: Fact, waited: int) -> Attributes:  # noqa: C901, PLR0911, PLR0912 - one line per fact is the point
     """What the fact itself says. `waited`: milliseconds since the question was asked, where there was one."""
     match fact:
         case Admitted(call=call):
@@ -124,8 +132,17 @@ def of_fact(fact: Fact, waited: int) -> Attributes:  # noqa: PLR0911 - one line 
         case Notified():
             found = {names.NOTICE_ID: fact.notice, names.NOTICE_ATTEMPT: fact.attempt, names.NOTICE_DONE: fact.done}
             return found | _status(fact.status) | ({} if fact.done else {names.ERROR_TYPE: _code(fact.status)})
-        case Approved() | Rejected():
+        case Reminded(group=group):
+            return {names.APPROVAL_GROUPS: (group,), names.APPROVAL_WAITED_MS: waited}
+        case Escalated(group=group, to=to):
+            return {names.APPROVAL_GROUPS: (group,), names.APPROVAL_TO: to, names.APPROVAL_WAITED_MS: waited}
+        case Approved() | Rejected() | Edited():
             return _of_vote(fact) | {names.APPROVAL_WAITED_MS: waited}
+        case Retracted() | Cancelled():
+            found = {names.APPROVAL_BY: fact.by, names.APPROVAL_VIA: fact.via, names.APPROVAL_WAITED_MS: waited}
+            return found | ({names.APPROVAL_GROUPS: (fact.group,)} if isinstance(fact, Retracted) else {})
+        case Reported(kind=kind):
+            return {names.NOTICE_KIND: kind}
         case Expired() | Withdrawn():
             return {names.APPROVAL_WAITED_MS: waited}
         case Claimed():
@@ -157,8 +174,10 @@ def of_exchange(call: Call, number: int, origin: str) -> Attributes:
     return found
 
 
-def _of_vote(vote: Approved | Rejected) -> Attributes:
+def _of_vote(vote: Approved | Rejected | Edited) -> Attributes:
     return {
+        names.APPROVAL_ON_BEHALF: vote.on_behalf,
+        names.APPROVAL_CHANGED: vote.changed if isinstance(vote, Edited) else (),
         names.APPROVAL_BY: vote.by,
         names.APPROVAL_GROUPS: (vote.group,),
         names.APPROVAL_VIA: vote.via,

@@ -7,6 +7,8 @@ it is not part of what a writer encodes. Every duration is in milliseconds and c
 Add a fact only with the feature that uses it, a field only with a default, and a line to tests/core/golden/.
 """
 
+from typing import Literal
+
 from gateway.core.call import Call
 from gateway.core.value import keyword_value
 from gateway.core.verdict import Requirement, Verdict
@@ -44,6 +46,9 @@ class Judged:
     at: int = 0
 
 
+NoticeKind = Literal["approval.requested", "approval.reminded", "approval.escalated", "call.finished", "call.in_doubt"]
+
+
 @keyword_value
 class Notice:
     """A message that somebody has to get, and is retried until they did."""
@@ -53,6 +58,23 @@ class Notice:
     group: str
     channel: int
     """Index into the group's `notify`."""
+    kind: NoticeKind = "approval.requested"
+    to: tuple[str, ...] = ()
+    """People whom it is for beyond those who always read the channel."""
+
+
+@keyword_value
+class Rung:
+    """One step of a group's ladder: what happens if nobody has decided by then."""
+
+    group: str
+    after: int
+    """Milliseconds after the question."""
+    kind: Literal["remind", "escalate"]
+    to: tuple[str, ...] = ()
+    """People who hear of it and, if they are approvers, may decide from then on."""
+    groups: tuple[str, ...] = ()
+    """Groups whose channels hear of it too."""
 
 
 @keyword_value
@@ -64,6 +86,27 @@ class Asked:
     notices: tuple[Notice, ...]
     expire: int
     """Milliseconds until nobody may approve any more. Only the first Asked of a call counts."""
+    ladder: tuple[Rung, ...] = ()
+    """What follows while nobody decides, in the order of time; fixed by the routes of this moment."""
+    at: int = 0
+
+
+@keyword_value
+class Reminded:
+    """A rung of the ladder: the group was reminded."""
+
+    group: str
+    notices: tuple[Notice, ...]
+    at: int = 0
+
+
+@keyword_value
+class Escalated:
+    """A rung of the ladder: these people hear of the question and may decide it from now on, beside the group."""
+
+    group: str
+    to: tuple[str, ...]
+    notices: tuple[Notice, ...]
     at: int = 0
 
 
@@ -77,6 +120,8 @@ class Notified:
     """What the receiver answered; 0 if nothing did."""
     done: bool
     error: str = ""
+    receipt: str = ""
+    """How the receiver calls what it accepted, such as a chat message's id: needed to change it later."""
     at: int = 0
 
 
@@ -93,6 +138,40 @@ class Approved:
     message: str = ""
     """The `webhook-id` of the callback, so that a repeat changes nothing."""
     reason: str = ""
+    on_behalf: str = ""
+    """The absent person whose delegate `by` is; empty if `by` decided in their own right."""
+    undo: int = 0
+    """Milliseconds during which it can be taken back, and nothing is released."""
+    at: int = 0
+
+
+@keyword_value
+class Retracted:
+    """A person took back a yes that had not been used yet."""
+
+    by: str
+    group: str
+    via: str
+    message: str = ""
+    at: int = 0
+
+
+@keyword_value
+class Edited:
+    """A person changed arguments. The request beside the facts is the new one; votes for the old one are void."""
+
+    by: str
+    group: str
+    before: str
+    """Fingerprint of what was asked about."""
+    fingerprint: str
+    """Of what would be sent now."""
+    changed: tuple[str, ...]
+    """Names of the arguments that differ; their values are beside, in the two requests."""
+    via: str
+    message: str = ""
+    reason: str = ""
+    on_behalf: str = ""
     at: int = 0
 
 
@@ -105,6 +184,17 @@ class Rejected:
     fingerprint: str
     via: str
     message: str = ""
+    reason: str = ""
+    on_behalf: str = ""
+    at: int = 0
+
+
+@keyword_value
+class Cancelled:
+    """Somebody who answers for the agent or the system ended it before it was sent. Final."""
+
+    by: str
+    via: str
     reason: str = ""
     at: int = 0
 
@@ -213,7 +303,17 @@ class Resolved:
     at: int = 0
 
 
+@keyword_value
+class Reported:
+    """What became of the call is put to those who were asked about it."""
+
+    kind: NoticeKind
+    notices: tuple[Notice, ...]
+    at: int = 0
+
+
 Fact = (
-    Admitted | Attached | Judged | Asked | Notified | Approved | Rejected | Expired | Withdrawn | Claimed
-    | Unsent | Lost | Answered | Ended | Abandoned | Delivered | Resolved
+    Admitted | Attached | Judged | Asked | Reminded | Escalated | Notified | Approved | Retracted | Edited
+    | Rejected | Expired | Withdrawn | Cancelled | Claimed | Unsent | Lost | Answered | Ended | Abandoned | Delivered
+    | Resolved | Reported
 )  # fmt: skip

@@ -29,9 +29,12 @@ from gateway.core.facts import (
     Approved,
     Asked,
     Attached,
+    Cancelled,
     Claimed,
     Delivered,
+    Edited,
     Ended,
+    Escalated,
     Expired,
     Fact,
     Judged,
@@ -39,7 +42,11 @@ from gateway.core.facts import (
     Notice,
     Notified,
     Rejected,
+    Reminded,
+    Reported,
     Resolved,
+    Retracted,
+    Rung,
     Unsent,
     Withdrawn,
 )
@@ -54,9 +61,10 @@ GATEWAY_STATUSES = frozenset({408, 502, 503, 504, *range(520, 525)})
 REFUSED_RESEND = frozenset({409, 429})
 """To a re-send these may mean that the first one is still running."""
 
-Outcome = Answered | Judged | Rejected | Expired | Withdrawn | Unsent | Lost | Resolved
-"""The fact by which a call ended: answered; denied (Judged, Rejected, Expired, Withdrawn); unreachable (Unsent, or
-Lost for a read, which has no effect to be in doubt about); in doubt (Lost); settled by a person (Resolved)."""
+Outcome = Answered | Judged | Rejected | Expired | Withdrawn | Cancelled | Unsent | Lost | Resolved
+"""The fact by which a call ended: answered; denied (Judged, Rejected, Expired, Withdrawn, Cancelled); unreachable
+(Unsent, or Lost for a read, which has no effect to be in doubt about); in doubt (Lost); settled by a person
+(Resolved)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,11 +81,17 @@ class Record:
     """How many more votes each of `asked` takes, as far as the people know who were asked and who voted since."""
     expires_at: int | None = None
     """Fixed by the first Asked; no vote extends it."""
+    ladder: tuple[tuple[int, Rung], ...] = ()
+    """What is still to come while nobody decides, by the time at which it is due."""
+    escalated: tuple[tuple[str, str], ...] = ()
+    """Groups, and people who may decide for them because the question was escalated to them."""
     notices: tuple[Notice, ...] = ()
     heard: tuple[Notified, ...] = ()
     """What came of every attempt to deliver a notice."""
     votes: tuple[Approved, ...] = ()
-    refusal: Rejected | Expired | Withdrawn | None = None
+    """Those that were not taken back."""
+    edits: tuple[Edited, ...] = ()
+    refusal: Rejected | Expired | Withdrawn | Cancelled | None = None
     claim: Claimed | None = None
     """The claim that is open: its send has no known result yet."""
     first: Claimed | None = None
@@ -95,6 +109,8 @@ class Record:
     resolved: Resolved | None = None
     abandoned: bool = False
     delivered: bool = False
+    reported: str = ""
+    """What those who were asked were last told of how it ended: the kind of the notice."""
     polled: bool = False
     """It was delivered, but only to somebody who asked about the call."""
     keys: tuple[tuple[str, int], ...] = ()
@@ -120,6 +136,13 @@ class Ask:
     """Put these questions to people."""
 
     requirements: tuple[Requirement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Climb:
+    """Nobody has decided by now: remind them, or turn to somebody else."""
+
+    rung: Rung
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +181,10 @@ class Finish:
     outcome: Outcome
 
 
-Step = Judge | Ask | Expire | Claim | Send | Forfeit | Wait | Finish
+Step = Judge | Ask | Climb | Expire | Claim | Send | Forfeit | Wait | Finish
 
 
-def next_step(record: Record, *, now: int, me: str, today: str) -> Step:  # noqa: PLR0911 - one turn per line
+def next_step(record: Record, *, now: int, me: str, today: str) -> Step:  # noqa: C901, PLR0911 - one turn per line
     """Say what `record` needs next. Read it downward: this is the whole gateway.
 
     `now` is the journal's time, `me` the token of this drive, `today` the generation that serves now.
@@ -188,7 +211,9 @@ def next_step(record: Record, *, now: int, me: str, today: str) -> Step:  # noqa
     if judged is None:
         return Judge()
     if judged.verdict.decision == "hold":
-        return _while_held(record, judged, record.expires_at, today)
+        return _while_held(record, judged, record.expires_at, now, today)
+    if now < (release := released_at(record)):
+        return Wait(release)
     # An approval is good for one send, so a read that people were asked about is claimed as an effect is.
     return Claim() if record.call.acts or record.asked else Send()
 
@@ -216,14 +241,23 @@ def _in_doubt(record: Record, lost: Lost, now: int) -> Step:
     return Claim() if judged.verdict.decision == "allow" and same else Finish(lost)
 
 
-def _while_held(record: Record, judged: Judged, expires_at: int | None, today: str) -> Step:
+def released_at(record: Record) -> int:
+    """Until then whoever said yes may still take it back, so nothing is sent."""
+    return max((vote.at + vote.undo for vote in record.votes if vote.undo), default=0)
+
+
+def _while_held(record: Record, judged: Judged, expires_at: int | None, now: int, today: str) -> Step:
     if judged.generation != today:
         return Judge()
     asked = record.asked if record.asked_fingerprint == judged.fingerprint else ()
     if unheard := unheard_of(judged, asked, record.expected):
         return Ask(unheard)
     assert expires_at is not None, "asking fixes the time at which a hold ends"
-    return Wait(expires_at)
+    waiting = {item.group for item in judged.verdict.requirements}
+    due, rung = next((found for found in record.ladder if found[1].group in waiting), (expires_at, None))
+    if rung is not None and due <= now:
+        return Climb(rung)
+    return Wait(min(due, expires_at))
 
 
 BLANK = Record(call=Call(id="", agent="", system="", tool="", effect="", method="", resource="", fingerprint=""))
@@ -255,8 +289,17 @@ def _changes(record: Record, fact: Fact) -> dict[str, Any]:  # noqa: C901, PLR09
             # An approval does not allow. It is one more thing that today's policies weigh.
             expected = after_voting(record.expected, fact, record.votes, record.asked_fingerprint)
             return {"votes": (*record.votes, fact), "judged": None, "expected": expected}
-        case Rejected() | Expired() | Withdrawn() if record.refusal is None:
+        case Rejected() | Expired() | Withdrawn() | Cancelled() if record.refusal is None:
             return {"refusal": fact}
+        case Retracted(by=by, group=group) if record.claim is None and record.refusal is None:
+            votes = tuple(vote for vote in record.votes if (vote.by, vote.group) != (by, group))
+            return {"votes": votes, "judged": None}
+        case Edited() if record.claim is None and record.refusal is None:
+            return {"edits": (*record.edits, fact), "judged": None}
+        case Reminded(group=group) | Escalated(group=group):
+            return _what_climbing_changes(record, fact, group)
+        case Reported(kind=kind):
+            return {"reported": kind, "notices": (*record.notices, *fact.notices)}
         case Attached(key=key, keep=keep):
             known = any(name == key for name, _ in record.keys)
             return {} if known else {"keys": (*record.keys, (key, keep))}
@@ -270,7 +313,7 @@ def _changes(record: Record, fact: Fact) -> dict[str, Any]:  # noqa: C901, PLR09
             return {"delivered": True, "polled": polled and (record.polled or not record.delivered)}
         case Resolved():
             return {"resolved": fact, "doubts": frozenset(), "claim": None}
-        case Approved() | Rejected() | Expired() | Withdrawn():
+        case Approved() | Rejected() | Expired() | Withdrawn() | Cancelled() | Retracted() | Edited():
             return {}
         case Admitted():
             raise ValueError("a call is admitted once")
@@ -287,7 +330,27 @@ def _what_asking_changes(record: Record, fact: Asked) -> dict[str, Any]:
         "asked_fingerprint": fact.fingerprint,
         "expires_at": fact.at + fact.expire if record.expires_at is None else record.expires_at,
         "notices": (*record.notices, *fact.notices),
+        "ladder": _with_rungs(record.ladder if same else (), fact),
     }
+
+
+def _with_rungs(ladder: tuple[tuple[int, Rung], ...], fact: Asked) -> tuple[tuple[int, Rung], ...]:
+    """A group that is asked again begins its ladder anew."""
+    groups = {item.group for item in fact.requirements}
+    others = tuple(item for item in ladder if item[1].group not in groups)
+    return tuple(sorted((*others, *((fact.at + rung.after, rung) for rung in fact.ladder)), key=lambda item: item[0]))
+
+
+def _what_climbing_changes(record: Record, fact: Reminded | Escalated, group: str) -> dict[str, Any]:
+    """The first rung of that group is behind it."""
+    climbed = next((item for item in record.ladder if item[1].group == group), None)
+    changes: dict[str, Any] = {
+        "ladder": tuple(item for item in record.ladder if item is not climbed),
+        "notices": (*record.notices, *fact.notices),
+    }
+    if isinstance(fact, Escalated):
+        changes["escalated"] = tuple(dict.fromkeys((*record.escalated, *((group, person) for person in fact.to))))
+    return changes
 
 
 def _what_sending_changes(record: Record, fact: Unsent | Lost | Answered) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from typing import Any
 from gateway.core.admit import Admission
 from gateway.core.approval import question, shown
 from gateway.core.call import Call
-from gateway.core.facts import Asked, Judged, Notice
-from gateway.core.lifecycle import Record
+from gateway.core.facts import Asked, Judged, Lost, Notice, NoticeKind, Reported
+from gateway.core.ladder import ladder, to_channels
+from gateway.core.lifecycle import Finish, Record
 from gateway.core.one_line import value
 from gateway.core.routes import Group, Routes
 from gateway.core.summaries import render
@@ -34,20 +35,31 @@ class Message:
 
 
 def asked(
-    call: Call, requirements: tuple[Requirement, ...], groups: Mapping[str, Group], *, batch: str, now: int
-) -> Asked:
-    """The question to every group of `requirements`, with one notice for each of its channels.
+    call: Call, requirements: tuple[Requirement, ...], groups: Mapping[str, Group], *, owner: str, batch: str, now: int,
+    expires_at: int | None = None,
+) -> Asked:  # fmt: skip
+    """The question to every group of `requirements`, with one notice for each of its channels, and its ladder.
 
-    `batch` is random and makes the ids of the notices unique. The shortest time of all groups is the time of all.
+    `owner` is the system's. `batch` is random and makes the ids of the notices unique. The shortest time of all groups
+    is the time of all; of a call that was asked about before, `expires_at` is its end and stays.
     """
     wanted = [groups[name] for name in dict.fromkeys(item.group for item in requirements)]
-    channels = [(group.name, channel) for group in wanted for channel in range(len(group.channels))]
-    notices = tuple(
-        Notice(id=f"{call.id}-{batch}{number:02d}", group=group, channel=channel)
-        for number, (group, channel) in enumerate(channels)
-    )
     expire = round(min(group.expire_seconds for group in wanted) * 1000)
-    return Asked(fingerprint=call.fingerprint, requirements=requirements, notices=notices, expire=expire, at=now)
+    left = expire if expires_at is None else max(expires_at - now, 0)
+    return Asked(
+        fingerprint=call.fingerprint, requirements=requirements, expire=expire, at=now,
+        notices=to_channels(call.id, (group.name for group in wanted), groups, "approval.requested", batch=batch),
+        ladder=ladder(requirements, groups, owner, now=now, expire=left),
+    )  # fmt: skip
+
+
+def reported(record: Record, step: Finish, groups: Mapping[str, Group], *, batch: str, now: int) -> Reported | None:
+    """The news of how it ended, to the groups that were asked, if they were and have not heard it."""
+    kind: NoticeKind = "call.in_doubt" if isinstance(step.outcome, Lost) and record.call.acts else "call.finished"
+    if not record.asked or record.reported == kind:
+        return None
+    names = dict.fromkeys(notice.group for notice in record.notices)
+    return Reported(kind=kind, notices=to_channels(record.call.id, names, groups, kind, batch=batch), at=now)
 
 
 def message(

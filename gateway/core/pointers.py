@@ -7,7 +7,7 @@ transition just happened: the record alone decides, so a crashed writer's succes
 
 from typing import Literal
 
-from gateway.core.facts import Answered, Expired, Judged, Lost, Rejected, Resolved, Unsent, Withdrawn
+from gateway.core.facts import Answered, Cancelled, Expired, Judged, Lost, Rejected, Resolved, Unsent, Withdrawn
 from gateway.core.lifecycle import Finish, Outcome, Record, Step, Wait, next_step
 from gateway.core.value import positional_value
 
@@ -186,7 +186,7 @@ def _lifetimes(record: Record, outcome: Outcome) -> tuple[Literal["free", "keep"
             return "keep", POLLED_MS if record.polled else OWED_MS
         case Lost() if record.call.acts:
             return "for ever", None
-        case Rejected() | Expired():
+        case Rejected() | Expired() | Cancelled():
             return "keep", REFUSED_MS
         case Judged() | Withdrawn() | Unsent() | Lost() | Resolved():
             return "free", 0

@@ -159,9 +159,23 @@ class Agent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Away:
+    """A time during which somebody else decides in a person's place."""
+
+    begin: int = 0
+    """Milliseconds since the epoch; 0: it has begun."""
+    until: int
+    delegate: str
+
+    def holds(self, now: int) -> bool:
+        return self.begin <= now < self.until
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
     name: str
     email: str = ""
+    away: Away | None = None
     roles: frozenset[str] = frozenset()
     """Of `approver`, `operator`, `auditor`."""
     tokens: tuple[str, ...] = ()
@@ -182,6 +196,31 @@ Channel = Webhook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hours:
+    """When people of a group work."""
+
+    timezone: str
+    """IANA name, such as `Europe/Vienna`."""
+    days: tuple[int, ...]
+    """0 is Monday."""
+    begin: int
+    """Minutes after midnight, local time."""
+    end: int
+    """The same; later than `begin`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Escalation:
+    """To whom a question goes if nobody of the group has decided by then."""
+
+    after_seconds: float
+    people: tuple[str, ...]
+    """Everybody who hears of it and may decide from then on, the members of `groups` included."""
+    groups: tuple[str, ...] = ()
+    """Groups whose channels hear of it too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
     """Who may lift the forbids annotated `@approval("<name>")`."""
 
@@ -190,6 +229,15 @@ class Group:
     quorum: int = 1
     channels: tuple[Channel, ...] = ()
     """Where the group hears of questions, in the order of `notify`."""
+    remind_seconds: tuple[float, ...] = ()
+    """After the question, each time nobody has decided yet."""
+    escalations: tuple[Escalation, ...] = ()
+    hours: Hours | None = None
+    """Reminders and escalations count working time only; None: all time is."""
+    undo_seconds: float = 0.0
+    """How long a yes can be taken back, and waits before it releases anything."""
+    allow_owner: bool = False
+    """The owner of the agent, and the user on whose behalf it acts, may decide too."""
     expire_seconds: float = 24 * 3600.0
     trusted: bool = False
     """One callback secret may assert more than one person's vote."""

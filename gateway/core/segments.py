@@ -20,14 +20,17 @@ from gateway.core.facts import (
     Answered,
     Approved,
     Asked,
+    Cancelled,
     Claimed,
     Delivered,
+    Edited,
     Expired,
     Fact,
     Judged,
     Lost,
     Rejected,
     Resolved,
+    Retracted,
     Unsent,
     Withdrawn,
 )
@@ -157,9 +160,9 @@ def _wakes(fact: Fact) -> bool:
     match fact:
         case Judged():
             return fact.verdict.decision != "hold"  # judged again, by a new generation, and still held: sleeps on
-        case Admitted() | Approved() | Rejected() | Expired() | Withdrawn() | Claimed() | Resolved():
+        case Admitted() | Approved() | Retracted() | Edited() | Claimed() | Resolved():
             return True
-        case Unsent() | Lost() | Answered():
+        case Rejected() | Expired() | Withdrawn() | Cancelled() | Unsent() | Lost() | Answered():
             return True
         case _:
             return False
@@ -170,7 +173,9 @@ def _closes(fact: Fact) -> bool:
     match fact:
         case Judged():
             return fact.verdict.decision != "allow"
-        case Rejected() | Expired() | Withdrawn() | Unsent() | Lost() | Answered() | Resolved() | Delivered():
+        case Rejected() | Expired() | Withdrawn() | Cancelled() | Resolved():
+            return True
+        case Unsent() | Lost() | Answered() | Delivered():
             return True
         case _:
             return False

@@ -13,16 +13,23 @@ from gateway.core.facts import (
     Approved,
     Asked,
     Attached,
+    Cancelled,
     Claimed,
     Delivered,
+    Edited,
     Ended,
+    Escalated,
     Expired,
     Fact,
     Judged,
     Lost,
+    Notice,
     Notified,
     Rejected,
+    Reminded,
+    Reported,
     Resolved,
+    Retracted,
     Unsent,
     Withdrawn,
 )
@@ -46,7 +53,7 @@ def outcome_name(record: Record, outcome: Outcome) -> str:
     match outcome:
         case Answered():
             return "answered"
-        case Judged() | Rejected() | Expired() | Withdrawn():
+        case Judged() | Rejected() | Expired() | Withdrawn() | Cancelled():
             return "denied"
         case Unsent():
             return "unreachable"
@@ -70,16 +77,27 @@ def line(fact: Fact) -> str:  # noqa: C901, PLR0911, PLR0912 - one sentence per 
             return _judged(fact) + (f"; shadow: {', '.join(verdict.shadow)}" if verdict.shadow else "")
         case Asked(requirements=requirements, notices=notices, expire=expire):
             groups = ", ".join(dict.fromkeys(item.group for item in requirements))
-            count = f"{len(notices)} notice" + ("" if len(notices) == 1 else "s")
-            return f"{groups} was asked ({count}); open for {span(expire)}"
+            return f"{groups} was asked ({_count(notices)}); open for {span(expire)}"
         case Notified(done=True, status=status, attempt=attempt):
             return f"notice delivered ({status}, attempt {attempt})"
         case Notified(error=error, attempt=attempt):
             return f"notice not delivered (attempt {attempt}): {error}"
-        case Approved(by=by, group=group, via=via, reason=reason):
-            return f"{by} approved for {group}, {via}" + (f': "{reason}"' if reason else "")
-        case Rejected(by=by, group=group, via=via, reason=reason):
-            return f"{by} rejected for {group}, {via}" + (f': "{reason}"' if reason else "")
+        case Reminded(group=group, notices=notices):
+            return f"{group} was reminded ({_count(notices)})"
+        case Escalated(group=group, to=to, notices=notices):
+            return f"nobody decided for {group} yet: escalated to {', '.join(to)} ({_count(notices)})"
+        case Approved(group=group, via=via, reason=reason):
+            return f"{_who(fact)} approved for {group}, {via}{_saying(reason)}"
+        case Retracted(by=by, group=group, via=via):
+            return f"{by} took the approval for {group} back, {via}"
+        case Edited(group=group, changed=changed, via=via, reason=reason):
+            return f"{_who(fact)} changed {', '.join(changed)} for {group}, {via}{_saying(reason)}"
+        case Rejected(group=group, via=via, reason=reason):
+            return f"{_who(fact)} rejected for {group}, {via}{_saying(reason)}"
+        case Cancelled(by=by, via=via, reason=reason):
+            return f"{by} cancelled it, {via}{_saying(reason)}"
+        case Reported(kind=kind, notices=notices):
+            return f"those who were asked hear of the end: {kind} ({_count(notices)})"
         case Expired():
             return "nobody decided in time"
         case Withdrawn():
@@ -105,6 +123,18 @@ def line(fact: Fact) -> str:  # noqa: C901, PLR0911, PLR0912 - one sentence per 
             )
         case _:
             assert_never(fact)
+
+
+def _count(notices: tuple[Notice, ...]) -> str:
+    return f"{len(notices)} notice" + ("" if len(notices) == 1 else "s")
+
+
+def _who(fact: Approved | Edited | Rejected) -> str:
+    return f"{fact.by}, for {fact.on_behalf} who is away," if fact.on_behalf else fact.by
+
+
+def _saying(reason: str) -> str:
+    return f': "{reason}"' if reason else ""
 
 
 def _judged(fact: Judged) -> str:

@@ -21,6 +21,8 @@ class Requirement:
     """The forbid's `@id`."""
     text: str
     """SHA-256 of the forbid's text, hex."""
+    urgent: bool = False
+    """Its reminders and escalations come at any hour (`@urgent`)."""
 
 
 @keyword_value

@@ -5,7 +5,7 @@ from typing import assert_never
 
 from gateway import errors
 from gateway.core import timeline
-from gateway.core.facts import Answered, Expired, Judged, Lost, Rejected, Resolved, Unsent, Withdrawn
+from gateway.core.facts import Answered, Cancelled, Expired, Judged, Lost, Rejected, Resolved, Unsent, Withdrawn
 from gateway.core.lifecycle import Finish, Record, Wait
 from gateway.core.payload import Answer
 from gateway.core.times import iso
@@ -15,7 +15,7 @@ Rendered = tuple[int, str, int]
 """Status, digest and length of an answer that is to be passed on."""
 
 
-def refusal(life: Life, step: Wait | Finish) -> errors.GatewayError | Rendered:
+def refusal(life: Life, step: Wait | Finish) -> errors.GatewayError | Rendered:  # noqa: PLR0911 - one row each
     """The gateway's own answer, or what is known of the system's answer, which then is the answer."""
     record = life.record
     if isinstance(step, Wait):
@@ -32,6 +32,8 @@ def refusal(life: Life, step: Wait | Finish) -> errors.GatewayError | Rendered:
             return errors.ApprovalRejected(call, [outcome.group], outcome.reason)
         case Expired():
             return errors.ApprovalExpired(call, _groups(record), iso(record.expires_at or outcome.at))
+        case Cancelled():
+            return errors.CallCancelled(call, outcome.by, outcome.reason)
         case Withdrawn():
             return errors.CallWithdrawn(call)
         case Unsent():

@@ -21,6 +21,7 @@
     │   ├── PolicyDenied          403
     │   ├── ApprovalRejected      403
     │   ├── ApprovalExpired       403
+    │   ├── CallCancelled         403
     │   └── CallWithdrawn         403
     ├── NotYet                    ask again with exactly the same request
     │   ├── ApprovalPending       409
@@ -55,6 +56,7 @@ from gateway.errors.denied import (
     AgentSuspended,
     ApprovalExpired,
     ApprovalRejected,
+    CallCancelled,
     CallWithdrawn,
     GatewayCredential,
     PolicyDenied,
@@ -97,6 +99,7 @@ __all__ = [
     "ApprovalExpired",
     "ApprovalPending",
     "ApprovalRejected",
+    "CallCancelled",
     "CallInProgress",
     "CallWithdrawn",
     "CredentialEchoed",

@@ -107,6 +107,19 @@ class ApprovalExpired(AccessDenied):
         )
 
 
+class CallCancelled(AccessDenied):
+    slug, title = "call-cancelled", "This call was cancelled by somebody who answers for it"
+
+    def __init__(self, call: str, by: str, reason: str = "") -> None:
+        said = f" Their reason: {shortened(reason, 1000)}" if reason else " They gave no reason."
+        super().__init__(
+            f"{by} cancelled call {call} before it was sent.{said} {NOTHING_DONE} Do not send it again unless the "
+            "person you work for tells you to.",
+            call=call,
+            members={"by": by, "reason": reason},
+        )
+
+
 class CallWithdrawn(AccessDenied):
     slug, title = "call-withdrawn", "This call was withdrawn"
 

@@ -51,6 +51,11 @@ def loads(data: bytes) -> tuple[object, bytes]:
     return value, canonical
 
 
+def dumps(value: object) -> bytes:
+    """The bytes of a value that `loads` gave, or that is made of such: members in their order, no white space."""
+    return orjson.dumps(_with_floats(value))
+
+
 def _why(data: bytes, error: ValueError) -> str:
     """jiter's sentence without the key that it may quote."""
     text = str(error)

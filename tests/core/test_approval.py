@@ -53,7 +53,7 @@ def decision(story: Playbook, by: str = "ann", group: str = "finance", *, approv
 
 def vote(story: Playbook, by: str = "ann", group: str = "finance", routes=ROUTES, **changes):
     told = replace(decision(story, by, group), **changes)
-    return may_vote(story.record, told, routes, now=story.now)
+    return may_vote(story.record, told, routes, now=story.now).requirements
 
 
 # --- Who may decide -------------------------------------------------------------------------------------------------
@@ -92,7 +92,8 @@ def test_a_person_outside_the_group_may_not_decide():
 
 def test_nobody_decides_about_an_agent_that_is_no_longer_declared():
     routes = replace(ROUTES, agents={})
-    assert not eligible(GROUPS["finance"], "ann", CALL, routes)
+    assert eligible(held().record, GROUPS["finance"], "ann", ROUTES, at=0)
+    assert not eligible(held().record, GROUPS["finance"], "ann", routes, at=0)
 
 
 # --- When, and about what -------------------------------------------------------------------------------------------
@@ -205,22 +206,24 @@ def test_one_person_in_two_groups_counts_for_the_first_only():
     story = held(FINANCE, LEGAL) >> yes("ann") >> judged("hold", LEGAL)
     with pytest.raises(NotEligible, match="once"):
         vote(story, "ann", "legal")
-    votes = (yes("ann", FINANCE), yes("ann", LEGAL))
-    assert met(votes, fingerprint=PRINT, call=CALL, routes=ROUTES) == {FINANCE}
+    assert total(yes("ann", FINANCE), yes("ann", LEGAL)) == {FINANCE}
 
 
 def test_the_same_person_may_answer_for_the_group_again_when_it_is_asked_something_new():
     story = held() >> yes("ann") >> judged("hold", FINANCE_EDITED, generation=TOMORROW) >> asked(FINANCE_EDITED)
     assert vote(story, "ann") == (FINANCE_EDITED,)
-    votes = (yes("ann", FINANCE), yes("ann", FINANCE_EDITED))
-    assert met(votes, fingerprint=PRINT, call=CALL, routes=ROUTES) == {FINANCE, FINANCE_EDITED}
+    assert total(yes("ann", FINANCE), yes("ann", FINANCE_EDITED)) == {FINANCE, FINANCE_EDITED}
 
 
 # --- What the votes add up to ---------------------------------------------------------------------------------------
 
 
+def voted(*votes: Approved, call=CALL):
+    return replace(Playbook(call).record, votes=votes)
+
+
 def total(*votes: Approved, routes=ROUTES, fingerprint=PRINT, call=CALL):
-    return met(votes, fingerprint=fingerprint, call=call, routes=routes)
+    return met(voted(*votes, call=call), fingerprint=fingerprint, routes=routes)
 
 
 def test_without_votes_nothing_is_met():
@@ -283,7 +286,7 @@ def test_a_vote_cannot_meet_the_forbid_of_another_group():
     ids=["nobody voted", "one of two", "the one of two left", "for other bytes"],
 )
 def test_a_hold_says_how_many_more_people_it_takes(votes, routes, expected):
-    assert lacking(votes, HOLD, CALL, routes) == (expected,)
+    assert lacking(voted(*votes), HOLD, routes) == (expected,)
 
 
 # --- Somebody who can answer ----------------------------------------------------------------------------------------

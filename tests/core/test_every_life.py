@@ -20,14 +20,18 @@ from gateway.core.facts import (
     Abandoned,
     Admitted,
     Answered,
+    Cancelled,
     Claimed,
     Delivered,
+    Edited,
     Expired,
     Fact,
     Judged,
     Lost,
     Rejected,
+    Reminded,
     Resolved,
+    Retracted,
     Unsent,
     Withdrawn,
 )
@@ -35,6 +39,7 @@ from gateway.core.lifecycle import (
     MOST_SENDS,
     Ask,
     Claim,
+    Climb,
     Expire,
     Finish,
     Forfeit,
@@ -70,6 +75,8 @@ from tests.playbook import (
 
 TICK = 6_000
 TICKS = (0, TICK, 2 * TICK, 3 * TICK)
+EDITED = "e" * 64
+EDIT = Edited(by="ann", group="finance", before=PRINT, fingerprint=EDITED, changed=("amount",), via="token")
 EXPIRE_TICKS = 2 * TICK
 KEEPS_TICKS = 2 * 3 * TICK  # half of it is three ticks
 VERDICTS: tuple[tuple[Decision, tuple[Requirement, ...]], ...] = (("allow", ()), ("hold", (FINANCE,)), ("deny", ()))
@@ -92,7 +99,7 @@ class State:
             # What no decision looks at must not tell states apart.
             timed = isinstance(fact, Claimed | Lost) or hasattr(fact, "expire")
             record = after(record, replace(fact, at=self.now if timed else 0))
-        return replace(self, record=replace(record, version=1))
+        return replace(self, record=replace(record, version=1, notices=()))
 
 
 @dataclass
@@ -102,6 +109,8 @@ class Walk:
     """The fingerprint once the second generation serves."""
     requester: bool
     """Whether it may go away or take delivery; only pointers look at that."""
+    second_thoughts: bool = False
+    """People edit, take back and cancel; then one generation serves all along, so that the walk ends."""
     claims: int = 0
     seen: set[State] = field(default_factory=set)
 
@@ -115,7 +124,7 @@ class Walk:
     def nexts(self, state: State) -> Iterator[State]:
         if state.now < TICKS[-1]:
             yield replace(state, now=state.now + TICK)
-        if state.today == TODAY:
+        if state.today == TODAY and not self.second_thoughts:
             yield replace(state, today=TOMORROW)
         yield from self.drives(state, without_unused_allow(state.record), ())
         for token, outcome in state.sending:
@@ -125,7 +134,7 @@ class Walk:
     def drives(self, state: State, record: Record, pending: tuple[Fact, ...]) -> Iterator[State]:
         """What one process may append, from now until it has to wait for the journal or the world."""
         step = next_step(record, now=state.now, me="", today=state.today)
-        fingerprint = PRINT if state.today == TODAY else self.tomorrow
+        fingerprint = EDITED if record.edits else PRINT if state.today == TODAY else self.tomorrow
         match step:
             case Judge():
                 for decision, unmet in VERDICTS:
@@ -135,6 +144,9 @@ class Walk:
             case Ask(requirements):
                 question = asked(*requirements, fingerprint=fingerprint, expire=EXPIRE_TICKS)
                 yield from self.drives(state, after(record, replace(question, at=state.now)), (*pending, question))
+            case Climb(rung):
+                fact = Reminded(group=rung.group, notices=())
+                yield from self.drives(state, after(record, fact), (*pending, fact))
             case Expire():
                 yield state.then(*pending, Expired())
             case Forfeit(token):
@@ -181,6 +193,12 @@ class Walk:
             yield state.then(yes())
         if record.asked:
             yield state.then(no())
+        if record.asked and self.second_thoughts:
+            yield state.then(Cancelled(by="olga", via="token"))
+            if not record.edits and record.claim is None:  # with the editor's own yes, as gateway.decisions writes it
+                yield state.then(EDIT, yes(fingerprint=EDITED))
+            if record.votes:
+                yield state.then(Retracted(by="ann", group="finance", via="token"))
         if self.requester:
             yield state.then(Abandoned())
         step = next_step(without_unused_allow(record), now=state.now, me="", today=state.today)
@@ -224,12 +242,13 @@ WALKS = [
     pytest.param(quick(REPEATABLE, keeps_ms=KEEPS_TICKS), PRINT, False, id="repeatable"),
     pytest.param(quick(REPEATABLE, keeps_ms=KEEPS_TICKS), OTHER_PRINT, False, id="repeatable, other bytes tomorrow"),
     pytest.param(quick(READ, key="key-1", match="m" * 64), PRINT, True, id="read"),
+    pytest.param(quick(CALL, keeps_ms=KEEPS_TICKS), "", False, id="effect, second thoughts"),
 ]
 
 
 @pytest.mark.parametrize(("call", "tomorrow", "requester"), WALKS)
 def test_every_life(call, tomorrow, requester):
-    walk = Walk(call, tomorrow, requester)
+    walk = Walk(call, tomorrow, requester, second_thoughts=not tomorrow)
     states = walk.every_state()
     print(f"{len(states)} states, {walk.claims} claims")
     assert walk.claims
@@ -268,7 +287,7 @@ def check(state: State) -> None:
         assert kept_for_ever == {"key", "open"}, "a call in doubt must attract every request that could repeat it"
         return
     assert around.due_in is None and around.expire_in is not None
-    if isinstance(outcome, Judged | Rejected | Expired | Withdrawn | Unsent):
+    if isinstance(outcome, Judged | Rejected | Expired | Withdrawn | Cancelled | Unsent):
         assert settled or state.acted == 0, "no was said to a call that may have acted"
         assert not unsettled, "no was said to a call that is still being sent"
     if isinstance(outcome, Answered) and call.acts:

@@ -19,16 +19,24 @@ from gateway.core.facts import (
     Approved,
     Asked,
     Attached,
+    Cancelled,
     Claimed,
     Delivered,
+    Edited,
     Ended,
+    Escalated,
     Expired,
     Fact,
     Judged,
     Lost,
+    Notice,
     Notified,
     Rejected,
+    Reminded,
+    Reported,
     Resolved,
+    Retracted,
+    Rung,
     Unsent,
     Withdrawn,
 )
@@ -41,14 +49,21 @@ CALL = Call(
     keeps_ms=0, keep_ms=0, reason=f"refund for {SECRET}",
 )  # fmt: skip
 NEED = Requirement("finance", "p1", "t")
+NOTICE = Notice(id="n", group="finance", channel=0)
+RUNG = Rung(group="finance", after=1, kind="escalate", to=("p",))
 ALL = (
     Admitted(call=CALL),
     Attached(key="k", keep=1),
     Judged(verdict=Verdict(decision="deny", reasons=(SECRET,), requirements=(NEED,)), generation="g", fingerprint="f"),
-    Asked(fingerprint="f", requirements=(NEED,), notices=(), expire=1),
+    Asked(fingerprint="f", requirements=(NEED,), notices=(), expire=1, ladder=(RUNG,)),
+    Reminded(group="finance", notices=(NOTICE,)),
+    Escalated(group="finance", to=("p",), notices=(NOTICE,)),
     Notified(notice="n", attempt=1, status=0, done=False, error=SECRET),
     Approved(by="p", group="finance", fingerprint="f", requirements=(NEED,), via="token", message="m", reason=SECRET),
+    Retracted(by="p", group="finance", via="token", message="m"),
+    Edited(by="p", group="finance", before="e", fingerprint="f", changed=("amount",), via="token", reason=SECRET),
     Rejected(by="p", group="finance", fingerprint="f", via="token", message="m", reason=SECRET),
+    Cancelled(by="p", via="token", reason=SECRET),
     Expired(),
     Withdrawn(),
     Claimed(token=SECRET, fingerprint="f", lease=1),
@@ -59,6 +74,7 @@ ALL = (
     Abandoned(),
     Delivered(),
     Resolved(by="p", acted=True, note=SECRET),
+    Reported(kind="call.finished", notices=(NOTICE,)),
 )
 
 
@@ -124,7 +140,7 @@ def test_no_field_of_a_fact_is_forgotten_without_a_decision():
     decided = {
         "at", "attempt", "acted", "by", "call", "done", "expire", "fingerprint", "generation", "group", "keep", "kept",
         "key", "lease", "length", "message", "notice", "notices", "requirements", "sha256", "status", "token",
-        "worker", "polled", "lacking",
+        "worker", "polled", "lacking", "ladder", "to", "on_behalf", "undo", "before", "changed", "kind", "receipt",
         "verdict", "via", "whole", "withheld", "error", "note", "reason",
     }  # fmt: skip
     assert {field.name for fact in ALL for field in fields(fact)} == decided

@@ -4,7 +4,18 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.core.facts import Abandoned, Admitted, Attached, Delivered, Ended, Expired, Notified, Resolved, Withdrawn
+from gateway.core.facts import (
+    Abandoned,
+    Admitted,
+    Attached,
+    Cancelled,
+    Delivered,
+    Ended,
+    Expired,
+    Notified,
+    Resolved,
+    Withdrawn,
+)
 from gateway.core.lifecycle import (
     BACKOFF_MS,
     GATEWAY_STATUSES,
@@ -244,7 +255,11 @@ def test_no_vote_extends_the_time():
     _ = story.at(EXPIRE - 1) >> yes() >> judged("hold", LEGAL) << Wait(EXPIRE)
 
 
-@pytest.mark.parametrize("refusal", [no(), Expired(), Withdrawn()], ids=["rejected", "expired", "withdrawn"])
+@pytest.mark.parametrize(
+    "refusal",
+    [no(), Expired(), Withdrawn(), Cancelled(by="olga", via="token")],
+    ids=["rejected", "expired", "withdrawn", "cancelled"],
+)
 def test_a_refusal_is_final(refusal):
     story = Playbook() >> HOLD >> asked(FINANCE) >> refusal
     first = story.last
