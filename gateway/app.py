@@ -11,7 +11,6 @@ import os
 import secrets as random
 import signal
 import socket
-import ssl
 import sys
 import time
 from collections.abc import Callable, Coroutine
@@ -19,12 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
 
-import certifi
 import uvicorn
 
 from gateway.adapters.addresses import Addresses
 from gateway.adapters.announcer import Announcer
-from gateway.adapters.channels import Channels
 from gateway.adapters.otlp.collector import configured
 from gateway.adapters.otlp.exporter import TraceExporter
 from gateway.adapters.redis.connecting import Server, client
@@ -34,7 +31,6 @@ from gateway.adapters.redis.journal import RedisJournal
 from gateway.adapters.redis.ledger import RedisLedger
 from gateway.adapters.secrets import Secrets
 from gateway.adapters.upstream import PyreqwestUpstream
-from gateway.adapters.webhook_sender import WebhookSender
 from gateway.config.mistakes import Mistakes
 from gateway.decisions import Decisions
 from gateway.doors.agents import AgentsDoor, Rate
@@ -58,6 +54,7 @@ from gateway.engine import Engine
 from gateway.generations import Generations
 from gateway.listening import shown
 from gateway.logs import log_aside, told
+from gateway.notifying import notifying
 from gateway.open_calls import OpenCalls
 from gateway.page import console
 from gateway.ports import JournalUnavailable
@@ -67,7 +64,6 @@ from gateway.settings import Settings
 from gateway.steward import Steward
 from gateway.supervisor import CONFIGURATION_MISTAKE, JOURNAL_UNREACHABLE
 from gateway.tasks import spawn
-from gateway.wire.webhook import sign
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than the usual 60 s of load balancers, so that they close idle connections and not we."""
@@ -172,7 +168,8 @@ async def steward(duty: Duty, settings: Settings) -> None:
 
     with_tls = bool(parts.generations.current.routes.listen.certificate)
     control_url = settings.control_url or f"{'https' if with_tls else 'http'}://{_address(duty)}"
-    looking = Steward(parts.engine, parts.journal, _channels(parts), control_url, lease)
+    channels, chat = notifying(settings, parts.secrets.read)
+    looking = Steward(parts.engine, parts.journal, channels, control_url, lease)
     exporter = TraceExporter(ledger, parts.journal.facts, origin=_origin(parts.generations)) if configured() else None
     decisions = Decisions(parts.engine)
     people = console(decisions, parts.journal, held, ledger, control_url)
@@ -184,6 +181,7 @@ async def steward(duty: Duty, settings: Settings) -> None:
         held=held,
         secrets=parts.secrets,
         readiness=readiness_of(settings, parts.redis, parts.generations, parts.journal, _embedded(duty, settings)),
+        whisper=chat.whisper,
         measures=measures_of(parts.generations, ledger, open_calls, exporter),
         pages=people.routes(),
     )
@@ -261,13 +259,6 @@ def _origin(generations: Generations) -> Callable[[str, str], str]:
         return found.origin if found is not None and generation == current.digest else ""
 
     return origin
-
-
-def _channels(parts: Parts) -> Channels:
-    context = ssl.create_default_context(cafile=certifi.where())
-    if parts.settings.ca_file is not None:
-        context.load_verify_locations(parts.settings.ca_file)
-    return Channels(parts.secrets.read, WebhookSender(sign, context=context).deliver)
 
 
 def _embedded(duty: Duty, settings: Settings) -> Path | None:

@@ -3,6 +3,8 @@
     GatewayError
     ├── PersonToken           401  no token, or one that nobody has
     ├── BadSignature          401  the callback is not proven to come from the group's system
+    ├── BadSlackSignature     401  the press of a button is not proven to come from Slack
+    ├── OtherWorkspace        403  it comes from a workspace of Slack that the group does not use
     ├── AgentAtControlPlane   403  an agent's key; agents never come in here
     ├── RoleMissing           403
     ├── NotEligible           403  that person may not decide this call
@@ -28,6 +30,7 @@ PATHS = (
     "GET /livez", "GET /readyz", "GET /metrics", "GET /approvals", "GET /approvals/{call}",
     "POST /approvals/{call}/decision", "GET /calls", "GET /calls/{call}", "POST /calls/{call}/resolve", "GET /agents",
     "POST and DELETE /agents/{agent}/suspend", "POST /journal/acknowledge-loss",
+    "POST /slack/interactions",
 )  # fmt: skip
 
 
@@ -49,6 +52,26 @@ class BadSignature(GatewayError):
         super().__init__(
             f"Nothing was recorded: {why}. Sign `<webhook-id>.<webhook-timestamp>.<body>` with the callback secret of "
             "the approval group (Standard Webhooks, v1 or v1a)."
+        )
+
+
+class BadSlackSignature(GatewayError):
+    slug, status, title = "bad-slack-signature", 401, "The signature does not prove that this comes from Slack"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"Nothing was recorded: {why}. Slack signs with the app's signing secret: `signing_secret` under `slack`."
+        )
+
+
+class OtherWorkspace(GatewayError):
+    slug, status, title = "other-workspace", 403, "That is another workspace of Slack"
+
+    def __init__(self, call: str) -> None:
+        super().__init__(
+            "Nothing was recorded: the button was pressed in, or by a user of, another workspace than the `workspace` "
+            "of this group's channel in routes.yaml.",
+            call=call,
         )
 
 

@@ -278,6 +278,8 @@ class Delivery:
     """Why it is not done, in a sentence without an address or a secret; empty if it is."""
     retry_after: float | None = None
     """Seconds that the receiver asked us to wait."""
+    receipt: str = ""
+    """How the receiver calls what it accepted, if that is needed to change it later."""
     gone: bool = False
     """The receiver wants no more notices, so trying again is pointless and somebody must hear of it."""
 

@@ -12,12 +12,12 @@ from gateway.adapters.otlp.exporter import TraceExporter
 from gateway.adapters.redis.connecting import Server
 from gateway.adapters.redis.journal import RedisJournal
 from gateway.adapters.redis.ledger import RedisLedger
-from gateway.config.references import missing_secrets
+from gateway.config.references import mail_mistakes, missing_secrets
 from gateway.data_directory import identity
 from gateway.generations import Generations
 from gateway.metrics import Metric
 from gateway.open_calls import OpenCalls
-from gateway.settings import Settings
+from gateway.settings import Settings, missing_for_mail
 from gateway.trouble import Trouble
 from gateway.valkey_log import explanation
 
@@ -52,7 +52,9 @@ def readiness_of(
                 )
         if journal.loss:
             found.append(journal.loss)
-        return found + [str(item) for item in missing_secrets(generations.current.routes, os.environ)]
+        routes = generations.current.routes
+        mistakes = missing_secrets(routes, os.environ) + mail_mistakes(routes, missing_for_mail(os.environ))
+        return found + [str(item) for item in mistakes]
 
     return readiness
 

@@ -13,10 +13,10 @@ import math
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 PREFIX = "GATEWAY_"
 
@@ -50,6 +50,18 @@ class SettingsMistake(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MailServer:
+    """Where e-mail is handed over (GATEWAY_SMTP_URL)."""
+
+    host: str
+    port: int
+    security: Literal["tls", "starttls", "none"]
+    """From the first byte, by STARTTLS before anything is said, or not at all."""
+    user: str = ""
+    password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All settings of one process. The default is what a deployment that sets nothing gets."""
 
@@ -66,6 +78,16 @@ class Settings:
     control_url: str = ""
     """GATEWAY_CONTROL_URL: the control plane's address as approvers reach it, for callback links. Default: the
     control listener's own address."""
+    smtp_url: MailServer | None = None
+    """GATEWAY_SMTP_URL: where notices by e-mail are handed over. `smtp://user:password@host:587` demands STARTTLS,
+    `smtps://host:465` is TLS from the first byte, `smtp+plain://host:25` is neither and takes no password. Default: no
+    e-mail."""
+    smtp_password_file: Path | None = None
+    """GATEWAY_SMTP_PASSWORD_FILE: a file with the password, read at every use. Default: the password in the URL."""
+    email_from: str = ""
+    """GATEWAY_EMAIL_FROM: the sender's address of notices by e-mail. Default: none, so no e-mail."""
+    slack_api: str = "https://slack.com/api"
+    """GATEWAY_SLACK_API: the address of Slack's Web API, for tests and for proxies. Default: `https://slack.com/api`."""
     body_limit: int = 10 * MIB
     """GATEWAY_BODY_LIMIT: largest request body, bytes; above it 413. Default 10MiB."""
     held_body_limit: int = MIB
@@ -109,6 +131,11 @@ def read_settings(environ: Mapping[str, str], *, ignore: frozenset[str] = frozen
     if sentences:
         raise SettingsMistake(sentences)
     return Settings(**values)
+
+
+def missing_for_mail(environ: Mapping[str, str]) -> list[str]:
+    """The variables that notices by e-mail need and that are not set."""
+    return [name for name in ("GATEWAY_SMTP_URL", "GATEWAY_EMAIL_FROM") if not environ.get(name)]
 
 
 def variable(field: str) -> str:
@@ -169,6 +196,43 @@ def _control_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _mail_server(text: str) -> MailServer:
+    expected = "smtp://user:password@host:587 (STARTTLS), smtps://user:password@host:465 (TLS) or smtp+plain://host:25"
+    kinds: Mapping[str, tuple[Literal["tls", "starttls", "none"], int]] = {
+        "smtp": ("starttls", 587), "smtps": ("tls", 465), "smtp+plain": ("none", 25),
+    }  # fmt: skip
+    try:
+        url = urlsplit(text)
+        security, usual = kinds[url.scheme]
+        port = url.port or usual
+    except (ValueError, KeyError) as error:
+        raise ValueError(expected) from error
+    extra = url.path.strip("/") or url.query or url.fragment
+    if not url.hostname or extra or url.port == 0 or (url.password and not url.username):
+        raise ValueError(expected)
+    if security == "none" and url.username:
+        raise ValueError("smtp:// or smtps:// if it has a user: a password is never sent without TLS")
+    user, password = unquote(url.username or ""), unquote(url.password or "")
+    return MailServer(host=url.hostname, port=port, security=security, user=user, password=password)
+
+
+def _email(text: str) -> str:
+    if not re.fullmatch(r"[^@\s<>,;:\"()\[\]\\]+@[A-Za-z0-9.-]+", text):
+        raise ValueError("an e-mail address alone, such as gateway@acme.example")
+    return text
+
+
+def _slack_api(text: str) -> str:
+    expected = "the address of Slack's Web API, such as https://slack.com/api"
+    try:
+        url = urlsplit(text)
+    except ValueError as error:
+        raise ValueError(expected) from error
+    if url.scheme not in {"http", "https"} or not url.hostname or url.query or url.fragment:
+        raise ValueError(expected)
+    return text.rstrip("/")
+
+
 def _size(text: str) -> int:
     found = re.fullmatch(r"(\d{1,12})\s*(B|KiB|MiB|GiB)?", text.strip(), re.ASCII)
     if not found or int(found[1]) == 0:
@@ -214,6 +278,10 @@ READERS: Mapping[str, Callable[[str], object]] = {
     "redis_durability": _one_of(cast("tuple[str, ...]", get_args(Durability))),
     "redis_replicas": _count,
     "control_url": _control_url,
+    "smtp_url": _mail_server,
+    "smtp_password_file": _existing_file,
+    "email_from": _email,
+    "slack_api": _slack_api,
     "body_limit": _size,
     "held_body_limit": _size,
     "kept_answer_limit": _size,

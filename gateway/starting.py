@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gateway.config.mistakes import Mistake, Mistakes
-from gateway.config.references import callback_mistakes, missing_secrets, missing_secrets_of_file
+from gateway.config.references import callback_mistakes, mail_mistakes, missing_secrets, missing_secrets_of_file
 from gateway.config.routes_file import load_routes
 from gateway.generations import load
-from gateway.settings import Settings, SettingsMistake, read_settings
+from gateway.settings import Settings, SettingsMistake, missing_for_mail, read_settings
 from gateway.supervisor import Plan, default_workers
 
 VARIABLE = re.compile(r"""\benv["']?\s*:\s*["']?([A-Za-z_][A-Za-z0-9_]*)""")
@@ -88,7 +88,11 @@ def _beside(path: Path, control_url: str, environ: Mapping[str, str]) -> list[Mi
     if routes is None:
         return missing_secrets_of_file(path, environ)
     url = control_url or f"http://{routes.listen.control}"
-    return missing_secrets(routes, environ, path) + callback_mistakes(routes, url, path)
+    return (
+        missing_secrets(routes, environ, path)
+        + callback_mistakes(routes, url, path)
+        + mail_mistakes(routes, missing_for_mail(environ), path)
+    )
 
 
 def plan(routes_path: Path, policies_path: Path, data: Path, workers: int, environ: Mapping[str, str]) -> Plan:

@@ -62,7 +62,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "demo": {"demo"},
 }
 """By layer. `app` and `cli` put everything together and may import all; nobody may import those two."""
-COMPOSES = {"app", "approvals_cli", "cli", "__main__", "duties", "page", "readiness"}
+COMPOSES = {"app", "approvals_cli", "cli", "__main__", "duties", "notifying", "page", "readiness"}
 
 ALLOWANCES: dict[str, dict[str, str]] = {
     "adapters.cedar": {
@@ -75,6 +75,7 @@ ALLOWANCES: dict[str, dict[str, str]] = {
         "valkey_log": "why it ended, which /readyz says too",
     },
     "adapters.otlp.collector": {"__version__": "names itself to the collector"},
+    "adapters.slack": {"__version__": "names itself to Slack"},
     "adapters.webhook_sender": {"__version__": "names itself to the receiver"},
     "generations": {"adapters.cedar": "compiles policies while loading; a port for it would have one user"},
     "doors.agents": {"generations": "reads requests with the index that was compiled with the generation"},
@@ -182,6 +183,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "errors.refused": "test_errors",
     "judging": "test_taking_over",
     "keys": "test_cli",
+    "notifying": "doors/test_slack",
     "life": "test_races",
     "page": "console/test_pages",
     "ports": "contracts/test_journal",

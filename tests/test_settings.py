@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import gateway.settings
-from gateway.settings import READERS, Settings, SettingsMistake, read_settings, variable
+from gateway.settings import READERS, MailServer, Settings, SettingsMistake, read_settings, variable
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "operations.md"
 
@@ -31,6 +31,10 @@ def test_every_setting_can_be_set(tmp_path):
         "GATEWAY_REDIS_DURABILITY": "may-lose-one-second",
         "GATEWAY_REDIS_REPLICAS": "2",
         "GATEWAY_CONTROL_URL": "https://gateway.example:8081/",
+        "GATEWAY_SMTP_URL": "smtp://gateway:p%40ss@mail.example",
+        "GATEWAY_SMTP_PASSWORD_FILE": str(ca),
+        "GATEWAY_EMAIL_FROM": "gateway@acme.example",
+        "GATEWAY_SLACK_API": "http://127.0.0.1:9000/api/",
         "GATEWAY_BODY_LIMIT": "20MiB",
         "GATEWAY_HELD_BODY_LIMIT": "512KiB",
         "GATEWAY_KEPT_ANSWER_LIMIT": "4096",
@@ -46,6 +50,10 @@ def test_every_setting_can_be_set(tmp_path):
         redis_durability="may-lose-one-second",
         redis_replicas=2,
         control_url="https://gateway.example:8081",
+        smtp_url=MailServer(host="mail.example", port=587, security="starttls", user="gateway", password="p@ss"),
+        smtp_password_file=ca,
+        email_from="gateway@acme.example",
+        slack_api="http://127.0.0.1:9000/api",
         body_limit=20 * 1024 * 1024,
         held_body_limit=512 * 1024,
         kept_answer_limit=4096,
@@ -87,6 +95,16 @@ def test_every_kind_of_redis_has_a_url(url):
         ("GATEWAY_CONTROL_URL", "ftp://gateway.example"),
         ("GATEWAY_CONTROL_URL", "https://gateway.example/prefix"),
         ("GATEWAY_CONTROL_URL", "https://gateway.example?x=1"),
+        ("GATEWAY_SMTP_URL", "mail.example:587"),
+        ("GATEWAY_SMTP_URL", "http://mail.example"),
+        ("GATEWAY_SMTP_URL", "smtp://"),
+        ("GATEWAY_SMTP_URL", "smtp://mail.example:99999"),
+        ("GATEWAY_SMTP_URL", "smtp://mail.example/path"),
+        ("GATEWAY_SMTP_URL", "smtp+plain://user@mail.example"),
+        ("GATEWAY_SMTP_PASSWORD_FILE", "/nonexistent/password"),
+        ("GATEWAY_EMAIL_FROM", "Gateway <gateway@acme.example>"),
+        ("GATEWAY_EMAIL_FROM", "gateway@acme.example\nBcc: x@y.example"),
+        ("GATEWAY_SLACK_API", "slack.com/api"),
         ("GATEWAY_BODY_LIMIT", "0"),
         ("GATEWAY_BODY_LIMIT", "10 megabytes"),
         ("GATEWAY_BODY_LIMIT", "-5"),
@@ -135,6 +153,24 @@ def test_a_password_inside_a_url_is_never_repeated():
     ):
         (sentence,) = sentences_for(GATEWAY_REDIS_URL=url)
         assert "hunter2" not in sentence
+    (sentence,) = sentences_for(GATEWAY_SMTP_URL="smtp+plain://user:hunter2@mail.example")
+    assert "hunter2" not in sentence and "without TLS" in sentence
+    assert "hunter2" not in repr(read_settings({"GATEWAY_SMTP_URL": "smtps://user:hunter2@mail.example"}))
+
+
+@pytest.mark.parametrize(
+    ("url", "port", "security"),
+    [
+        ("smtp://mail.example", 587, "starttls"),
+        ("smtps://mail.example", 465, "tls"),
+        ("smtp+plain://mail.example", 25, "none"),
+        ("smtp://mail.example:2525", 2525, "starttls"),
+    ],
+)
+def test_the_scheme_says_how_mail_is_protected(url, port, security):
+    assert read_settings({"GATEWAY_SMTP_URL": url}).smtp_url == MailServer(
+        host="mail.example", port=port, security=security
+    )
 
 
 def test_variables_that_routes_read_by_name_and_those_of_orchestrators_are_no_mistake():

@@ -87,6 +87,27 @@ def _email(value: str) -> str:
     return value
 
 
+def _slack_id(letters: str, example: str) -> AfterValidator:
+    """Ids, not names: anybody may rename a channel or call themselves like an approver."""
+    form = re.compile(rf"[{letters}][A-Z0-9]{{2,30}}")
+
+    def checked(value: str) -> str:
+        if not form.fullmatch(value):
+            raise ValueError(f"must be an id of Slack such as {example}, not a name")
+        return value
+
+    return AfterValidator(checked)
+
+
+def _recipients(value: object) -> tuple[str, ...]:
+    """Names of people; empty for all members of the group."""
+    if value == "members":
+        return ()
+    if not isinstance(value, list) or not value or not all(isinstance(name, str) and name for name in value):
+        raise ValueError("must be members, or a list of people such as [controller, cfo]")
+    return tuple(unique(value))
+
+
 def _user_name(value: str) -> str:
     if ":" in value or not value.isprintable():
         raise ValueError("must be text without a colon: basic authentication cannot carry one")
@@ -133,6 +154,10 @@ Version = Annotated[int, BeforeValidator(_version)]
 Email = Annotated[str, AfterValidator(_email)]
 EnvironmentName = Annotated[str, AfterValidator(_environment_name)]
 Host = Annotated[str, AfterValidator(_host)]
+SlackChannel = Annotated[str, _slack_id("CGD", "C024BE91L")]
+SlackUser = Annotated[str, _slack_id("UW", "U023BECGF")]
+SlackWorkspace = Annotated[str, _slack_id("TE", "T024BE7LD")]
+Recipients = Annotated[tuple[str, ...], BeforeValidator(_recipients)]
 UserName = Annotated[str, AfterValidator(_user_name)]
 Prefix = Annotated[str, AfterValidator(_prefix)]
 Switch = Annotated[bool, BeforeValidator(_switch)]

@@ -21,8 +21,12 @@ from gateway.config.field_types import (
     Names,
     PerTime,
     Prefix,
+    Recipients,
     ResolvedText,
     Role,
+    SlackChannel,
+    SlackUser,
+    SlackWorkspace,
     Statuses,
     Summary,
     Switch,
@@ -34,7 +38,7 @@ from gateway.config.field_types import (
     WebhookAddress,
     unique,
 )
-from gateway.core.routes import SecretReference
+from gateway.core.routes import SecretReference, Way
 
 
 class Strict(BaseModel):
@@ -73,9 +77,10 @@ class SecretModel(Strict):
 
 class PersonModel(Strict):
     expected: ClassVar[str] = "a mapping such as {email: name@example.com, roles: [approver]}"
-    later: ClassVar[frozenset[str]] = frozenset({"away", "limit", "phone", "slack", "oidc"})
+    later: ClassVar[frozenset[str]] = frozenset({"away", "limit", "phone", "oidc"})
     email: Email = ""
     roles: Annotated[list[Role], AfterValidator(unique)] = []
+    slack: SlackUser = ""
     tokens: list[HashModel] = []
 
 
@@ -88,22 +93,45 @@ class AgentModel(Strict):
     questions: PerTime = (100, 3600.0)
 
 
-class WebhookModel(Strict):
+class SlackModel(Strict):
+    expected: ClassVar[str] = "a mapping such as {channel: C024BE91L, workspace: T024BE7LD, token: {env: NAME}, ...}"
+    channel: SlackChannel
+    workspace: SlackWorkspace
+    token: SecretModel
+    signing_secret: SecretModel
+
+
+class NotifyModel(Strict):
+    """One way in which a group hears of questions."""
+
     expected: ClassVar[str] = "a mapping such as {webhook: https://..., secret: {env: NAME}}"
-    later: ClassVar[frozenset[str]] = frozenset({"slack", "email", "teams", "page", "pagerduty"})
-    webhook: WebhookAddress
-    secret: SecretModel
+    later: ClassVar[frozenset[str]] = frozenset({"teams", "page", "pagerduty"})
+    webhook: WebhookAddress | None = None
+    secret: SecretModel | None = None
     callback_secret: SecretModel | None = None
+    slack: SlackModel | None = None
+    email: Recipients | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if len({"webhook", "slack", "email"} & self.model_fields_set) != 1:
+            raise ValueError("must be exactly one of webhook, slack and email")
+        if self.webhook is not None and self.secret is None:
+            raise ValueError("needs `secret`, which signs what is sent to the webhook")
+        if self.webhook is None and (self.secret or self.callback_secret):
+            raise ValueError("must not have `secret` or `callback_secret`: those are of a webhook")
+        return self
 
 
 class GroupModel(Strict):
     expected: ClassVar[str] = "a mapping such as {members: [finance-lead], notify: [...]}"
     later: ClassVar[frozenset[str]] = frozenset(
-        {"remind", "escalate", "hours", "batch", "undo", "allow_owner", "decide_in", "standing"}
+        {"remind", "escalate", "hours", "batch", "undo", "allow_owner", "standing"}
     )
     members: Annotated[list[Text], Field(min_length=1), AfterValidator(unique)]
     quorum: Annotated[int, Field(ge=1)] = 1
-    notify: list[WebhookModel] = []
+    notify: list[NotifyModel] = []
+    decide_in: Annotated[list[Way], Field(min_length=1), AfterValidator(unique)] | None = None
     expire: Duration = 24 * 3600.0
     trusted: bool = False
 

@@ -7,17 +7,14 @@ notice, with fewer approvers than its quorum, or in which too few may vote for s
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gateway.config.models import AgentModel, GroupModel, HashModel, PersonModel, WebhookModel
+from gateway.config import channels
+from gateway.config.models import AgentModel, GroupModel, HashModel, PersonModel
 from gateway.config.reading import PARTY_NAME, Definition, Reading
 from gateway.config.sentences import nearest
 from gateway.config.yaml_lines import Node, Path, items
-from gateway.core.routes import Agent, Group, Person, Quota, Routes, Webhook
+from gateway.core.routes import WAYS, Agent, Group, Person, Quota, Routes
 
-SILENT = "group `{name}` has no `notify`: nobody would hear of it; add a webhook"
-ONE_VOUCHES = (
-    "one callback secret can assert every vote, so a quorum of {quorum} proves nothing; say `trusted: true` if that "
-    "system may be trusted to name each voter, or remove `callback_secret`"
-)
+SILENT = "group `{name}` has no `notify`: nobody would hear of it; add a webhook, a Slack channel or e-mail"
 
 
 @dataclass(slots=True)
@@ -33,14 +30,17 @@ def parties(sections: Mapping[str, Node], reading: Reading) -> Parties:
     """Everybody the file defines. What is wrong is noted and left out."""
     found = Parties(named=frozenset(name for name, _ in items(sections.get("people"))))
     holders: dict[str, str] = {}
+    users: dict[str, str] = {}
     for definition in reading.definitions(sections.get("people"), "person", PARTY_NAME):
         _tokens(definition, "tokens", holders, reading)
-        if person := reading.validated(PersonModel, definition):
+        person = reading.validated(PersonModel, definition)
+        if person and reading.findings(definition, _slack_user(definition.name, person.slack, users)):
             found.people[definition.name] = Person(
                 name=definition.name,
                 email=person.email,
                 roles=frozenset(person.roles),
                 tokens=_digests(person.tokens),
+                slack=person.slack,
             )
     for definition in reading.definitions(sections.get("agents"), "agent", PARTY_NAME):
         _tokens(definition, "keys", holders, reading)
@@ -59,6 +59,12 @@ def parties(sections: Mapping[str, Node], reading: Reading) -> Parties:
             for sentence in _unmanned(group, found.agents.values()):
                 reading.note(definition.place, sentence)
     return found
+
+
+def _slack_user(name: str, user: str, users: dict[str, str]) -> Iterator[tuple[Path, str]]:
+    """A user of Slack who is two people would let one of them vote twice."""
+    if user and users.setdefault(user, name) != name:
+        yield ("slack",), f"this user of Slack is already `{users[user]}`; one user is one person"
 
 
 def _digests(entries: Sequence[HashModel]) -> tuple[str, ...]:
@@ -98,14 +104,7 @@ def _group_findings(name: str, model: GroupModel, found: Parties) -> Iterator[tu
         yield ("quorum",), f"`quorum` is {model.quorum}, but `{name}` has only {count} to vote; it could never be met"
     if not model.notify:
         yield (), SILENT.format(name=name)
-    urls = [webhook.webhook for webhook in model.notify]
-    for position, url in enumerate(urls):
-        if url in urls[:position]:
-            yield ("notify", position, "webhook"), "this webhook is already listed; nobody needs to hear twice"
-    if model.quorum > 1 and not model.trusted:
-        for position, webhook in enumerate(model.notify):
-            if webhook.callback_secret:
-                yield ("notify", position, "callback_secret"), ONE_VOUCHES.format(quorum=model.quorum)
+    yield from channels.findings(model, found.people, found.named)
 
 
 def _group(name: str, model: GroupModel) -> Group:
@@ -113,18 +112,10 @@ def _group(name: str, model: GroupModel) -> Group:
         name=name,
         members=tuple(model.members),
         quorum=model.quorum,
-        channels=tuple(_webhook(webhook) for webhook in model.notify),
+        channels=tuple(channels.channel(entry, model.members) for entry in model.notify),
+        decide_in=tuple(model.decide_in or WAYS),
         expire_seconds=model.expire,
         trusted=model.trusted,
-    )
-
-
-def _webhook(model: WebhookModel) -> Webhook:
-    callback = model.callback_secret
-    return Webhook(
-        url=model.webhook,
-        secret=model.secret.reference(),
-        callback_secret=callback.reference() if callback else None,
     )
 
 

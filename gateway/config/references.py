@@ -5,7 +5,7 @@ form they need; no value leaves this file, is kept, or is quoted. Give the funct
 mistake on its line.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,8 +17,8 @@ from gateway.config.models import SecretModel
 from gateway.config.reading import Reading
 from gateway.config.sources import Source, source
 from gateway.config.yaml_lines import Node, Place
-from gateway.core.routes import Credential, Routes, SecretReference
-from gateway.core.secret_format import CONTROL, UNSENDABLE, signing_key, verifying_key
+from gateway.core.routes import Channel, Credential, EmailChannel, Routes, SecretReference, Slack, Webhook
+from gateway.core.secret_format import CONTROL, UNSENDABLE, signing_key, slack_token, verifying_key
 
 CREDENTIAL_FIELDS = {
     "bearer": ("bearer",),
@@ -26,7 +26,16 @@ CREDENTIAL_FIELDS = {
     "header": ("header", "value"),
     "query": ("query", "value"),
 }
-FORMS: Mapping[str | int, Callable[[str], object]] = {"secret": signing_key, "callback_secret": verifying_key}
+CHANNEL_SECRETS = (
+    ("secret", "webhook secret"),
+    ("callback_secret", "callback secret"),
+    ("slack", "token", "Slack token"),
+    ("slack", "signing_secret", "Slack signing secret"),
+)
+"""Where a channel's secrets stand, and what each is called."""
+FORMS: Mapping[str | int, Callable[[str], object]] = {
+    "secret": signing_key, "callback_secret": verifying_key, "token": slack_token,
+}  # fmt: skip
 """What a secret of a channel must be, by its field; there may be several with white space between, a rotation."""
 Where = tuple[str | int, ...]
 Secret = tuple[Where, str, SecretReference]
@@ -65,11 +74,22 @@ def secrets(routes: Routes) -> Iterator[Secret]:
         if credential := system.credential:
             yield _credential_path(system.name, credential), f"credential of system `{system.name}`", credential.secret
     for group in routes.groups.values():
-        for position, webhook in enumerate(group.channels):
+        for position, channel in enumerate(group.channels):
             where = ("approvals", group.name, "notify", position)
-            yield (*where, "secret"), f"webhook secret of group `{group.name}`", webhook.secret
-            if webhook.callback_secret:
-                yield (*where, "callback_secret"), f"callback secret of group `{group.name}`", webhook.callback_secret
+            for (*path, owner), reference in _of_channel(channel):
+                yield (*where, *path), f"{owner} of group `{group.name}`", reference
+
+
+def _of_channel(channel: Channel) -> Iterator[tuple[Sequence[str], SecretReference]]:
+    """The secrets of a channel; the last word of each path is what a sentence calls it."""
+    match channel:
+        case Webhook():
+            yield CHANNEL_SECRETS[0], channel.secret
+            if channel.callback_secret:
+                yield CHANNEL_SECRETS[1], channel.callback_secret
+        case Slack():
+            yield CHANNEL_SECRETS[2], channel.token
+            yield CHANNEL_SECRETS[3], channel.signing_secret
 
 
 def _secrets_of_file(files: Source) -> Iterator[Secret]:
@@ -81,8 +101,8 @@ def _secrets_of_file(files: Source) -> Iterator[Secret]:
         notices = _value_at(files, ("approvals", group, "notify"))
         for position in range(len(notices) if isinstance(notices, list) else 0):
             where = ("approvals", group, "notify", position)
-            yield from _secret_at(files, (*where, "secret"), f"webhook secret of group `{group}`")
-            yield from _secret_at(files, (*where, "callback_secret"), f"callback secret of group `{group}`")
+            for *path, owner in CHANNEL_SECRETS:
+                yield from _secret_at(files, (*where, *path), f"{owner} of group `{group}`")
 
 
 def _names(files: Source, section: str) -> list[str]:
@@ -172,7 +192,21 @@ def callback_mistakes(routes: Routes, control_url: str, path: Path | None = None
         )
         for group in routes.groups.values()
         for position, webhook in enumerate(group.channels)
+        if isinstance(webhook, Webhook)
         if not addresses.only_here(addresses.host_of(webhook.url))
+    )
+
+
+def mail_mistakes(routes: Routes, missing: Sequence[str], path: Path | None = None) -> list[Mistake]:
+    """Groups that are told by e-mail although there is no way to send one. `missing`: settings that are not made."""
+    lines = _Lines(path)
+    return sorted(
+        lines.at(("approvals", group.name, "notify", position, "email")).mistake(
+            f"nobody would hear of group `{group.name}` by e-mail: set {' and '.join(missing)}"
+        )
+        for group in routes.groups.values()
+        for position, channel in enumerate(group.channels)
+        if missing and isinstance(channel, EmailChannel)
     )
 
 

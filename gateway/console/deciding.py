@@ -66,7 +66,7 @@ async def _decide(decisions: Decisions, session: Session, wanted: Wish, call: st
     receipt = session.receipt(wanted.once, call, wanted.group, shown, str(wanted.approve))
     decision = Decision(
         approve=wanted.approve, by=session.person.name, group=wanted.group, fingerprint=shown, via=VIA,
-        message=receipt, reason=wanted.reason,
+        way="page", message=receipt, reason=wanted.reason,
     )  # fmt: skip
     try:
         await decisions.vote(call, decision)

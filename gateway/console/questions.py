@@ -67,7 +67,7 @@ def _question(record: Record, name: str, person: str, routes: Routes, now: int) 
 def _why_not(
     record: Record, group: str, print_: str, person: str, routes: Routes, approve: bool, now: int  # noqa: FBT001
 ) -> str:  # fmt: skip
-    decision = Decision(approve=approve, by=person, group=group, fingerprint=print_, via=VIA)
+    decision = Decision(approve=approve, by=person, group=group, fingerprint=print_, via=VIA, way="page")
     try:
         may_vote(record, decision, routes, now=now)
     except (Stale, NotEligible) as no:

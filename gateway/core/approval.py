@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from gateway.core.call import FORMAT, Call, joined
 from gateway.core.facts import Approved, Judged
 from gateway.core.lifecycle import Record
-from gateway.core.routes import Agent, Group, Person, Routes
+from gateway.core.routes import Agent, Group, Person, Routes, Way
 from gateway.core.times import iso
 from gateway.core.verdict import Requirement
 
@@ -41,6 +41,7 @@ class Decision:
     via: str
     message: str = ""
     reason: str = ""
+    way: Way = "token"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,8 @@ def may_vote(record: Record, decision: Decision, routes: Routes, *, now: int) ->
     group, asked = routes.groups.get(decision.group), question(record, decision.group)
     if group is None or not asked:
         raise Stale(f"this call does not wait for {decision.group!r}")
+    if decision.way not in group.decide_in:
+        raise NotEligible(f"{decision.group!r} decides only in: {', '.join(group.decide_in)} (`decide_in`)")
     if decision.fingerprint != shown(record, decision.group):
         raise Stale("this call or what is asked about it has changed since it was shown; look at it again")
     able = voters(record, group, routes, at=now)

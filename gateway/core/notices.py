@@ -7,6 +7,7 @@ or the system would read differently.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from gateway.core.admit import Admission
 from gateway.core.approval import question, shown
@@ -15,7 +16,7 @@ from gateway.core.facts import Asked, Judged, Lost, Notice, NoticeKind, Reported
 from gateway.core.ladder import ladder, to_channels
 from gateway.core.lifecycle import Finish, Record
 from gateway.core.one_line import value
-from gateway.core.routes import Group, Routes
+from gateway.core.routes import EmailChannel, Group, Person, Routes
 from gateway.core.summaries import render
 from gateway.core.times import iso
 from gateway.core.verdict import Requirement
@@ -32,6 +33,10 @@ class Message:
     """The notice's: constant over attempts."""
     body: Mapping[str, Any]
     """What a webhook receives, as a JSON value; other channels show the same `data` in their own way."""
+    people: tuple[Person, ...] = ()
+    """Whom the channel has to reach; empty if whoever reads it is meant."""
+    receipt: str = ""
+    """What the channel calls its earlier message about the same question; empty if there is none."""
 
 
 def asked(
@@ -66,9 +71,15 @@ def message(
     record: Record, judged: Judged, admission: Admission, notice: Notice, routes: Routes, *, control_url: str, now: int
 ) -> Message:
     """What `notice` says now, about a call that is held."""
-    return Message(
-        id=notice.id, body=requested(record, judged, admission, notice, routes, control_url=control_url, now=now)
-    )
+    body = requested(record, judged, admission, notice, routes, control_url=control_url, now=now)
+    return Message(id=notice.id, body=body, people=_meant(notice, routes))
+
+
+def _meant(notice: Notice, routes: Routes) -> tuple[Person, ...]:
+    """Whom the channel has to reach by name."""
+    channel = routes.groups[notice.group].channels[notice.channel]
+    names = channel.people if isinstance(channel, EmailChannel) else ()
+    return tuple(routes.people[name] for name in dict.fromkeys(names) if name in routes.people)
 
 
 def requested(
@@ -87,6 +98,8 @@ def requested(
             "call": call.id,
             "fingerprint": shown(record, notice.group),
             "callback": f"{control_url}/approvals/{call.id}/decision",
+            "page": page(control_url, call.id, notice.group),
+            "decide_in": list(routes.groups[notice.group].decide_in),
             "approval": notice.group,
             "summary": summary(admission),
             "agent": call.agent,
@@ -101,6 +114,11 @@ def requested(
             "expires_at": iso(record.expires_at or now),
         },
     }
+
+
+def page(control_url: str, call: str, group: str) -> str:
+    """Where people look at this question. Opening it decides nothing."""
+    return f"{control_url}/inbox/{call}?approval={quote(group, safe='')}"
 
 
 def arguments(admission: Admission) -> Mapping[str, object]:

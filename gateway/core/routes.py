@@ -178,6 +178,8 @@ class Person:
     away: Away | None = None
     roles: frozenset[str] = frozenset()
     """Of `approver`, `operator`, `auditor`."""
+    slack: str = ""
+    """The person's user id in Slack, `U...`."""
     tokens: tuple[str, ...] = ()
     """SHA-256 of each token, hex."""
 
@@ -191,8 +193,33 @@ class Webhook:
     callback_secret: SecretReference | None = None
 
 
-Channel = Webhook
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slack:
+    """A channel of a Slack workspace in which the group is asked, and may decide by buttons."""
+
+    channel: str
+    """Its id, `C...`."""
+    workspace: str
+    """The workspace's id, `T...`: presses from any other are refused."""
+    token: SecretReference
+    """The bot's, with the scope `chat:write`."""
+    signing_secret: SecretReference
+    """With which Slack signs presses of buttons."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmailChannel:
+    """People who are told by e-mail, and decide on the page."""
+
+    people: tuple[str, ...]
+
+
+Channel = Webhook | Slack | EmailChannel
 """One way in which a group hears of a question. Each has an adapter behind `ports.Notifier`."""
+
+Way = Literal["page", "slack", "webhook", "token"]
+"""Where a decision is made: the page, a button in Slack, a signed callback, or a person's token (API, command line)."""
+WAYS: tuple[Way, ...] = ("page", "slack", "webhook", "token")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,6 +256,8 @@ class Group:
     quorum: int = 1
     channels: tuple[Channel, ...] = ()
     """Where the group hears of questions, in the order of `notify`."""
+    decide_in: tuple[Way, ...] = WAYS
+    """Decisions made in another way are refused."""
     remind_seconds: tuple[float, ...] = ()
     """After the question, each time nobody has decided yet."""
     escalations: tuple[Escalation, ...] = ()

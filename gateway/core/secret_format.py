@@ -61,6 +61,13 @@ def verifying_key(secret: str) -> tuple[str, bytes]:
     return "v1a", key
 
 
+def slack_token(secret: str) -> str:
+    """The token of a Slack app. Raises ValueError without quoting it."""
+    if not secret.startswith(("xoxb-", "xoxe.xoxb-")):
+        raise ValueError("it must be a bot's token, which begins with xoxb-")
+    return secret
+
+
 def _decoded(secret: str, prefix: str) -> bytes:
     try:
         return base64.b64decode(secret.removeprefix(prefix).encode("ascii"), validate=True)

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 Receive = Callable[[Mapping[str, str], bytes], tuple[int, str, bytes]]
-"""Lower-case headers and body in; status, content type and body out. Runs in a thread of its own per connection."""
+"""Lower-case headers (and `:path`) and body in; status, content type and body out. Runs in a thread per connection."""
 
 
 @contextmanager
@@ -41,7 +41,9 @@ def _handler(receive: Receive) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            status, content_type, answer = receive({k.lower(): v for k, v in self.headers.items()}, body)
+            status, content_type, answer = receive(
+                {":path": self.path} | {k.lower(): v for k, v in self.headers.items()}, body
+            )
             self.send_response(status)
             self.send_header("content-type", content_type)
             self.send_header("content-length", str(len(answer)))

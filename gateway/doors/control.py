@@ -30,6 +30,7 @@ from gateway.decisions import Decisions, NoSuchCall, NotEligible, Stale, TooEarl
 from gateway.doors import control_bodies
 from gateway.doors.control_documents import brief
 from gateway.doors.people import person, signed_by
+from gateway.doors.slack import SlackDoor, Whisper
 from gateway.doors.waiting import Waiting
 from gateway.metrics import Metric, text
 from gateway.open_calls import STATES, OpenCalls
@@ -55,6 +56,7 @@ class ControlPlane:
     readiness: Check
     """Sentences about what is not as it must be; empty if ready."""
     measures: Callable[[], Awaitable[list[Metric]]]
+    whisper: Whisper
     pages: Sequence[BaseRoute] = ()
     """What is for people with a browser (`gateway.console`)."""
 
@@ -67,6 +69,7 @@ class ControlPlane:
                 Route("/approvals", self.approvals),
                 Route("/approvals/{call}", self.approval),
                 Route("/approvals/{call}/decision", self.decide, methods=["POST"]),
+                Route("/slack/interactions", self.pressed, methods=["POST"]),
                 Route("/calls", self.calls),
                 Route("/calls/{call}", self.call),
                 Route("/calls/{call}/resolve", self.resolve, methods=["POST"]),
@@ -186,7 +189,7 @@ class ControlPlane:
             message, by, via = "", who.name, "by token"
         decision = Decision(
             approve=told["decision"] == "approve", by=by, group=told["approval"], fingerprint=told["fingerprint"],
-            via=via, message=message, reason=told["reason"],
+            via=via, message=message, reason=told["reason"], way="webhook" if message else "token",
         )  # fmt: skip
         try:
             record = await self.decisions.vote(call, decision)
@@ -197,6 +200,9 @@ class ControlPlane:
         except NotEligible as no:
             raise control_errors.NotEligible(call, str(no)) from no
         return _json(await self._shown(record) | {"recorded": True})
+
+    async def pressed(self, request: Request) -> Response:
+        return await SlackDoor(self.decisions, self.secrets.read, self.whisper).pressed(request, self.journal.now())
 
     async def resolve(self, request: Request) -> Response:
         who = person(request, self.routes, ("operator",))

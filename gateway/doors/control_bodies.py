@@ -30,13 +30,13 @@ class Resolution:
     answer: Answer | None
 
 
-async def body(request: Request) -> bytes:
+async def body(request: Request, limit: int = BODY_LIMIT) -> bytes:
     """The whole body. Raises TooLarge."""
     chunks = bytearray()
     async for chunk in request.stream():
         chunks += chunk
-        if len(chunks) > BODY_LIMIT:
-            raise errors.TooLarge("request body", BODY_LIMIT, "nothing: the control plane takes no more")
+        if len(chunks) > limit:
+            raise errors.TooLarge("request body", limit, "nothing: the control plane takes no more")
     return bytes(chunks)
 
 

@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from gateway import control_errors
 from gateway.adapters.secrets import Secrets
-from gateway.core.routes import Group, Person, Routes
+from gateway.core.routes import Group, Person, Routes, Webhook
 from gateway.ports import SecretMissing
 from gateway.wire import webhook
 
@@ -47,7 +47,7 @@ def signed_by(request: Request, body: bytes, group: Group, secrets: Secrets, now
     """The webhook-id of a message that a holder of one of the group's callback secrets signed. Raises BadSignature."""
     known: list[str] = []
     for channel in group.channels:
-        if channel.callback_secret is not None:
+        if isinstance(channel, Webhook) and channel.callback_secret is not None:
             try:
                 known += secrets.read(channel.callback_secret).split()
             except SecretMissing:

@@ -124,12 +124,15 @@ def test_a_key_belongs_to_one_caller(key, tmp_path):
             ["members: [lead]", "notify:", "  - webhook: https://a.example/hook  # <-"],
             "item 1 of `notify` needs `secret`",
         ),
-        (["members: [lead]", "notify: [{secret: {env: S}}]  # <-"], "item 1 of `notify` needs `webhook`"),
+        (["members: [lead]", "notify: [{secret: {env: S}}]  # <-"], "item 1 of `notify` must be exactly one of"),
         (
             ["members: [lead]", "notify: [{slack: '#finance'}]  # <-"],
-            "this version does not perform `slack` yet; remove it",
+            "`slack` must be a mapping such as {channel: C024BE91L",
         ),
-        (["members: [lead]", "notify: [{email: a@b.example}]  # <-"], "this version does not perform `email` yet"),
+        (
+            ["members: [lead]", "notify: [{email: a@b.example}]  # <-"],
+            "`email` must be members, or a list of people such as [controller, cfo]",
+        ),
         (["members: [lead]", f"notify: [{HOOK}, {HOOK}]  # <-"], "this webhook is already listed"),
         (["members: [lead]", f"notify: {HOOK}  # <-"], "`notify` must be a list"),
         (["members: [lead]", "notify: [{webhook: {env: NONE}, secret: {env: S}}]  # <-"], "environment variable NONE"),
@@ -145,7 +148,7 @@ def test_a_key_belongs_to_one_caller(key, tmp_path):
                 ["members: [lead]", f"{name}: x  # <-", f"notify: [{HOOK}]"],
                 f"this version does not perform `{name}` yet",
             )
-            for name in ("remind", "escalate", "hours", "batch", "undo", "allow_owner", "decide_in")
+            for name in ("remind", "escalate", "hours", "batch", "undo", "allow_owner")
         ),
     ],
 )

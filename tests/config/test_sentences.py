@@ -37,7 +37,7 @@ def test_a_value_is_described_and_not_repeated(value, expected):
 def test_the_model_of_a_place_is_found_through_lists_and_optional_fields():
     assert model_at(models.SystemModel, ("credential", "basic", "password")) is models.SecretModel
     assert model_at(models.GroupModel, ("notify", 3, "callback_secret")) is models.SecretModel
-    assert model_at(models.GroupModel, ("notify", 0)) is models.WebhookModel
+    assert model_at(models.GroupModel, ("notify", 0)) is models.NotifyModel
     assert model_at(models.ToolModel, ("hold",)) is models.HoldModel
     assert model_at(models.ToolModel, ("nothing", "here")) is None
     assert model_at(models.ToolModel, ("input", "a")) is None

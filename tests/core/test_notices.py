@@ -36,6 +36,8 @@ def test_a_notice_says_everything_that_a_decision_needs():
         "call": call.id,
         "fingerprint": told["expected"],
         "callback": f"http://control/approvals/{call.id}/decision",
+        "page": f"http://control/inbox/{call.id}?approval=finance",
+        "decide_in": ["page", "slack", "webhook", "token"],
         "approval": "finance",
         "summary": "billing-bot wants to call stripe.refund(note=undeclared, amount=5)",
         "agent": "billing-bot",

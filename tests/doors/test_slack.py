@@ -1,0 +1,229 @@
+"""Decisions by buttons in Slack, against a real gateway, with a Slack of our own that signs as Slack does."""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import count
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.wire.slack import APPROVE, OPEN, REJECT
+from tests.gateway_process import eventually
+from tests.gateway_world import World, slug, world
+from tests.slack_service import (
+    CHANNEL,
+    SIGNING,
+    TOKEN,
+    WORKSPACE,
+    SlackService,
+    call_back,
+    press,
+    signed,
+    slack_service,
+)
+
+CHANNELS = {
+    "slack": {
+        "channel": CHANNEL, "workspace": WORKSPACE, "token": {"env": "SLACK_TOKEN"},
+        "signing_secret": {"env": "SLACK_SIGNING"},
+    }
+}  # fmt: skip
+USERS = {"lead": "U0LEAD", "second": "U0SECOND", "boss": "U0BOSS", "outsider": "U0OUT"}
+triggers = count()
+
+
+def with_slack(routes: dict[str, Any]) -> None:
+    for group in ("finance", "pair"):
+        routes["approvals"][group]["notify"].append(CHANNELS)
+    routes["approvals"]["legal"] |= {"notify": [CHANNELS], "decide_in": ["page"]}
+    for name, user in USERS.items():
+        routes["people"][name]["slack"] = user
+
+
+@pytest.fixture(scope="module")
+def scene() -> Iterator[tuple[World, SlackService]]:
+    with ExitStack() as stack:
+        service = stack.enter_context(slack_service())
+        settings = {"GATEWAY_SLACK_API": service.url, "SLACK_TOKEN": TOKEN, "SLACK_SIGNING": SIGNING}
+        yield stack.enter_context(world(settings=settings, change=with_slack)), service
+
+
+@pytest.fixture
+def gate(scene: tuple[World, SlackService]) -> World:
+    return scene[0]
+
+
+@pytest.fixture
+def slack(scene: tuple[World, SlackService]) -> SlackService:
+    return scene[1]
+
+
+def pressing(
+    gate: World, slack: SlackService, call: str, action: str = APPROVE, user: str = "U0LEAD", **payload: Any
+) -> httpx.Response:
+    """Press a button of the call's card. `payload`: what is different in what Slack sends."""
+    card = slack.wait("chat.postMessage", call)
+    return call_back(gate.gateway.control, press(card, action, user, f"1.{next(triggers)}.x", payload))
+
+
+def whispered(slack: SlackService, user: str, text: str) -> bool:
+    return any(said.body["user"] == user for said in slack.of("chat.postEphemeral", text))
+
+
+def test_a_press_approves_and_the_call_goes_on(gate, slack):
+    call = gate.hold("slack-yes")
+    answer = pressing(gate, slack, call)
+    assert answer.status_code == 200 and answer.json()["text"] == "Recorded: approved by lead for finance."
+    assert answer.json()["response_type"] == "ephemeral" and answer.json()["replace_original"] is False
+    assert answer.elapsed.total_seconds() < 3
+    eventually(lambda: gate.state(call) == "answered")
+    assert whispered(slack, "U0LEAD", "Recorded: approved by lead")
+    told = gate.person("auditor").get(f"/calls/{call}").text
+    assert f"as U0LEAD in Slack workspace {WORKSPACE}" in told
+
+
+def test_a_press_rejects(gate, slack):
+    call = gate.hold("slack-no")
+    assert pressing(gate, slack, call, REJECT).json()["text"] == "Recorded: rejected by lead for finance."
+    assert gate.state(call) == "denied"
+
+
+def test_the_card_shows_what_would_happen_and_the_page(gate, slack):
+    call = gate.hold("<!channel>")
+    card = slack.wait("chat.postMessage", call)
+    assert card.body["channel"] == CHANNEL and card.token == f"Bearer {TOKEN}"
+    assert card.mentions("Payments above 10.00 need a yes from finance.") and card.mentions("bot (owner boss)")
+    assert "<!channel>" not in card.body["text"]
+    assert card.buttons[OPEN]["url"] == f"{gate.gateway.control}/inbox/{call}?approval=finance"
+
+
+def test_a_replayed_press_changes_nothing(gate, slack):
+    call = gate.hold("slack-replay", 8_888)
+    body = press(slack.wait("chat.postMessage", call), APPROVE, "U0LEAD", "replayed")
+    headers = signed(body)
+    answers = [call_back(gate.gateway.control, body, headers) for _ in range(3)]
+    assert {answer.text for answer in answers} == {answers[0].text} and answers[0].status_code == 200
+    assert gate.timeline(call).count("Approved") == 1 and gate.state(call) == "held"
+
+
+def test_one_person_counts_once_and_two_people_release(gate, slack):
+    call = gate.hold("slack-pair", 8_888)
+    pressing(gate, slack, call)
+    again = pressing(gate, slack, call)
+    assert again.json()["text"].startswith("Nothing was recorded: 'lead' has already decided")
+    pressing(gate, slack, call, user="U0SECOND")
+    eventually(lambda: gate.state(call) == "answered")
+
+
+@pytest.mark.parametrize(
+    ("user", "said"),
+    [
+        ("U0STRANGER", "Nothing was recorded: your user of Slack, U0STRANGER, belongs to nobody in routes.yaml"),
+        ("U0OUT", "Nothing was recorded: 'outsider' is not a member of 'finance'."),
+        ("U0BOSS", "Nothing was recorded: 'boss' requested this call or owns 'bot'; somebody else has to decide."),
+    ],
+)
+def test_who_may_not_decide_is_told_exactly_why_and_nobody_else_sees_it(gate, slack, user, said):
+    call = gate.hold(f"slack-{user}")
+    answer = pressing(gate, slack, call, user=user)
+    assert answer.status_code == 200 and answer.json()["text"].startswith(said)
+    eventually(lambda: whispered(slack, user, said[:40]))
+    assert gate.state(call) == "held" and "Approved" not in gate.timeline(call)
+
+
+@pytest.mark.parametrize("place", ["team", "user"])
+def test_another_workspace_is_refused(gate, slack, place):
+    call = gate.hold(f"slack-elsewhere-{place}")
+    strange = {"team": {"id": "T0OTHER"}, "user": {"id": "U0LEAD", "team_id": "T0OTHER"}}
+    body = press(slack.wait("chat.postMessage", call), APPROVE, "U0LEAD", "1.2.y", {place: strange[place]})
+    answer = call_back(gate.gateway.control, body)
+    assert (answer.status_code, slug(answer)) == (403, "other-workspace")
+    assert gate.state(call) == "held"
+
+
+@pytest.mark.parametrize(
+    "forging",
+    [
+        {"secret": "another-secret"},
+        {"at": -301},
+        {"at": 301},
+    ],
+)
+def test_a_forged_or_stale_press_is_refused(gate, slack, forging):
+    call = gate.hold(f"slack-forged-{forging}")
+    body = press(slack.wait("chat.postMessage", call), APPROVE, "U0LEAD")
+    at = time.time() + forging["at"] if "at" in forging else None
+    answer = call_back(gate.gateway.control, body, signed(body, secret=forging.get("secret", SIGNING), at=at))
+    assert (answer.status_code, slug(answer)) == (401, "bad-slack-signature")
+    assert gate.state(call) == "held"
+
+
+def test_a_signature_of_another_body_or_none_is_refused(gate, slack):
+    call = gate.hold("slack-swapped")
+    card = slack.wait("chat.postMessage", call)
+    headers = signed(press(card, REJECT, "U0LEAD"))
+    for sent in (headers, {}):
+        answer = call_back(gate.gateway.control, press(card, APPROVE, "U0LEAD"), sent)
+        assert (answer.status_code, slug(answer)) == (401, "bad-slack-signature")
+    assert gate.state(call) == "held"
+
+
+def test_the_button_of_another_call_counts_for_that_one_only(gate, slack):
+    first, second = gate.hold("slack-first"), gate.hold("slack-second")
+    card = slack.wait("chat.postMessage", first)
+    value = card.buttons[APPROVE]["value"].replace(first, second)
+    action = {"type": "button", "action_id": APPROVE, "value": value}
+    answer = pressing(gate, slack, first, actions=[action])
+    assert "has changed since it was shown; look at it again" in answer.json()["text"]
+    assert gate.state(first) == gate.state(second) == "held"
+
+
+def test_a_press_after_the_decision_says_so(gate, slack):
+    call = gate.hold("slack-late")
+    gate.approvers.reject(call)
+    answer = pressing(gate, slack, call)
+    assert answer.status_code == 200 and answer.json()["text"].startswith("Nothing was recorded: ")
+    assert gate.state(call) == "denied"
+
+
+def test_a_group_that_decides_on_the_page_has_no_buttons_and_takes_no_press(gate, slack):
+    call = gate.hold("slack-page-only", 5_555)
+    card = eventually(lambda: next((c for c in slack.of("chat.postMessage", call) if c.mentions("legal")), None))
+    assert set(card.buttons) == {OPEN}
+    finance = next(c for c in slack.of("chat.postMessage", call) if APPROVE in c.buttons)
+    value = finance.buttons[APPROVE]["value"].replace('"finance"', '"legal"')
+    answer = pressing(gate, slack, call, actions=[{"action_id": APPROVE, "value": value}])
+    assert answer.json()["text"] == "Nothing was recorded: 'legal' decides only in: page (`decide_in`)."
+    shown = gate.person("lead").get(f"/approvals/{call}").json()["questions"]
+    print_ = next(item["fingerprint"] for item in shown if item["approval"] == "legal")
+    told = {"approval": "legal", "decision": "approve", "fingerprint": print_}
+    refused = gate.person("lead").post(f"/approvals/{call}/decision", json=told)
+    assert (refused.status_code, slug(refused)) == (403, "not-eligible") and "decides only in: page" in refused.text
+
+
+def test_the_press_of_the_link_is_answered_and_does_nothing(gate, slack):
+    call = gate.hold("slack-link")
+    answer = pressing(gate, slack, call, OPEN)
+    assert (answer.status_code, answer.json()) == (200, {})
+    assert gate.state(call) == "held"
+
+
+@pytest.mark.parametrize("body", [b"", b"payload=%7B", b"payload=[]", b"\xff\xfe", b"a=b"])
+def test_garbage_is_refused_with_a_sentence(gate, body):
+    answer = call_back(gate.gateway.control, body)
+    assert (answer.status_code, slug(answer)) == (400, "invalid-body")
+
+
+def test_get_never_decides(gate):
+    answer = httpx.get(f"{gate.gateway.control}/slack/interactions", trust_env=False)
+    assert answer.status_code == 405
+
+
+def test_a_card_that_slack_refuses_is_posted_again(gate, slack):
+    slack.script.append((200, {"ok": False, "error": "not_in_channel"}))
+    call = gate.hold("slack-refused")
+    slack.wait("chat.postMessage", call, 2)
+    told = gate.person("auditor").get(f"/calls/{call}").text
+    assert "invite the app to the channel" in told
