@@ -308,7 +308,7 @@ def _trusted(answer: Answer) -> Answer:
 
 
 def _requirement(policy: LoadedPolicy) -> Requirement:
-    return Requirement(policy.group, policy.id, policy.digest)
+    return Requirement(policy.group, policy.id, policy.digest, policy.urgent)
 
 
 def _told(decision: Decided, policies: Sequence[LoadedPolicy], requirements: tuple[Requirement, ...] = ()) -> Verdict:

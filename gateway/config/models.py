@@ -6,11 +6,12 @@ refused with that sentence, never accepted silently. `expected` says what to wri
 field has a row in docs/routes.md; a test holds this.
 """
 
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic.fields import FieldInfo
 
-from gateway.config import addresses, header_names, templates
+from gateway.config import addresses, calendar, header_names, templates
 from gateway.config.field_types import (
     Address,
     Digest,
@@ -40,6 +41,10 @@ from gateway.config.field_types import (
 )
 from gateway.core.routes import SecretReference, Way
 
+Item = TypeVar("Item")
+Several = Annotated[list[Item], BeforeValidator(lambda value: value if isinstance(value, list) else [value])]
+"""A list, or its only entry by itself."""
+
 
 class Strict(BaseModel):
     """One mapping of routes.yaml."""
@@ -49,6 +54,11 @@ class Strict(BaseModel):
     )
     later: ClassVar[frozenset[str]] = frozenset()
     expected: ClassVar[str] = "a mapping of fields"
+
+    @classmethod
+    def fields_by_name(cls) -> dict[str, FieldInfo]:
+        """As the file calls them; `from` is no name in Python."""
+        return {field.alias or name: field for name, field in cls.model_fields.items()}
 
 
 class HashModel(Strict):
@@ -75,13 +85,21 @@ class SecretModel(Strict):
         return SecretReference("env", self.env) if self.env else SecretReference("file", self.file or "")
 
 
+class AwayModel(Strict):
+    expected: ClassVar[str] = "a mapping such as {until: 2026-12-01, delegate: finance-lead}"
+    begin: calendar.Moment | None = Field(None, alias="from")
+    until: calendar.Moment
+    delegate: Text
+
+
 class PersonModel(Strict):
     expected: ClassVar[str] = "a mapping such as {email: name@example.com, roles: [approver]}"
-    later: ClassVar[frozenset[str]] = frozenset({"away", "limit", "phone", "oidc"})
+    later: ClassVar[frozenset[str]] = frozenset({"limit", "phone", "oidc"})
     email: Email = ""
     roles: Annotated[list[Role], AfterValidator(unique)] = []
     slack: SlackUser = ""
     tokens: list[HashModel] = []
+    away: AwayModel | None = None
 
 
 class AgentModel(Strict):
@@ -123,15 +141,38 @@ class NotifyModel(Strict):
         return self
 
 
+class EscalationModel(Strict):
+    expected: ClassVar[str] = "a mapping such as {after: 1h, to: [cfo]}"
+    after: Duration
+    to: Annotated[list[Text], Field(min_length=1), AfterValidator(unique)]
+
+
+class HoursModel(Strict):
+    expected: ClassVar[str] = 'a mapping such as {tz: Europe/Vienna, days: [mon-fri], from: "9:00", to: "17:00"}'
+    tz: calendar.TimeZone
+    days: calendar.Days
+    begin: calendar.TimeOfDay = Field(alias="from")
+    end: calendar.TimeOfDay = Field(alias="to")
+
+    @model_validator(mode="after")
+    def _forwards(self) -> Self:
+        if self.begin >= self.end:
+            raise ValueError("must have `from` before `to`; a shift over midnight is not supported")
+        return self
+
+
 class GroupModel(Strict):
     expected: ClassVar[str] = "a mapping such as {members: [finance-lead], notify: [...]}"
-    later: ClassVar[frozenset[str]] = frozenset(
-        {"remind", "escalate", "hours", "batch", "undo", "allow_owner", "standing"}
-    )
+    later: ClassVar[frozenset[str]] = frozenset({"batch", "standing"})
     members: Annotated[list[Text], Field(min_length=1), AfterValidator(unique)]
     quorum: Annotated[int, Field(ge=1)] = 1
     notify: list[NotifyModel] = []
     decide_in: Annotated[list[Way], Field(min_length=1), AfterValidator(unique)] | None = None
+    remind: Several[Duration] = []
+    escalate: Several[EscalationModel] = []
+    hours: HoursModel | None = None
+    undo: Wait = 0.0
+    allow_owner: bool = False
     expire: Duration = 24 * 3600.0
     trusted: bool = False
 

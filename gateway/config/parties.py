@@ -7,7 +7,7 @@ notice, with fewer approvers than its quorum, or in which too few may vote for s
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gateway.config import channels
+from gateway.config import channels, ladders
 from gateway.config.models import AgentModel, GroupModel, HashModel, PersonModel
 from gateway.config.reading import PARTY_NAME, Definition, Reading
 from gateway.config.sentences import nearest
@@ -31,7 +31,8 @@ def parties(sections: Mapping[str, Node], reading: Reading) -> Parties:
     found = Parties(named=frozenset(name for name, _ in items(sections.get("people"))))
     holders: dict[str, str] = {}
     users: dict[str, str] = {}
-    for definition in reading.definitions(sections.get("people"), "person", PARTY_NAME):
+    definitions = list(reading.definitions(sections.get("people"), "person", PARTY_NAME))
+    for definition in definitions:
         _tokens(definition, "tokens", holders, reading)
         person = reading.validated(PersonModel, definition)
         if person and reading.findings(definition, _slack_user(definition.name, person.slack, users)):
@@ -41,7 +42,12 @@ def parties(sections: Mapping[str, Node], reading: Reading) -> Parties:
                 roles=frozenset(person.roles),
                 tokens=_digests(person.tokens),
                 slack=person.slack,
+                away=ladders.away(person.away),
             )
+    for definition in definitions:
+        known = found.people.get(definition.name)
+        if known and (wrong := ladders.absence(known, found.people)):
+            reading.note(definition.at("away"), f"{definition.title}: {wrong}")
     for definition in reading.definitions(sections.get("agents"), "agent", PARTY_NAME):
         _tokens(definition, "keys", holders, reading)
         if (agent := reading.validated(AgentModel, definition)) and reading.findings(
@@ -51,10 +57,14 @@ def parties(sections: Mapping[str, Node], reading: Reading) -> Parties:
                 name=definition.name, owner=agent.owner, teams=tuple(agent.teams), keys=_digests(agent.keys),
                 questions=Quota(*agent.questions) if agent.questions else None,
             )  # fmt: skip
+    members = _members(sections)
     for definition in reading.definitions(sections.get("approvals"), "group", PARTY_NAME):
         model = reading.validated(GroupModel, definition)
-        if model and reading.findings(definition, _group_findings(definition.name, model, found)):
-            group = _group(definition.name, model)
+        if model is None:
+            continue
+        wrong_here = (*_group_findings(definition.name, model, found), *ladders.findings(model, found.people, members))
+        if reading.findings(definition, iter(wrong_here)):
+            group = _group(definition.name, model, members)
             found.groups[group.name] = group
             for sentence in _unmanned(group, found.agents.values()):
                 reading.note(definition.place, sentence)
@@ -65,6 +75,16 @@ def _slack_user(name: str, user: str, users: dict[str, str]) -> Iterator[tuple[P
     """A user of Slack who is two people would let one of them vote twice."""
     if user and users.setdefault(user, name) != name:
         yield ("slack",), f"this user of Slack is already `{users[user]}`; one user is one person"
+
+
+def _members(sections: Mapping[str, Node]) -> dict[str, list[str]]:
+    """Who is listed where, as far as it can be read: an escalation may name a group that stands further below."""
+    found: dict[str, list[str]] = {}
+    for name, node in items(sections.get("approvals")):
+        plain = node.plain()
+        listed = plain.get("members") if isinstance(plain, dict) else None
+        found[name] = [str(member) for member in listed] if isinstance(listed, list) else []
+    return found
 
 
 def _digests(entries: Sequence[HashModel]) -> tuple[str, ...]:
@@ -107,7 +127,7 @@ def _group_findings(name: str, model: GroupModel, found: Parties) -> Iterator[tu
     yield from channels.findings(model, found.people, found.named)
 
 
-def _group(name: str, model: GroupModel) -> Group:
+def _group(name: str, model: GroupModel, members: Mapping[str, list[str]]) -> Group:
     return Group(
         name=name,
         members=tuple(model.members),
@@ -116,13 +136,18 @@ def _group(name: str, model: GroupModel) -> Group:
         decide_in=tuple(model.decide_in or WAYS),
         expire_seconds=model.expire,
         trusted=model.trusted,
+        remind_seconds=tuple(sorted(model.remind)),
+        escalations=ladders.escalations(model, members),
+        hours=ladders.hours(model.hours),
+        undo_seconds=model.undo,
+        allow_owner=model.allow_owner,
     )
 
 
 def _unmanned(group: Group, agents: Iterable[Agent]) -> Iterator[str]:
     """Nobody approves what they requested, and an agent requests in the name of its owner."""
     for agent in agents:
-        eligible = [member for member in group.members if member != agent.owner]
+        eligible = [member for member in group.members if group.allow_owner or member != agent.owner]
         if len(eligible) < group.quorum <= len(group.members):
             may = "nobody" if not eligible else f"only {', '.join(eligible)}"
             yield (

@@ -25,7 +25,7 @@ from gateway.config.schema import cedar_schema, obstacles
 from gateway.core.call import joined
 from gateway.core.routes import Routes
 
-ANNOTATIONS = ("id", "approval", "reason", "shadow")
+ANNOTATIONS = ("id", "approval", "reason", "shadow", "urgent")
 ID_LENGTH = 200
 """An @id stands in every fact about a call that the policy decided."""
 ROUTES = "routes.yaml"
@@ -58,6 +58,11 @@ class LoadedPolicy:
     def shadow(self) -> bool:
         """It is evaluated and recorded, and never enforced."""
         return "shadow" in self.annotations
+
+    @property
+    def urgent(self) -> bool:
+        """Its questions remind and escalate at any hour."""
+        return "urgent" in self.annotations
 
     @property
     def reason(self) -> str:
@@ -205,7 +210,11 @@ def _annotation_mistakes(draft: Draft, routes: Routes) -> Iterator[Mistake]:
         yield draft.mistake('@reason needs a sentence: @reason("...")', "reason")
     if given.get("shadow"):
         yield draft.mistake("@shadow takes no value: the policy is in shadow while @shadow stands there", "shadow")
+    if given.get("urgent"):
+        yield draft.mistake("@urgent takes no value: it is urgent because @urgent stands there", "urgent")
     if "approval" not in given:
+        if "urgent" in given:
+            yield draft.mistake("@urgent is about an approval: write @approval beside it", "urgent")
         return
     if draft.tree["effect"] == "permit":
         yield draft.mistake(

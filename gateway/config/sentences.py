@@ -59,7 +59,7 @@ def instead(name: str, expected: str, value: object) -> str:
 
 def choices(model: type[Strict] | None, name: str) -> str:
     """`: a, b or c` if a field of the model takes one of a few words."""
-    known = model.model_fields.get(name) if model else None
+    known = model.fields_by_name().get(name) if model else None
     if known is None or get_origin(known.annotation) is not Literal:
         return ""
     *words, last = get_args(known.annotation)
@@ -136,7 +136,7 @@ def _choice(name: str, expected: str, value: object) -> str:
 def _unknown(name: str, model: type[Strict] | None, where: str) -> str:
     if model and name in model.later:
         return f"this version does not perform `{name}` yet; remove it"
-    return f"{where} has no field `{name}`; {nearest(name, model.model_fields if model else ())}"
+    return f"{where} has no field `{name}`; {nearest(name, model.fields_by_name() if model else ())}"
 
 
 def model_at(model: type[Strict], path: Path) -> type[Strict] | None:
@@ -145,7 +145,7 @@ def model_at(model: type[Strict], path: Path) -> type[Strict] | None:
     for step in path:
         current = _core(current)
         if isinstance(current, type) and issubclass(current, Strict):
-            known = current.model_fields.get(str(step))
+            known = current.fields_by_name().get(str(step))
             current = known.annotation if known else None
         else:
             current = get_args(current)[-1] if get_args(current) else None

@@ -65,9 +65,7 @@ def test_the_example_of_the_design_loads(tmp_path):
 @pytest.mark.parametrize(
     ("before", "later"),
     [
-        ("    expire: 24h\n", "    remind: 15m  # <-\n"),
-        ("    expire: 24h\n", "    escalate: {after: 1h, to: [cfo]}  # <-\n"),
-        ("roles: [approver]}\n", "roles: [approver], away: {until: 2026-12-01, delegate: finance-lead}}  # <-\n"),
+        ("    expire: 24h\n", "    batch: 5/h  # <-\n"),
     ],
 )
 def test_the_fields_of_later_versions_are_refused_in_it(before, later, tmp_path):
