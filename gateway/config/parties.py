@@ -30,24 +30,7 @@ def parties(sections: Mapping[str, Node], reading: Reading) -> Parties:
     """Everybody the file defines. What is wrong is noted and left out."""
     found = Parties(named=frozenset(name for name, _ in items(sections.get("people"))))
     holders: dict[str, str] = {}
-    users: dict[str, str] = {}
-    definitions = list(reading.definitions(sections.get("people"), "person", PARTY_NAME))
-    for definition in definitions:
-        _tokens(definition, "tokens", holders, reading)
-        person = reading.validated(PersonModel, definition)
-        if person and reading.findings(definition, _slack_user(definition.name, person.slack, users)):
-            found.people[definition.name] = Person(
-                name=definition.name,
-                email=person.email,
-                roles=frozenset(person.roles),
-                tokens=_digests(person.tokens),
-                slack=person.slack,
-                away=ladders.away(person.away),
-            )
-    for definition in definitions:
-        known = found.people.get(definition.name)
-        if known and (wrong := ladders.absence(known, found.people)):
-            reading.note(definition.at("away"), f"{definition.title}: {wrong}")
+    _people(sections, holders, found, reading)
     for definition in reading.definitions(sections.get("agents"), "agent", PARTY_NAME):
         _tokens(definition, "keys", holders, reading)
         if (agent := reading.validated(AgentModel, definition)) and reading.findings(
@@ -75,6 +58,27 @@ def _slack_user(name: str, user: str, users: dict[str, str]) -> Iterator[tuple[P
     """A user of Slack who is two people would let one of them vote twice."""
     if user and users.setdefault(user, name) != name:
         yield ("slack",), f"this user of Slack is already `{users[user]}`; one user is one person"
+
+
+def _people(sections: Mapping[str, Node], holders: dict[str, str], found: Parties, reading: Reading) -> None:
+    users: dict[str, str] = {}
+    definitions = list(reading.definitions(sections.get("people"), "person", PARTY_NAME))
+    for definition in definitions:
+        _tokens(definition, "tokens", holders, reading)
+        person = reading.validated(PersonModel, definition)
+        if person and reading.findings(definition, _slack_user(definition.name, person.slack, users)):
+            found.people[definition.name] = Person(
+                name=definition.name,
+                email=person.email,
+                roles=frozenset(person.roles),
+                tokens=_digests(person.tokens),
+                slack=person.slack,
+                away=ladders.away(person.away),
+            )
+    for definition in definitions:
+        known = found.people.get(definition.name)
+        if known and (wrong := ladders.absence(known, found.people)):
+            reading.note(definition.at("away"), f"{definition.title}: {wrong}")
 
 
 def _members(sections: Mapping[str, Node]) -> dict[str, list[str]]:

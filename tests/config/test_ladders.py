@@ -3,7 +3,8 @@
 import pytest
 
 from gateway.core.routes import Away, Escalation, Hours
-from tests.config.test_parties import HOOK, document, expect, group, loaded
+from tests.config.routes_documents import document, expect, loaded
+from tests.config.test_parties import HOOK, group
 
 HOURS = 'hours: {tz: Europe/Vienna, days: [mon-fri], from: "9:00", to: "17:00"}'
 PEOPLE = """people:
