@@ -125,7 +125,6 @@ LONG_FUNCTIONS = {
 TESTED_ELSEWHERE: dict[str, str] = {
     "__main__": "test_cli",
     "doors.ending": "console/test_pages",
-    "doors.exchange": "doors/test_agents_port",
     "duties": "doors/test_control_plane",
     "core.addresses": "adapters/test_addresses",
     "core.expected": "core/test_lifecycle",

@@ -8,10 +8,11 @@ request, before it acts too.
 import asyncio
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import pytest
 
-from gateway import beside
+from gateway import beside, duties
 from gateway import engine as engine_file
 from gateway.adapters.memory_journal import MemoryJournal
 from gateway.beside import SignsOfLife
@@ -418,6 +419,25 @@ def test_the_retry_of_a_requester_that_left_is_met_before_that_is_written():
     life, _ = world.live(story)
     assert world.effects == 1 and life.attached
     assert not engine.owing
+
+
+def test_a_process_that_owes_does_not_say_that_it_is_at_work(monkeypatch):
+    """Its beat would tell others that whoever asked it is still there, or has the answer."""
+    monkeypatch.setattr(duties, "BEAT_SECONDS", 0.001)
+    world = World()
+    owing = {"a call"}
+
+    async def story():
+        journal: Any = world.journal
+        beating = asyncio.ensure_future(duties.beat(journal, "first", owing))
+        await asyncio.sleep(0.02)
+        assert await world.journal.last_beat("first") == 0
+        owing.clear()
+        await asyncio.sleep(0.02)
+        beating.cancel()
+        return await world.journal.last_beat("first")
+
+    assert world.live(story) == world.now
 
 
 def test_a_requester_that_leaves_while_its_answer_is_on_the_way_is_written_down():

@@ -23,7 +23,7 @@ from gateway.core.payload import Answer
 from gateway.core.routes import Tool
 from gateway.core.value import positional_value
 from gateway.decisions import Decisions, NoSuchCall, Stale
-from gateway.doors.exchange import Receive, Scope, Send, body_of, respond, respond_json
+from gateway.doors.exchange import STALLED_SECONDS, BrokenOff, Receive, Scope, Send, body_of, respond, respond_json
 from gateway.doors.handing_over import handed_over
 from gateway.doors.protocol import ON_LEAVE
 from gateway.doors.rate import Rate
@@ -44,8 +44,6 @@ from gateway.wire.base import Base
 from gateway.wire.index import Index
 from gateway.wire.problem import problem
 
-STALLED_SECONDS = 60.0
-"""How long an agent may leave a part of a streamed answer unread, and with it a connection to the system taken."""
 LONGEST_WAIT_SECONDS = 300.0
 """Whatever `Prefer: wait` asks for: load balancers in between cut longer waits anyway."""
 
@@ -229,10 +227,6 @@ class AgentsDoor:
         await respond_json(send, 200, status_document(life.record, answer), life.record.call.id)
         if isinstance(step, Finish) and answer is not None:
             handed_over(self.engine, life, polled=True)
-
-
-class BrokenOff(Exception):
-    """The system's body broke off while it was passed on; the connection to the agent must break off too."""
 
 
 def _entered(scope: Scope, index: Index) -> Entry:

@@ -1,11 +1,17 @@
 """One HTTP exchange over plain ASGI: taking a body in, handing an answer out. It knows nothing of calls."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import orjson
 
 from gateway import errors
+from gateway.doors.protocol import HIGH_WATER
+
+STALLED_SECONDS = 60.0
+"""How long an agent may leave a part of a streamed answer, or the end of a large one, unread, and with it a place among
+the requests under way taken."""
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -35,9 +41,22 @@ def _announces_body(scope: Scope) -> bool:
     return any(name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])
 
 
+class BrokenOff(Exception):
+    """An answer could not be passed on to its end; the connection to the agent must break off too."""
+
+
 async def respond(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    """Hand out an answer. Of a large one nothing is left here when this returns. Raises BrokenOff."""
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    if len(body) <= HIGH_WATER:
+        await send({"type": "http.response.body", "body": body})
+        return
+    await send({"type": "http.response.body", "body": body, "more_body": True})
+    try:
+        async with asyncio.timeout(STALLED_SECONDS):
+            await send({"type": "http.response.body", "body": b""})  # waits until the bytes before it have left
+    except TimeoutError as error:
+        raise BrokenOff from error
 
 
 async def respond_json(send: Send, status: int, document: dict[str, object], call: str) -> None:

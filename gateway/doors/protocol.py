@@ -24,6 +24,9 @@ HEAD_LIMIT = 64 * 1024
 """Bytes of one request's line and fields. Twice what nginx allows by default, and far above any SDK."""
 FIELD_OVERHEAD = 32
 """Bytes charged per field beside its text, as RFC 9113 section 6.5.2 counts: bounds the number of fields too."""
+HIGH_WATER = 64 * 1024
+"""Bytes that may wait for a slow reader before whoever writes more has to wait too, until all of them have left. The
+system takes in an answer of that size at once."""
 ON_LEAVE = "gateway.on_leave"
 """Key of the scope under which an application may put what to call when the requester goes away unanswered."""
 REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
@@ -88,6 +91,7 @@ class StrictProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]  # uvicorn declares less than asyncio gives
+        self.transport.set_write_buffer_limits(high=HIGH_WATER, low=0)
         self.transport: Any = Joining(self.transport, self.loop)
 
     def on_message_begin(self) -> None:

@@ -1,18 +1,24 @@
 """An answer on its way to the agent, and what an identical request under another key meets. Real processes."""
 
+import json
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.gateway_process import eventually
+from tests.gateway_process import eventually, key_of
 from tests.gateway_world import SECRET, slug, world
 from tests.killing_relay import killing
-from tests.scripted_upstream import after, answer, fresh, resets
+from tests.scripted_upstream import after, answer, fresh, resets, streams
 from tests.valkey_server import Valkey
+
+LARGE = {"GATEWAY_KEPT_ANSWER_LIMIT": "16MiB"}
+"""More than the system takes in for somebody who does not read."""
 
 
 def patient(routes):
@@ -28,7 +34,7 @@ def two(tmp_path_factory):
     try:
         with (
             killing(valkey.path, folder / "relay") as relay,
-            world(workers=2, settings={"GATEWAY_REDIS_URL": relay.url}, change=patient) as scene,
+            world(workers=2, settings=LARGE | {"GATEWAY_REDIS_URL": relay.url}, change=patient) as scene,
         ):
             yield scene, relay, valkey
     finally:
@@ -75,6 +81,69 @@ def test_an_answer_that_was_handed_over_leaves_nothing_to_meet(two):
     assert time.monotonic() - begun < 8  # a sign of life that is waited for takes half a second at least
     assert len(scene.upstream.seen(to)) == 20
     eventually(lambda: met(valkey) == [])
+
+
+@contextmanager
+def slow_reader(scene, to, key):
+    """A connection that has asked for a payment, and takes in little of what comes back."""
+    host, port = scene.gateway.agents.removeprefix("http://").split(":")
+    with socket.socket() as line:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        line.settimeout(15)
+        line.connect((host, int(port)))
+        body = json.dumps({"to": to, "amount": 10})
+        fields = (
+            "POST /bank/payments HTTP/1.1", "Host: 127.0.0.1", f"Authorization: Bearer {key_of('bot')}",
+            "Content-Type: application/json", f"Content-Length: {len(body)}", f"Idempotency-Key: {key}", "", body,
+        )  # fmt: skip
+        line.sendall("\r\n".join(fields).encode())
+        assert line.recv(12) == b"HTTP/1.1 200"
+        yield line
+
+
+def abandoned(scene, valkey):
+    """Whether the one call that is met is known to have been left."""
+    [[call]] = met(valkey)
+    return "Abandoned" in scene.timeline(call.decode())
+
+
+def test_an_agent_that_goes_away_in_the_middle_of_its_answer_gets_it_when_it_asks_again(two):
+    """It is still met while it is on its way."""
+    scene, _, valkey = two
+    to, long = fresh("pay"), b"x" * 16_000_000
+    scene.upstream.will(to, answer(200, long, [("content-type", "text/plain")]))
+    with slow_reader(scene, to, "a" + to):
+        time.sleep(0.3)
+        assert [len(calls) for calls in met(valkey)] == [1]
+        assert not abandoned(scene, valkey)
+    eventually(lambda: abandoned(scene, valkey))
+    found = scene.pay(to, key="b" + to)
+    assert (found.status_code, found.content) == (200, long)
+    assert len(scene.upstream.seen(to)) == 1
+    eventually(lambda: met(valkey) == [])
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_streamed_answer_is_handed_over_when_all_of_it_has_left(two, whole):
+    scene, _, valkey = two
+    to, go = fresh("pay"), threading.Event()
+    scene.upstream.will(to, streams("text/event-stream", [(None, b"data: 1\n\n"), (go, b"data: 2\n\n")]))
+    with slow_reader(scene, to, "a" + to) as line:
+        time.sleep(0.3)
+        assert [len(calls) for calls in met(valkey)] == [1]
+        if whole:
+            go.set()
+            told = b""
+            while b"data: 2" not in told:
+                told += line.recv(4096)
+    go.set()
+    if whole:
+        eventually(lambda: met(valkey) == [])
+    else:
+        eventually(lambda: abandoned(scene, valkey))
+        assert slug(scene.pay(to, key="b" + to)) == "answer-not-kept"
+        assert len(scene.upstream.seen(to)) == 1
+        valkey.command("DEL", *valkey.command("KEYS", "*:executing:*"))
 
 
 def test_an_answer_that_is_withheld_is_told_and_leaves_nothing_to_meet(two):
