@@ -375,6 +375,7 @@ def test_what_was_written_before_the_second_beat_is_read_after_it(monkeypatch):
         await world.journal.beat(name)
         if len(looks) == 3:
             await worker(world, "first").note(world.calls[0], Abandoned())
+            world.journal.pointers.clear()  # as if another identical call, that is over by now, had been found by all
         return await MemoryJournal.last_beat(journal, name)
 
     async def story():

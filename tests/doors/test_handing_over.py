@@ -134,7 +134,7 @@ def test_a_streamed_answer_is_handed_over_when_all_of_it_has_left(two, whole):
         if whole:
             go.set()
             told = b""
-            while b"data: 2" not in told:
+            while not told.endswith(b"\r\n0\r\n\r\n"):
                 told += line.recv(4096)
     go.set()
     if whole:
