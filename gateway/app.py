@@ -52,6 +52,7 @@ from gateway.duties import (
 from gateway.duty import Duty
 from gateway.engine import Engine
 from gateway.generations import Generations
+from gateway.insights import Counting
 from gateway.listening import shown
 from gateway.logs import log_aside, told
 from gateway.notifying import notifying
@@ -160,6 +161,7 @@ async def steward(duty: Duty, settings: Settings) -> None:
     """The control plane, due times, notices and the export of traces, until it is told to stop."""
     parts = await assemble(duty, settings)
     ledger = RedisLedger(parts.journal)
+    counting = Counting(ledger, parts.journal.now)
     open_calls = OpenCalls(held := HeldCalls(parts.journal), parts.journal)
     holder = random.token_hex(8)
 
@@ -170,7 +172,7 @@ async def steward(duty: Duty, settings: Settings) -> None:
     control_url = settings.control_url or f"{'https' if with_tls else 'http'}://{_address(duty)}"
     channels, chat = notifying(settings, parts.secrets.read)
     looking = Steward(parts.engine, parts.journal, channels, control_url, lease)
-    exporter = TraceExporter(ledger, parts.journal.facts, origin=_origin(parts.generations)) if configured() else None
+    exporter = TraceExporter(ledger, parts.journal.facts, origin=parts.generations.origin) if configured() else None
     decisions = Decisions(parts.engine)
     people = console(decisions, parts.journal, held, ledger, control_url)
     plane = ControlPlane(
@@ -183,12 +185,14 @@ async def steward(duty: Duty, settings: Settings) -> None:
         readiness=readiness_of(settings, parts.redis, parts.generations, parts.journal, _embedded(duty, settings)),
         whisper=chat.whisper,
         measures=measures_of(parts.generations, ledger, open_calls, exporter),
+        stats=counting.report,
         pages=people.routes(),
     )
     duties: list[Coroutine[Any, Any, None]] = [
         looking.run(),
         keep_high_water(parts.journal),
         mend_held(open_calls),
+        counting.run(),
         watch_readiness(plane.readiness),
     ]
     if exporter is not None:
@@ -250,15 +254,6 @@ async def _tell_when_ready(duty: Duty, server: uvicorn.Server, readiness: Check 
 async def _end_with_the_supervisor(duty: Duty, server: uvicorn.Server) -> None:
     await duty.orphaned()
     server.should_exit = True
-
-
-def _origin(generations: Generations) -> Callable[[str, str], str]:
-    def origin(generation: str, system: str) -> str:
-        current = generations.current
-        found = current.routes.systems.get(system)
-        return found.origin if found is not None and generation == current.digest else ""
-
-    return origin
 
 
 def _embedded(duty: Duty, settings: Settings) -> Path | None:

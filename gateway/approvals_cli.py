@@ -115,6 +115,25 @@ def approvals_reject(
     _decide("reject", call, approval, reason, fingerprint, yes=yes, as_json=as_json, url=url)
 
 
+@approvals.command("stats")
+def approvals_stats(
+    days: Annotated[int, typer.Option(min=1, max=30, help="How many days, today included.")] = 30,
+    as_json: AsJson = False,
+    url: Url = "",
+) -> None:
+    """Print what people made of the questions: how many, how fast, for which policies and groups, and by whom.
+
+    A policy that was approved every time is worth a look: people may have stopped looking, or it asks too much.
+    """
+    told = _answered(lambda: _control(url).get("/approvals/stats", days=days))
+    if as_json:
+        _print_json(told)
+    else:
+        from gateway.approvals_numbers import numbers
+
+        print("\n".join(numbers(told)))
+
+
 def _decide(
     decision: str, call: str, approval: str, reason: str, fingerprint: str, *, yes: bool, as_json: bool, url: str
 ) -> None:

@@ -10,7 +10,7 @@
     ├── NotEligible           403  that person may not decide this call
     ├── InvalidBody           400
     ├── UnknownState          400
-    ├── InvalidPage           400
+    ├── InvalidQuery           400
     ├── UnknownCall           404
     ├── UnknownAgent          404
     ├── NothingHere           404
@@ -27,7 +27,7 @@ from collections.abc import Sequence
 from gateway.errors.base import GatewayError, listed, shortened
 
 PATHS = (
-    "GET /livez", "GET /readyz", "GET /metrics", "GET /approvals", "GET /approvals/{call}",
+    "GET /livez", "GET /readyz", "GET /metrics", "GET /approvals", "GET /approvals/stats", "GET /approvals/{call}",
     "POST /approvals/{call}/decision", "GET /calls", "GET /calls/{call}", "POST /calls/{call}/resolve", "GET /agents",
     "POST and DELETE /agents/{agent}/suspend", "POST /journal/acknowledge-loss",
     "POST /slack/interactions",
@@ -121,11 +121,11 @@ class UnknownState(GatewayError):
         super().__init__(f"`state` is {shortened(wanted, 40)!r}, but must be {listed(states, 'or')}.")
 
 
-class InvalidPage(GatewayError):
-    slug, status, title = "invalid-page", 400, "There is no such page"
+class InvalidQuery(GatewayError):
+    slug, status, title = "invalid-query", 400, "The query is not what it must be"
 
     def __init__(self, why: str) -> None:
-        super().__init__(f"{why}. GET /approvals shows the first page.")
+        super().__init__(f"{why}. See docs/operations.md.")
 
 
 class UnknownAgent(GatewayError):

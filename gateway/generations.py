@@ -155,6 +155,11 @@ class Generations:
     def serving(self) -> LoadedGeneration:
         return self.current
 
+    def origin(self, generation: str, system: str) -> str:
+        """Where that system was under that generation, or empty if it is no longer known."""
+        found = self.current.routes.systems.get(system)
+        return found.origin if found is not None and generation == self.current.digest else ""
+
     async def reload(self) -> None:
         """Take what the files say now, all of it or nothing. One at a time: an older state must never win."""
         async with self._loading:

@@ -39,6 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "adapters": {"core", "ports", "tasks", "clock"},
     # Ways in.
     "open_calls": {"core"},
+    "insights": {"core", "ports"},
     "metrics": set(),
     "doors": {"doors", "wire", "control_errors", "metrics", "open_calls", *HANDS},
     "console": {"console", "doors", "control_errors", *HANDS},
@@ -58,6 +59,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "keys": {"config", "core"},
     "control_client": set(),
     "approvals_text": {"core"},
+    "approvals_numbers": {"approvals_text", "core"},
     "reading": {"adapters", "core", "open_calls", "ports"},
     "demo": {"demo"},
 }

@@ -35,6 +35,7 @@ COMMANDS = [
     "approvals show",
     "approvals approve",
     "approvals reject",
+    "approvals stats",
 ]
 
 

@@ -31,7 +31,7 @@ from gateway.doors import control_bodies
 from gateway.doors.control_documents import brief
 from gateway.doors.people import person, signed_by
 from gateway.doors.slack import SlackDoor, Whisper
-from gateway.doors.waiting import Waiting
+from gateway.doors.waiting import Waiting, days_of
 from gateway.metrics import Metric, text
 from gateway.open_calls import STATES, OpenCalls
 from gateway.ports import JournalUnavailable
@@ -57,6 +57,8 @@ class ControlPlane:
     """Sentences about what is not as it must be; empty if ready."""
     measures: Callable[[], Awaitable[list[Metric]]]
     whisper: Whisper
+    stats: Callable[[int], Awaitable[dict[str, Any]]]
+    """The numbers about the decisions of the last so many days."""
     pages: Sequence[BaseRoute] = ()
     """What is for people with a browser (`gateway.console`)."""
 
@@ -67,6 +69,7 @@ class ControlPlane:
                 Route("/readyz", self.readyz),
                 Route("/metrics", self.metrics),
                 Route("/approvals", self.approvals),
+                Route("/approvals/stats", self.approvals_stats),
                 Route("/approvals/{call}", self.approval),
                 Route("/approvals/{call}/decision", self.decide, methods=["POST"]),
                 Route("/slack/interactions", self.pressed, methods=["POST"]),
@@ -114,6 +117,10 @@ class ControlPlane:
     async def approvals(self, request: Request) -> Response:
         person(request, self.routes, READERS)
         return _json(await self._waiting.page(request.query_params))
+
+    async def approvals_stats(self, request: Request) -> Response:
+        person(request, self.routes, READERS)
+        return _json(await self.stats(days_of(request.query_params)))
 
     async def approval(self, request: Request) -> Response:
         person(request, self.routes, READERS)

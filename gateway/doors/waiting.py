@@ -15,6 +15,7 @@ from gateway import control_errors
 from gateway.adapters.redis.held import HeldCalls, Place
 from gateway.core import timeline
 from gateway.core.admit import Inadmissible
+from gateway.core.insights import KEPT_DAYS
 from gateway.core.notices import arguments, summary
 from gateway.doors.control_documents import pending, reasons
 from gateway.engine import Engine
@@ -33,7 +34,7 @@ class Waiting:
     async def page(self, query: QueryParams) -> dict[str, Any]:
         """The questions that end soonest, behind the place `after`, and where the next page begins.
 
-        Raises InvalidPage or JournalUnavailable.
+        Raises InvalidQuery or JournalUnavailable.
         """
         limit, after = _asked_for(query)
         places = await self.held.page(limit, after)
@@ -75,8 +76,16 @@ class Waiting:
 def _asked_for(query: QueryParams) -> tuple[int, Place | None]:
     limit, after = query.get("limit", str(MOST)), query.get("after", "")
     if not re.fullmatch(r"[0-9]{1,3}", limit) or not 1 <= int(limit) <= MOST:
-        raise control_errors.InvalidPage(f"`limit` must be a number from 1 to {MOST}")
+        raise control_errors.InvalidQuery(f"`limit` must be a number from 1 to {MOST}")
     found = re.fullmatch(r"([0-9]{1,15})-([0-9a-f]{2,64})", after)
     if after and not found:
-        raise control_errors.InvalidPage("`after` must be the `next` of another page")
+        raise control_errors.InvalidQuery("`after` must be the `next` of another page")
     return int(limit), Place(int(found[1]), found[2]) if found else None
+
+
+def days_of(query: QueryParams) -> int:
+    """How far back numbers are asked for. Raises InvalidQuery."""
+    days = query.get("days", str(KEPT_DAYS))
+    if not re.fullmatch(r"[0-9]{1,3}", days) or not 1 <= int(days) <= KEPT_DAYS:
+        raise control_errors.InvalidQuery(f"`days` must be a number from 1 to {KEPT_DAYS}")
+    return int(days)

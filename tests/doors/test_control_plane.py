@@ -14,8 +14,9 @@ from tests.gateway_world import BOTH, HELD, PAIR, POLICIES, slug, world
 from tests.scripted_upstream import answer, fresh, resets, stalls
 
 EVERYTHING = [
-    ("GET", "/approvals"), ("GET", "/approvals/{call}"), ("POST", "/approvals/{call}/decision"), ("GET", "/calls"),
-    ("GET", "/calls/{call}"), ("POST", "/calls/{call}/resolve"), ("POST", "/agents/bot/suspend"),
+    ("GET", "/approvals"),
+    ("GET", "/approvals/stats"), ("GET", "/approvals/{call}"), ("POST", "/approvals/{call}/decision"),
+    ("GET", "/calls"), ("GET", "/calls/{call}"), ("POST", "/calls/{call}/resolve"), ("POST", "/agents/bot/suspend"),
     ("DELETE", "/agents/bot/suspend"), ("GET", "/metrics"), ("GET", "/agents"), ("POST", "/journal/acknowledge-loss"),
 ]  # fmt: skip
 

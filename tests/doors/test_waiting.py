@@ -82,7 +82,9 @@ def test_what_one_of_two_approved_still_waits(scene):
 )
 def test_a_page_that_cannot_be_is_refused(scene, query):
     answer = scene.person("lead").get("/approvals", params=query)
-    assert answer.status_code == 400 and slug(answer) == "invalid-page" and next(iter(query)) in answer.json()["detail"]
+    assert (
+        answer.status_code == 400 and slug(answer) == "invalid-query" and next(iter(query)) in answer.json()["detail"]
+    )
 
 
 def test_one_question_is_shown_with_everything_that_decides_it(scene):

@@ -3,6 +3,7 @@
 The stream is the record. Nothing here trims it: until it is sealed elsewhere there is no other copy.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.adapters.redis.journal import RedisJournal
@@ -27,6 +28,16 @@ class LedgerEntry:
     facts: tuple[Fact, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Entries of a partition that follow each other, as they are stored: most readers want few of them."""
+
+    first: str
+    last: str
+    entries: tuple[tuple[str, bytes], ...]
+    """The call of each, and its facts, one on a line."""
+
+
 @dataclass(slots=True)
 class RedisLedger:
     journal: RedisJournal
@@ -37,12 +48,31 @@ class RedisLedger:
         found = await self.journal.ask("XRANGE", _ledger(partition), start, "+", "COUNT", str(limit))
         return [_entry(item) for item in found]
 
+    async def stretches(self, after: Mapping[str, str], limit: int) -> dict[str, Stretch]:
+        """The next entries of each partition, at most `limit` behind `after`; of all partitions that have some."""
+        places = [(name, f"({place}" if place else "-") for name, place in after.items()]
+        asked = (("XRANGE", _ledger(name), start, "+", "COUNT", str(limit)) for name, start in places)
+        found: dict[str, Stretch] = {}
+        for name, items in zip(after, await self.journal.ask_all(*asked), strict=True):
+            if items:
+                entries = tuple((fields[1].decode(), fields[5]) for _, fields in items)  # as append.lua writes them
+                found[name] = Stretch(items[0][0].decode(), items[-1][0].decode(), entries)
+        return found
+
     async def cursor(self, partition: str, reader: str) -> str:
         value = await self.journal.ask("GET", f"{{{partition}}}:cursor:{reader}")
         return value.decode() if value else ""
 
     async def move(self, partition: str, reader: str, to: str) -> None:
         await self.journal.ask("SET", f"{{{partition}}}:cursor:{reader}", to)
+
+    async def note(self, name: str) -> bytes | None:
+        """What a reader kept about all partitions; None if nothing."""
+        found: bytes | None = await self.journal.ask("GET", f"gateway:{name}")
+        return found
+
+    async def keep(self, name: str, value: bytes) -> None:
+        await self.journal.ask("SET", f"gateway:{name}", value)
 
     async def ends(self) -> dict[str, str]:
         """The last entry of every partition that has one."""

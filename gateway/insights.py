@@ -1,0 +1,135 @@
+"""Keeps the numbers about decisions up to date, by reading the ledger as it grows.
+
+What was counted is kept in Redis together with how far the ledger was read, in one value, so the two cannot disagree:
+a new process goes on where the value ends and reads again what came after. Every steward counts for itself, whoever
+wrote the value last, so there is nothing to lease and nothing to lose; without the value, or with one of another
+version, counting begins anew, KEPT_DAYS back. It must never hold up the steward: it reads in small steps.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import orjson
+
+from gateway.core.call import PARTITIONS
+from gateway.core.codec import UnreadableFact, decode
+from gateway.core.insights import DAY_MS, KEPT_DAYS, Insights
+from gateway.ports import JournalUnavailable
+
+FORMAT = 1
+NAMES = tuple(f"{partition:02d}" for partition in range(PARTITIONS))
+PER_STEP = 64
+"""Entries of one partition in one step: with all partitions full, some 10 MB for some 20 ms."""
+LOOK_SECONDS = 5.0
+"""How often the ledger is looked at while nobody asks for the numbers."""
+STEP_PAUSE_SECONDS = 0.02
+"""Between two steps while there is more, for whatever else the steward does."""
+CATCH_UP_SECONDS = 2.0
+"""How long somebody who asks waits for the newest numbers; then the numbers say that they are behind."""
+KEEP_ENTRIES = 20_000
+"""Entries after which the count is kept: what a new process reads again at most, but for those of KEEP_SECONDS."""
+KEEP_SECONDS = 600.0
+PAUSE_SECONDS = 5.0
+"""After a failure that nobody foresaw."""
+
+log = logging.getLogger("gateway.insights")
+
+
+class Stretch(Protocol):
+    """Entries of a partition that follow each other."""
+
+    @property
+    def first(self) -> str: ...
+    @property
+    def last(self) -> str: ...
+    @property
+    def entries(self) -> Sequence[tuple[str, bytes]]: ...
+
+
+class Ledger(Protocol):
+    """`gateway.adapters.redis.ledger.RedisLedger`."""
+
+    async def stretches(self, after: Mapping[str, str], limit: int) -> Mapping[str, Stretch]: ...
+    async def note(self, name: str) -> bytes | None: ...
+    async def keep(self, name: str, value: bytes) -> None: ...
+
+
+@dataclass(slots=True)
+class Counting:
+    ledger: Ledger
+    now: Callable[[], int]
+    """The journal's time, milliseconds."""
+    counted: Insights = field(default_factory=Insights)
+    cursors: dict[str, str] = field(default_factory=dict)
+    """Per partition the last entry that is counted; empty before the first step."""
+    _unkept: int = 0
+    _kept_at: float = field(default_factory=time.monotonic)
+    _reading: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def run(self) -> None:
+        while True:
+            try:
+                more = await self.step()
+                await self._keep()
+            except JournalUnavailable:
+                more = False  # `duties.beat` says so
+            except Exception:
+                log.exception("counting decisions failed in an unknown way; it is tried again")
+                await asyncio.sleep(PAUSE_SECONDS)
+                more = False
+            await asyncio.sleep(STEP_PAUSE_SECONDS if more else LOOK_SECONDS)
+
+    async def report(self, days: int = KEPT_DAYS) -> dict[str, Any]:
+        """The numbers of this moment, as plain values. `behind`: not all of the ledger is counted yet, so they will
+        still change. Raises JournalUnavailable."""
+        deadline = time.monotonic() + CATCH_UP_SECONDS
+        while (behind := await self.step()) and time.monotonic() < deadline:
+            pass
+        return self.counted.report(self.now(), days) | {"days": days, "behind": behind}
+
+    async def step(self) -> bool:
+        """Count a few more entries of every partition; true if there are more. Raises JournalUnavailable."""
+        async with self._reading:
+            if not self.cursors:
+                await self._begin()
+            found = await self.ledger.stretches(self.cursors, PER_STEP)
+            for name, stretch in found.items():
+                for call, stored in stretch.entries:
+                    self._count(call, stored)
+                self.counted.read_from(int(stretch.first.partition("-")[0]))
+                self.cursors[name] = stretch.last
+                self._unkept += len(stretch.entries)
+            return any(len(stretch.entries) == PER_STEP for stretch in found.values())
+
+    def _count(self, call: str, stored: bytes) -> None:
+        """One entry, decoded only if it matters. One that only a newer gateway can read counts for nothing."""
+        if self.counted.concerned_by(call, stored):
+            with suppress(UnreadableFact):
+                self.counted.fold(call, [decode(fact) for fact in stored.split(b"\n")])
+
+    async def _begin(self) -> None:
+        """Go on where whoever kept the count stopped, or begin KEPT_DAYS back."""
+        kept = await self.ledger.note("insights")
+        try:
+            value = orjson.loads(kept or b"{}")
+            if value.get("format") == FORMAT:
+                self.counted = Insights.unpacked(value["counted"])
+                self.cursors = {name: str(value["cursors"][name]) for name in NAMES}
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            log.warning("the numbers about decisions are counted anew: what was kept cannot be read (%r)", error)
+        if not self.cursors:
+            self.counted = Insights()
+            self.cursors = dict.fromkeys(NAMES, f"{self.now() - KEPT_DAYS * DAY_MS}-0")
+
+    async def _keep(self) -> None:
+        due = self._unkept >= KEEP_ENTRIES or time.monotonic() - self._kept_at >= KEEP_SECONDS
+        if not (due and self._unkept):
+            return
+        self._unkept, self._kept_at = 0, time.monotonic()
+        value = {"format": FORMAT, "cursors": self.cursors, "counted": self.counted.packed()}
+        await self.ledger.keep("insights", orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS))
