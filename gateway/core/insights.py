@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from gateway.core.facts import Approved, Asked, Expired, Fact, Judged, Rejected, Withdrawn
+from gateway.core.facts import Approved, Asked, Cancelled, Expired, Fact, Judged, Rejected, Withdrawn
 from gateway.core.times import iso, span
 
 DAY_MS = 86_400_000
@@ -39,7 +39,7 @@ class Tally:
     rejected: int = 0
     expired: int = 0
     dropped: int = 0
-    """Withdrawn, or over for another reason than what people said or left unsaid."""
+    """Withdrawn, cancelled, or over for another reason than what people said or left unsaid."""
     times: dict[int, int] = field(default_factory=dict)
     """How long people took to say yes or no: decisions by step of STEP."""
 
@@ -112,7 +112,7 @@ class Insights:
                 self._end(call, "rejected", at, group)
             case Expired(at=at):
                 self._end(call, "expired", at)
-            case Withdrawn(at=at):
+            case Withdrawn(at=at) | Cancelled(at=at):
                 self._end(call, "dropped", at)
             case Judged(verdict=verdict, at=at) if verdict.decision != "hold":
                 lifted = verdict.decision == "allow" and verdict.requirements

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from gateway.core.codec import encode
-from gateway.core.facts import Admitted, Expired, Fact, Judged, Notified, Withdrawn
+from gateway.core.facts import Admitted, Cancelled, Expired, Fact, Judged, Notified, Withdrawn
 from gateway.core.insights import DAY_MS, KEPT_DAYS, MOST_NAMES, OTHERS, Insights
 from gateway.core.verdict import Requirement, Verdict
 from tests.playbook import ALLOW, CALL, DENY, FINANCE, HOLD, LEGAL, asked, claimed, no, yes
@@ -70,10 +70,11 @@ def test_a_policy_that_was_approved_every_time_is_told_as_such(story):
 
 def test_every_way_to_end_is_counted_for_itself(story):
     story.approved()
-    for fact in (no("bob"), Expired(), Withdrawn(), DENY, replace(ALLOW, verdict=Verdict(decision="allow"))):
+    gone = Cancelled(by="boss", via="by token")
+    for fact in (no("bob"), Expired(), Withdrawn(), gone, DENY, replace(ALLOW, verdict=Verdict(decision="allow"))):
         story.then(story.asked(), fact, NOON + MINUTE)
     told = story.report()["all"]
-    assert [told[name] for name in ("approved", "rejected", "expired", "dropped")] == [1, 1, 1, 3]
+    assert [told[name] for name in ("approved", "rejected", "expired", "dropped")] == [1, 1, 1, 4]
     assert (told["of"], told["rate"]) == (3, round(1 / 3, 3))
     assert story.report()["people"] == [{"person": "ann", "yes": 1, "no": 0}, {"person": "bob", "yes": 0, "no": 1}]
 
