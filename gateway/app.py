@@ -161,7 +161,6 @@ async def steward(duty: Duty, settings: Settings) -> None:
     """The control plane, due times, notices and the export of traces, until it is told to stop."""
     parts = await assemble(duty, settings)
     ledger = RedisLedger(parts.journal)
-    counting = Counting(ledger, parts.journal.now)
     open_calls = OpenCalls(held := HeldCalls(parts.journal), parts.journal)
     holder = random.token_hex(8)
 
@@ -185,7 +184,7 @@ async def steward(duty: Duty, settings: Settings) -> None:
         readiness=readiness_of(settings, parts.redis, parts.generations, parts.journal, _embedded(duty, settings)),
         whisper=chat.whisper,
         measures=measures_of(parts.generations, ledger, open_calls, exporter),
-        stats=counting.report,
+        stats=(counting := Counting(ledger, parts.journal.now)).report,
         pages=people.routes(),
     )
     duties: list[Coroutine[Any, Any, None]] = [
