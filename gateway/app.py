@@ -173,7 +173,7 @@ async def steward(duty: Duty, settings: Settings) -> None:
     looking = Steward(parts.engine, parts.journal, channels, control_url, lease)
     exporter = TraceExporter(ledger, parts.journal.facts, origin=parts.generations.origin) if configured() else None
     decisions = Decisions(parts.engine)
-    people = console(decisions, parts.journal, held, ledger, control_url)
+    people = console(settings, decisions, parts.journal, held, ledger, control_url)
     plane = ControlPlane(
         decisions=decisions,
         journal=parts.journal,

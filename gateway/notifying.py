@@ -11,7 +11,8 @@ from gateway.adapters.mailer import Mailer
 from gateway.adapters.slack import SlackSender
 from gateway.adapters.webhook_sender import WebhookSender
 from gateway.core.routes import SecretReference
-from gateway.settings import MailServer, Settings
+from gateway.setting_readers import MailServer
+from gateway.settings import Settings
 from gateway.wire import email, slack, webhook
 
 NO_MAIL = MailServer(host="", port=0, security="tls")

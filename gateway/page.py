@@ -1,10 +1,18 @@
 """Puts the page on which people decide together, for the process that serves the control plane."""
 
+import ssl
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+
+import certifi
+import httpx
+
+from gateway.adapters.oidc import OidcProvider
 from gateway.adapters.redis.held import HeldCalls
 from gateway.adapters.redis.history import RedisHistory
 from gateway.adapters.redis.journal import RedisJournal
 from gateway.adapters.redis.ledger import RedisLedger
 from gateway.adapters.redis.short_lived import RedisShortLived
+from gateway.console.by_provider import ByProvider
 from gateway.console.inbox import Inbox
 from gateway.console.live import Live
 from gateway.console.pages import Console
@@ -12,18 +20,40 @@ from gateway.console.past import Past
 from gateway.console.sessions import Sessions
 from gateway.console.signing_in import SigningIn
 from gateway.decisions import Decisions
+from gateway.settings import Settings
+
+PROVIDER_SECONDS = 10.0
+"""For one answer of the identity provider: a person is waiting."""
 
 
 def console(
-    decisions: Decisions, journal: RedisJournal, held: HeldCalls, ledger: RedisLedger, control_url: str
-) -> Console:
+    settings: Settings, decisions: Decisions, journal: RedisJournal, held: HeldCalls, ledger: RedisLedger,
+    control_url: str,
+) -> Console:  # fmt: skip
     """The page, on this journal. Nothing is connected before somebody looks."""
     kept = RedisShortLived(journal)
+    signing_in = SigningIn(Sessions(kept), control_url, provider=bool(settings.oidc_issuer))
     return Console(
         decisions=decisions,
         inbox=Inbox(held, journal, decisions.engine),
         past=Past(RedisHistory(journal), journal),
         looking=kept,
         live=Live(ledger),
-        signing_in=SigningIn(Sessions(kept), control_url),
+        signing_in=signing_in,
+        by_provider=ByProvider(_provider(settings), signing_in) if settings.oidc_issuer else None,
     )
+
+
+def _provider(settings: Settings) -> OidcProvider:
+    context = ssl.create_default_context(cafile=certifi.where())
+    if settings.ca_file is not None:
+        context.load_verify_locations(settings.ca_file)
+    # No cookie is kept: what the provider sets for one person must not be sent for the next.
+    jar = CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
+    client = httpx.AsyncClient(verify=context, trust_env=False, timeout=PROVIDER_SECONDS, cookies=jar)
+
+    def secret() -> str:
+        file = settings.oidc_client_secret_file
+        return file.read_text().strip() if file is not None else settings.oidc_client_secret
+
+    return OidcProvider(settings.oidc_issuer, settings.oidc_client_id, secret, client)

@@ -9,25 +9,16 @@ The standard OTEL_* variables belong to the exporter, and secrets are named by r
 """
 
 import difflib
-import math
-import os
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from dataclasses import field as dataclass_field
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
-from urllib.parse import unquote, urlsplit
+from typing import Any
+
+from gateway.setting_readers import MIB, READERS, Durability, LogLevel, MailServer
 
 PREFIX = "GATEWAY_"
-
-Durability = Literal["may-lose-nothing", "may-lose-one-second", "may-lose-everything-unverified"]
-LogLevel = Literal["debug", "info", "warning", "error"]
-
-REDIS_SCHEMES = ("redis", "rediss", "redis+cluster")
-# What a sentinel URL lists: host:port,host:port
-SENTINELS = re.compile(r"[^:,@/]+:\d{1,5}(,[^:,@/]+:\d{1,5})*")
-
-MIB = 1024 * 1024
 
 # Written by our own supervisor for its children (gateway.duty), never by a person.
 INTERNAL = frozenset({"GATEWAY_CHILD"})
@@ -47,18 +38,6 @@ class SettingsMistake(Exception):
     def __init__(self, sentences: list[str]) -> None:
         super().__init__("\n".join(sentences))
         self.sentences = sentences
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MailServer:
-    """Where e-mail is handed over (GATEWAY_SMTP_URL)."""
-
-    host: str
-    port: int
-    security: Literal["tls", "starttls", "none"]
-    """From the first byte, by STARTTLS before anything is said, or not at all."""
-    user: str = ""
-    password: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +67,14 @@ class Settings:
     """GATEWAY_EMAIL_FROM: the sender's address of notices by e-mail. Default: none, so no e-mail."""
     slack_api: str = "https://slack.com/api"
     """GATEWAY_SLACK_API: the address of Slack's Web API, for tests and for proxies. Default: `https://slack.com/api`."""
+    oidc_issuer: str = ""
+    """GATEWAY_OIDC_ISSUER: the identity provider at which people may sign in to the page. Default: tokens only."""
+    oidc_client_id: str = ""
+    """GATEWAY_OIDC_CLIENT_ID: what the provider calls this gateway. No default: needed with the issuer."""
+    oidc_client_secret: str = dataclass_field(default="", repr=False)
+    """GATEWAY_OIDC_CLIENT_SECRET: the client's secret. Default: none, for a public client."""
+    oidc_client_secret_file: Path | None = None
+    """GATEWAY_OIDC_CLIENT_SECRET_FILE: a file that holds it instead, read at each sign-in. Default: none."""
     body_limit: int = 10 * MIB
     """GATEWAY_BODY_LIMIT: largest request body, bytes; above it 413. Default 10MiB."""
     held_body_limit: int = MIB
@@ -128,6 +115,8 @@ def read_settings(environ: Mapping[str, str], *, ignore: frozenset[str] = frozen
             values[name.removeprefix(PREFIX).lower()] = reader(environ[name])
         except ValueError as error:
             sentences.append(_refused(name, environ[name], str(error)))
+    if not sentences:
+        sentences = _incomplete(values)
     if sentences:
         raise SettingsMistake(sentences)
     return Settings(**values)
@@ -136,6 +125,16 @@ def read_settings(environ: Mapping[str, str], *, ignore: frozenset[str] = frozen
 def missing_for_mail(environ: Mapping[str, str]) -> list[str]:
     """The variables that notices by e-mail need and that are not set."""
     return [name for name in ("GATEWAY_SMTP_URL", "GATEWAY_EMAIL_FROM") if not environ.get(name)]
+
+
+def _incomplete(values: Mapping[str, Any]) -> list[str]:
+    """What belongs together and is not there together."""
+    of_oidc = [name for name in values if name.startswith("oidc_")]
+    missing = [name for name in ("oidc_issuer", "oidc_client_id") if name not in values]
+    found = [f"{variable(of_oidc[0])} is set, so set {variable(name)} too." for name in missing if of_oidc]
+    if "oidc_client_secret" in values and "oidc_client_secret_file" in values:
+        found.append("GATEWAY_OIDC_CLIENT_SECRET and GATEWAY_OIDC_CLIENT_SECRET_FILE are both set: remove one.")
+    return found
 
 
 def variable(field: str) -> str:
@@ -158,136 +157,3 @@ def _refused(name: str, value: str, expected: str) -> str:
 
 def _without_password(value: str) -> str:
     return re.sub(r"(//[^/@:]*):.*@", r"\1:***@", value)
-
-
-# --- One reader per setting: text -> value, or ValueError with what was expected ----------------------------------
-
-
-def _redis_url(text: str) -> str:
-    expected = (
-        "a URL: redis://host:6379/0, rediss://user:password@host:6379/0 (TLS), unix:///path/to/socket, "
-        "redis+sentinel://host:26379,host:26379/service or redis+cluster://host:6379"
-    )
-    try:
-        url = urlsplit(text)
-        if url.scheme == "unix":
-            complete = bool(url.path.strip("/"))
-        elif url.scheme == "redis+sentinel":
-            complete = bool(SENTINELS.fullmatch(url.netloc.rpartition("@")[2])) and bool(url.path.strip("/"))
-        else:
-            complete = url.scheme in REDIS_SCHEMES and bool(url.hostname) and url.port != 0
-    except ValueError as error:
-        raise ValueError(expected) from error
-    if not complete:
-        raise ValueError(expected)
-    return text
-
-
-def _control_url(text: str) -> str:
-    expected = "the control plane's address, such as https://gateway.acme.example:8081, without path or query"
-    try:
-        url = urlsplit(text)
-        complete = bool(url.hostname) and url.port != 0
-    except ValueError as error:
-        raise ValueError(expected) from error
-    extra = url.path.strip("/") or url.query or url.fragment or url.username is not None
-    if url.scheme not in {"http", "https"} or not complete or extra:
-        raise ValueError(expected)
-    return text.rstrip("/")
-
-
-def _mail_server(text: str) -> MailServer:
-    expected = "smtp://user:password@host:587 (STARTTLS), smtps://user:password@host:465 (TLS) or smtp+plain://host:25"
-    kinds: Mapping[str, tuple[Literal["tls", "starttls", "none"], int]] = {
-        "smtp": ("starttls", 587), "smtps": ("tls", 465), "smtp+plain": ("none", 25),
-    }  # fmt: skip
-    try:
-        url = urlsplit(text)
-        security, usual = kinds[url.scheme]
-        port = url.port or usual
-    except (ValueError, KeyError) as error:
-        raise ValueError(expected) from error
-    extra = url.path.strip("/") or url.query or url.fragment
-    if not url.hostname or extra or url.port == 0 or (url.password and not url.username):
-        raise ValueError(expected)
-    if security == "none" and url.username:
-        raise ValueError("smtp:// or smtps:// if it has a user: a password is never sent without TLS")
-    user, password = unquote(url.username or ""), unquote(url.password or "")
-    return MailServer(host=url.hostname, port=port, security=security, user=user, password=password)
-
-
-def _email(text: str) -> str:
-    if not re.fullmatch(r"[^@\s<>,;:\"()\[\]\\]+@[A-Za-z0-9.-]+", text):
-        raise ValueError("an e-mail address alone, such as gateway@acme.example")
-    return text
-
-
-def _slack_api(text: str) -> str:
-    expected = "the address of Slack's Web API, such as https://slack.com/api"
-    try:
-        url = urlsplit(text)
-    except ValueError as error:
-        raise ValueError(expected) from error
-    if url.scheme not in {"http", "https"} or not url.hostname or url.query or url.fragment:
-        raise ValueError(expected)
-    return text.rstrip("/")
-
-
-def _size(text: str) -> int:
-    found = re.fullmatch(r"(\d{1,12})\s*(B|KiB|MiB|GiB)?", text.strip(), re.ASCII)
-    if not found or int(found[1]) == 0:
-        raise ValueError("a size in bytes such as 1048576, or with a unit: 512KiB, 10MiB")
-    return int(found[1]) * {"B": 1, "KiB": 1024, "MiB": MIB, "GiB": 1024 * MIB}[found[2] or "B"]
-
-
-def _count(text: str) -> int:
-    if not re.fullmatch(r"\d{1,3}", text.strip(), re.ASCII):
-        raise ValueError("a whole number, 0 or more")
-    return int(text)
-
-
-def _number(text: str) -> float:
-    expected = "a number, 0 or more"
-    try:
-        number = float(text)
-    except ValueError as error:
-        raise ValueError(expected) from error
-    if not math.isfinite(number) or number < 0:
-        raise ValueError(expected)
-    return number
-
-
-def _existing_file(text: str) -> Path:
-    path = Path(text)
-    if not text.strip() or not path.is_file() or not os.access(path, os.R_OK):
-        raise ValueError("the path of a file that exists and can be read")
-    return path
-
-
-def _one_of(values: tuple[str, ...]) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if text not in values:
-            raise ValueError("one of " + ", ".join(values))
-        return text
-
-    return read
-
-
-READERS: Mapping[str, Callable[[str], object]] = {
-    "redis_url": _redis_url,
-    "redis_durability": _one_of(cast("tuple[str, ...]", get_args(Durability))),
-    "redis_replicas": _count,
-    "control_url": _control_url,
-    "smtp_url": _mail_server,
-    "smtp_password_file": _existing_file,
-    "email_from": _email,
-    "slack_api": _slack_api,
-    "body_limit": _size,
-    "held_body_limit": _size,
-    "kept_answer_limit": _size,
-    "ca_file": _existing_file,
-    "log_level": _one_of(cast("tuple[str, ...]", get_args(LogLevel))),
-    "rate_limit": _number,
-    "concurrency_limit": _count,
-    "shutdown_grace": _number,
-}

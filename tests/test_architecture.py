@@ -47,7 +47,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     # Configuration as a whole.
     "generations": {"config", "core", "errors", "wire"},
     "starting": {"config", "core", "generations", "settings", "supervisor"},
-    "settings": set(),
+    "settings": {"setting_readers"},
+    "setting_readers": set(),
     "logs": set(),
     # Processes.
     "children": {"tasks"},
@@ -130,6 +131,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "duties": "doors/test_control_plane",
     "core.addresses": "adapters/test_addresses",
     "core.expected": "core/test_lifecycle",
+    "core.identity": "adapters/test_oidc",
     "adapters.announcer": "doors/test_control_plane",
     "adapters.memory_journal": "contracts/test_journal",
     "adapters.redis.connecting": "contracts/test_redis_line",
@@ -150,7 +152,17 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "config.mistakes": "config/test_policies",
     **{
         f"console.{name}": "console/test_pages"
-        for name in ("card", "deciding", "guard", "inbox", "outcomes", "past", "questions", "rendering", "signing_in")
+        for name in (
+            "card",
+            "deciding",
+            "guard",
+            "inbox",
+            "outcomes",
+            "past",
+            "questions",
+            "rendering",
+            "signing_in",
+        )
     },
     "control_client": "test_approvals_cli",
     "control_errors": "doors/test_control_plane",
@@ -191,6 +203,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "randomness": "test_crashes",
     "reading": "test_cli",
     "sending": "test_recording",
+    "setting_readers": "test_settings",
     "valkey_log": "adapters/test_embedded",
 }
 """Modules whose tests are not at tests/x/test_y.py for gateway/x/y.py -> where they are."""

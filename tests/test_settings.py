@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import gateway.settings
-from gateway.settings import READERS, MailServer, Settings, SettingsMistake, read_settings, variable
+from gateway.setting_readers import READERS, MailServer
+from gateway.settings import Settings, SettingsMistake, read_settings, variable
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "operations.md"
 
@@ -27,6 +28,9 @@ def test_every_setting_can_be_set(tmp_path):
     ca = tmp_path / "ca.pem"
     ca.write_text("x")
     environ = {
+        "GATEWAY_OIDC_ISSUER": "https://login.example/realms/people",
+        "GATEWAY_OIDC_CLIENT_ID": "gateway",
+        "GATEWAY_OIDC_CLIENT_SECRET": "s3cret",
         "GATEWAY_REDIS_URL": "rediss://user:secret@redis.example:6380/2",
         "GATEWAY_REDIS_DURABILITY": "may-lose-one-second",
         "GATEWAY_REDIS_REPLICAS": "2",
@@ -44,8 +48,12 @@ def test_every_setting_can_be_set(tmp_path):
         "GATEWAY_CONCURRENCY_LIMIT": "7",
         "GATEWAY_SHUTDOWN_GRACE": "40",
     }
-    assert set(environ) == {variable(field.name) for field in fields(Settings)}
+    instead = {"GATEWAY_OIDC_CLIENT_SECRET_FILE"}
+    assert set(environ) | instead == {variable(field.name) for field in fields(Settings)}
     assert read_settings(environ) == Settings(
+        oidc_issuer="https://login.example/realms/people",
+        oidc_client_id="gateway",
+        oidc_client_secret="s3cret",
         redis_url="rediss://user:secret@redis.example:6380/2",
         redis_durability="may-lose-one-second",
         redis_replicas=2,
@@ -216,3 +224,27 @@ def test_every_setting_is_in_the_table_of_the_operations_page_with_its_default()
         if field.default not in {"", None}:
             text = rows[variable(field.name)].strip().strip("`")
             assert READERS[field.name](text) == field.default
+
+
+OIDC = {"GATEWAY_OIDC_ISSUER": "https://login.example", "GATEWAY_OIDC_CLIENT_ID": "gateway"}
+
+
+def test_what_belongs_to_an_identity_provider_belongs_together(tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("x")
+    assert sentences_for(GATEWAY_OIDC_ISSUER="https://login.example") == [
+        "GATEWAY_OIDC_ISSUER is set, so set GATEWAY_OIDC_CLIENT_ID too."
+    ]
+    assert sentences_for(GATEWAY_OIDC_CLIENT_SECRET="x")[0] == (
+        "GATEWAY_OIDC_CLIENT_SECRET is set, so set GATEWAY_OIDC_ISSUER too."
+    )
+    (both,) = sentences_for(**OIDC, GATEWAY_OIDC_CLIENT_SECRET="x", GATEWAY_OIDC_CLIENT_SECRET_FILE=str(secret))
+    assert both.endswith("are both set: remove one.")
+    found = read_settings(OIDC | {"GATEWAY_OIDC_CLIENT_SECRET": "s3cret"})
+    assert "s3cret" not in repr(found)
+
+
+@pytest.mark.parametrize("issuer", ["http://login.example", "login.example", "https://a.example/?x=1", "https://"])
+def test_an_issuer_is_an_address_with_tls(issuer):
+    (said,) = sentences_for(GATEWAY_OIDC_ISSUER=issuer, GATEWAY_OIDC_CLIENT_ID="gateway")
+    assert "GATEWAY_OIDC_ISSUER" in said and "the issuer exactly as the provider writes it" in said

@@ -94,8 +94,9 @@ class AwayModel(Strict):
 
 class PersonModel(Strict):
     expected: ClassVar[str] = "a mapping such as {email: name@example.com, roles: [approver]}"
-    later: ClassVar[frozenset[str]] = frozenset({"limit", "phone", "oidc"})
+    later: ClassVar[frozenset[str]] = frozenset({"limit", "phone"})
     email: Email = ""
+    oidc: str = ""
     roles: Annotated[list[Role], AfterValidator(unique)] = []
     slack: SlackUser = ""
     tokens: list[HashModel] = []

@@ -70,6 +70,7 @@ def _people(sections: Mapping[str, Node], holders: dict[str, str], found: Partie
             found.people[definition.name] = Person(
                 name=definition.name,
                 email=person.email,
+                oidc=person.oidc,
                 roles=frozenset(person.roles),
                 tokens=_digests(person.tokens),
                 slack=person.slack,

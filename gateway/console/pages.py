@@ -18,6 +18,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from gateway import control_errors, errors
+from gateway.console.by_provider import ByProvider
 from gateway.console.card import card
 from gateway.console.deciding import Said, decide, wish
 from gateway.console.guard import NotFromHere, OddForm, check_origin, check_token, form, guarded
@@ -59,12 +60,15 @@ class Console:
     looking: Looking
     live: Live
     signing_in: SigningIn
+    by_provider: ByProvider | None = None
 
     def routes(self) -> list[Route]:
         return [
             Route("/", self.home),
             Route("/static/{name}", self.static),
             Route("/login", self._guarded(self.sign_in), methods=["GET", "POST"]),
+            Route("/login/oidc", self._guarded(self.to_provider)),
+            Route("/login/oidc/return", self._guarded(self.from_provider)),
             Route("/logout", self._guarded(self.sign_out), methods=["POST"]),
             Route("/inbox", self._guarded(self._for_people(self.waiting))),
             Route("/inbox/events", self._guarded(self._for_people(self.events))),
@@ -97,6 +101,17 @@ class Console:
         if await self.signing_in.session(request, self._routes, self._now):
             return guarded(RedirectResponse("/inbox", 303))
         return self.signing_in.ask(wanted)
+
+    async def to_provider(self, request: Request) -> Response:
+        return await self._provider().start(request)
+
+    async def from_provider(self, request: Request) -> Response:
+        return await self._provider().finish(request, self._routes, self._now)
+
+    def _provider(self) -> ByProvider:
+        if self.by_provider is None:
+            raise control_errors.NothingHere("GET", "/login/oidc")
+        return self.by_provider
 
     async def sign_out(self, request: Request) -> Response:
         session = await self.signing_in.session(request, self._routes, self._now)

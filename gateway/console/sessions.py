@@ -24,7 +24,6 @@ class ShortLived(Protocol):
 
     async def put(self, key: str, value: bytes, milliseconds: int) -> None: ...
     async def get(self, key: str) -> bytes | None: ...
-    async def take(self, key: str) -> bytes | None: ...
     async def drop(self, key: str) -> None: ...
 
 
@@ -47,6 +46,8 @@ class Proof:
     def _names(self, person: Person) -> bool:
         if self.kind == "token":
             return self.value in person.tokens
+        if person.oidc:
+            return self.value == person.oidc
         return bool(self.email) and person.email.casefold() == self.email.casefold()
 
 

@@ -29,6 +29,8 @@ log = logging.getLogger("gateway.console")
 class SigningIn:
     sessions: Sessions
     control_url: str
+    provider: bool = False
+    """There is an identity provider to sign in with."""
     attempts: Attempts = field(default_factory=Attempts)
 
     def cookie(self, request: Request) -> str:
@@ -40,10 +42,10 @@ class SigningIn:
 
     def ask(self, wanted: str, said: str = "", status: int = 200) -> Response:
         """The page on which one signs in; `wanted` is where one was going."""
-        return page("login.html", status, next=_local(wanted), said=said)
+        return page("login.html", status, next=local(wanted), said=said, provider=self.provider)
 
     def send_to_sign_in(self, request: Request) -> Response:
-        return guarded(RedirectResponse(f"/login?next={_local(request.url.path)}", 303))
+        return guarded(RedirectResponse(f"/login?next={local(request.url.path)}", 303))
 
     async def by_token(self, request: Request, routes: Routes, now: int) -> Response:
         check_origin(request, self.control_url)
@@ -68,7 +70,7 @@ class SigningIn:
         """Start a session; the one that the browser had before is over."""
         await self.sessions.end(request.cookies.get(self.cookie(request), ""))
         name = await self.sessions.begin(proof, now)
-        answer = guarded(RedirectResponse(_local(wanted), 303))
+        answer = guarded(RedirectResponse(local(wanted), 303))
         answer.set_cookie(
             self.cookie(request), name, max_age=LASTS_MS // 1000, path="/", httponly=True,
             secure=is_private(request, self.control_url), samesite="lax",
@@ -89,5 +91,6 @@ class SigningIn:
         return answer
 
 
-def _local(wanted: str) -> str:
+def local(wanted: str) -> str:
+    """Where to go after signing in, if that is one of our pages; else the inbox."""
     return wanted if LOCAL.fullmatch(wanted) else "/inbox"

@@ -180,6 +180,7 @@ class Person:
     """Of `approver`, `operator`, `auditor`."""
     slack: str = ""
     """The person's user id in Slack, `U...`."""
+    oidc: str = ""  # subject at the identity provider; without one, a verified `email` tells who it is
     tokens: tuple[str, ...] = ()
     """SHA-256 of each token, hex."""
 

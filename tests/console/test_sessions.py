@@ -19,9 +19,6 @@ class Kept:
     async def get(self, key):
         return self.values.get(key)
 
-    async def take(self, key):
-        return self.values.pop(key, None)
-
     async def drop(self, key):
         self.values.pop(key, None)
 
@@ -88,3 +85,9 @@ def test_a_verified_address_is_one_persons_or_nobodys():
     assert proof.person(people(ANN, Person(name="twin", email="ann@ACME.example"))) is None
     assert Proof("oidc", "sub-1").person(people(Person(name="none"))) is None
     assert Proof("oidc", "t1", "x@acme.example").person(people(ANN)) is None
+
+
+def test_whoever_has_a_subject_is_known_by_it_alone():
+    bea = Person(name="bea", oidc="sub-2", email="bea@acme.example")
+    assert Proof("oidc", "sub-2").person(people(ANN, bea)) == bea
+    assert Proof("oidc", "sub-3", "bea@acme.example").person(people(ANN, bea)) is None

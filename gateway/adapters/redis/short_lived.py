@@ -1,4 +1,4 @@
-"""What is kept for a while and may be forgotten: sessions of people, sign-ins under way, who looks at what.
+"""What is kept for a while and may be forgotten: sessions of people, and who looks at what.
 
 Beside the journal and never part of it: nothing here is a fact, and losing all of it costs people one sign-in.
 """
@@ -10,7 +10,7 @@ from gateway.adapters.redis.journal import RedisJournal
 
 @dataclass(frozen=True, slots=True)
 class RedisShortLived:
-    """`gateway.console.sessions.ShortLived` and `gateway.console.presence.Looking`, for all hosts alike."""
+    """`gateway.console.sessions.ShortLived` and `gateway.console.pages.Looking`, for all hosts alike."""
 
     journal: RedisJournal
 
@@ -19,11 +19,6 @@ class RedisShortLived:
 
     async def get(self, key: str) -> bytes | None:
         found: bytes | None = await self.journal.ask("GET", _key(key))
-        return found
-
-    async def take(self, key: str) -> bytes | None:
-        """The value, and it is gone: of many who ask, one gets it."""
-        found: bytes | None = await self.journal.ask("GETDEL", _key(key))
         return found
 
     async def drop(self, key: str) -> None:
