@@ -25,6 +25,7 @@ from gateway.adapters.announcer import Announcer
 from gateway.adapters.otlp.collector import configured
 from gateway.adapters.otlp.exporter import TraceExporter
 from gateway.adapters.redis.connecting import Server, client
+from gateway.adapters.redis.grants import RedisGrants
 from gateway.adapters.redis.held import HeldCalls
 from gateway.adapters.redis.high_water import HighWater
 from gateway.adapters.redis.journal import RedisJournal
@@ -36,6 +37,7 @@ from gateway.decisions import Decisions
 from gateway.doors.agents import AgentsDoor, Rate
 from gateway.doors.control import Check, ControlPlane
 from gateway.doors.ending import EndingServer
+from gateway.doors.grants import GrantsDoor
 from gateway.doors.protocol import StrictProtocol
 from gateway.doors.refusals import Refusals
 from gateway.doors.stalled import close_stalled
@@ -46,12 +48,14 @@ from gateway.duties import (
     look_at_durability,
     mend_held,
     watch_durability,
+    watch_grants,
     watch_losses,
     watch_suspensions,
 )
 from gateway.duty import Duty
 from gateway.engine import Engine
 from gateway.generations import Generations
+from gateway.granting import Granting
 from gateway.insights import Counting
 from gateway.listening import shown
 from gateway.logs import log_aside, told
@@ -121,6 +125,8 @@ async def assemble(duty: Duty, settings: Settings) -> Parts:
     spawn(watch_losses(journal), "watch losses")
     spawn(watch_durability(journal, redis, settings), "watch durability")
     spawn(watch_suspensions(journal, generations, suspended), "watch suspensions")
+    await engine.standing.refresh(RedisGrants(journal), journal.now())
+    spawn(watch_grants(RedisGrants(journal), journal, engine.standing), "watch grants")
     return Parts(settings, generations, journal, secrets, upstream, engine, redis, announcer)
 
 
@@ -184,6 +190,7 @@ async def steward(duty: Duty, settings: Settings) -> None:
         readiness=readiness_of(settings, parts.redis, parts.generations, parts.journal, _embedded(duty, settings)),
         whisper=chat.whisper,
         measures=measures_of(parts.generations, ledger, open_calls, exporter),
+        grants=GrantsDoor(await _granting(parts, decisions, ledger)),
         stats=(counting := Counting(ledger, parts.journal.now)).report,
         pages=people.routes(),
     )
@@ -193,10 +200,14 @@ async def steward(duty: Duty, settings: Settings) -> None:
         mend_held(open_calls),
         counting.run(),
         watch_readiness(plane.readiness),
+        *([export(exporter, lease)] if exporter is not None else []),
     ]
-    if exporter is not None:
-        duties.append(export(exporter, lease))
     await _serve(duty, parts, plane.app(), duties, plane.readiness, people.live.close)
+
+
+async def _granting(parts: Parts, decisions: Decisions, ledger: RedisLedger) -> Granting:
+    key = await parts.journal.deployment_key(random.token_bytes(32))
+    return Granting(parts.engine, decisions, RedisGrants(parts.journal), ledger.unsettled, key)
 
 
 async def _serve(

@@ -8,13 +8,17 @@
     ├── AgentAtControlPlane   403  an agent's key; agents never come in here
     ├── RoleMissing           403
     ├── NotEligible           403  that person may not decide this call
+    ├── GrantNotYours         403  revoking it is for its group and for operators
     ├── InvalidBody           400
     ├── UnknownState          400
     ├── InvalidQuery           400
     ├── UnknownCall           404
     ├── UnknownAgent          404
+    ├── UnknownGrant          404
     ├── NothingHere           404
     ├── ApprovalStale         409  the question moved on; nothing was recorded
+    ├── GrantNotShown         409  what would be granted is not what was shown
+    ├── NotGrantable          422  there can be no such standing grant
     ├── NotInDoubt            409  there is no doubt to settle
     ├── TooEarlyToSettle      409  there is one, but the system may still act
     └── NothingLost           409  no record is missing
@@ -28,7 +32,8 @@ from gateway.errors.base import GatewayError, listed, shortened
 
 PATHS = (
     "GET /livez", "GET /readyz", "GET /metrics", "GET /approvals", "GET /approvals/stats", "GET /approvals/{call}",
-    "POST /approvals/{call}/decision", "GET /calls", "GET /calls/{call}", "POST /calls/{call}/resolve", "GET /agents",
+    "POST /approvals/{call}/decision", "POST /approvals/{call}/grant", "GET /grants", "DELETE /grants/{grant}",
+    "GET /calls", "GET /calls/{call}", "POST /calls/{call}/resolve", "GET /agents",
     "POST and DELETE /agents/{agent}/suspend", "POST /journal/acknowledge-loss",
     "POST /slack/interactions",
 )  # fmt: skip
@@ -150,6 +155,40 @@ class ApprovalStale(GatewayError):
 
     def __init__(self, call: str, why: str) -> None:
         super().__init__(f"Nothing was recorded: {why}. GET /approvals/{call} shows how it stands now.", call=call)
+
+
+class NotGrantable(GatewayError):
+    slug, status, title = "not-grantable", 422, "There can be no such standing grant"
+
+    def __init__(self, call: str, why: str) -> None:
+        super().__init__(f"Nothing was recorded: {why}. See docs/approvals.md.", call=call)
+
+
+class GrantNotShown(GatewayError):
+    slug, status, title = "grant-not-shown", 409, "That is not what was shown"
+
+    def __init__(self, call: str) -> None:
+        super().__init__(
+            "Nothing was recorded: `confirm` must list the ids of exactly these grants. The same request with "
+            "`dry: true` shows them with their text. Ask for that, read the text, then confirm.",
+            call=call,
+        )
+
+
+class UnknownGrant(GatewayError):
+    slug, status, title = "unknown-grant", 404, "There is no such grant"
+
+    def __init__(self, grant: str) -> None:
+        super().__init__(
+            f"There is no standing grant {shortened(grant, 60)!r}, or it was over a month ago. GET /grants lists them."
+        )
+
+
+class GrantNotYours(GatewayError):
+    slug, status, title = "grant-not-yours", 403, "That person may not revoke this grant"
+
+    def __init__(self, grant: str, group: str) -> None:
+        super().__init__(f"Nothing was recorded: {grant} may be revoked by approvers of {group!r} and by operators.")
 
 
 class NotInDoubt(GatewayError):

@@ -152,7 +152,7 @@ class Decisions:
         if life.record.judged is None:
             return False
         pending = len(life.facts)
-        self.engine.judged(life, await judge(life, self.engine.journal, self.engine.suspended))
+        self.engine.judged(life, await judge(life, self.engine.journal, self.engine.suspended, self.engine.standing))
         return len(life.facts) == pending
 
     async def withdraw(self, call: str, agent: str) -> Record:

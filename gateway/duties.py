@@ -14,15 +14,19 @@ from gateway.adapters.otlp.exporter import TraceExporter
 from gateway.adapters.redis.connecting import Server
 from gateway.adapters.redis.journal import RedisJournal
 from gateway.generations import Generations
+from gateway.grant_ports import Grants
 from gateway.open_calls import OpenCalls
-from gateway.ports import JournalUnavailable
+from gateway.ports import Journal, JournalUnavailable
 from gateway.settings import Settings
+from gateway.standing import Standing
 from gateway.trouble import Trouble
 
 EXPORT_LEASE_MS = 10_000
 """How long one steward alone exports; another host's takes over after that."""
 SUSPENSION_SECONDS = 1.0
 """How long a suspended agent's reads may still reach systems; the answers are withheld from the first moment."""
+GRANT_SECONDS = 1.0
+"""How long people may still be asked about what another host's approver just granted."""
 BEAT_SECONDS = 0.5
 """Well below BEAT_MS and `gateway.beside.SILENCE_SECONDS`: a busy process may be late."""
 HIGH_WATER_SECONDS = 1.0
@@ -148,6 +152,18 @@ async def watch_suspensions(journal: RedisJournal, generations: Generations, kno
         except Exception as error:  # noqa: BLE001 - `_unforeseen` logs it
             await _unforeseen("looking who is suspended", error)
         await asyncio.sleep(SUSPENSION_SECONDS)
+
+
+async def watch_grants(grants: Grants, journal: Journal, standing: Standing) -> None:
+    """Learn of standing grants that others gave or revoked. A claim asks the journal again, so this may be late."""
+    while True:
+        try:
+            await standing.refresh(grants, journal.now())
+        except JournalUnavailable:
+            pass  # then nothing can be written for anybody
+        except Exception as error:  # noqa: BLE001 - `_unforeseen` logs it
+            await _unforeseen("learning of standing grants", error)
+        await asyncio.sleep(GRANT_SECONDS)
 
 
 async def _unforeseen(doing: str, error: Exception) -> None:

@@ -64,6 +64,7 @@ from gateway.ports import (
     Generation,
     Journal,
     JournalUnavailable,
+    Revoked,
     Suspended,
     Taken,
     TooManyQuestions,
@@ -71,6 +72,7 @@ from gateway.ports import (
 )
 from gateway.randomness import random
 from gateway.sending import Limits, Sent, drain, lease_ms, send, written
+from gateway.standing import Standing
 from gateway.tasks import spawn
 
 MOST_STEPS = 64
@@ -97,6 +99,8 @@ class Engine:
     """Name of this process, new at every start."""
     suspended: Collection[str] = ()
     """Agents known to be suspended, a moment ago. The journal knows for sure; this saves asking a system in vain."""
+    standing: Standing = field(default_factory=Standing)
+    """Standing grants, as they were a moment ago. The journal knows for sure, and a claim that needs one asks it."""
     owing: set[str] = field(default_factory=set)
     """Calls whose requesters got no answer, as this process knows and the journal does not yet."""
     announce: Callable[[Call, Sequence[Fact]], None] = field(default=_nothing)
@@ -187,7 +191,7 @@ class Engine:
             try:
                 match step:
                     case Judge():
-                        self.judged(life, await judge(life, self.journal, self.suspended))
+                        self.judged(life, await judge(life, self.journal, self.suspended, self.standing))
                     case Ask(requirements):
                         self._ask(life, await admission_of(life, self.journal), requirements)
                     case Climb(rung):
@@ -211,9 +215,9 @@ class Engine:
             except Conflict:
                 await self._drop_answer(life)
                 await self._reload(life)
-            except Suspended:
+            except (Suspended, Revoked) as refused:
                 await self._drop_answer(life)
-                await self._refuse_suspended(life)
+                await self._judge_again(life, refused)
             except JournalUnavailable:
                 await self._drop_answer(life)
                 raise
@@ -384,10 +388,17 @@ class Engine:
             await life.reply.close()
         life.answer, life.reply = None, None
 
-    async def _refuse_suspended(self, life: Life) -> None:
+    async def _judge_again(self, life: Life, refused: Suspended | Revoked) -> None:
+        """The journal did not let happen what the verdict allowed: the agent is suspended, or a grant is gone."""
+        if isinstance(refused, Revoked):
+            self.standing.forget(life.lifted)
         if life.durable:
             await self._reload(life)
-        life.refuse_suspended(self.journal.now())
+        if isinstance(refused, Suspended):
+            life.refuse_suspended(self.journal.now())
+        elif not life.durable:
+            life.judge_again()
+        life.me = ""
 
     async def _attach(self, life: Life, call: str, kind: str) -> Life:
         wanted = life.record.call

@@ -16,6 +16,7 @@ import watchfiles
 
 from gateway import errors
 from gateway.adapters.cedar import CedarPolicies
+from gateway.adapters.cedar_grants import CedarGrants
 from gateway.config.mistakes import Mistake, Mistakes
 from gateway.config.policies import load_policies
 from gateway.config.policy_files import policy_files
@@ -50,6 +51,7 @@ class LoadedGeneration:
     routes: Routes
     policies: CedarPolicies
     index: Index
+    granting: CedarGrants
 
     def readmit(self, call: Call, payload: Mapping[str, bytes]) -> Admission:
         """`call` as it would be admitted today. Raises Inadmissible."""
@@ -89,7 +91,7 @@ def load(routes_path: Path, policies_path: Path, environ: Mapping[str, str]) -> 
         raise Mistakes(found + more)
     parts = "\n".join((routes.digest, loaded.digest, cedar_schema(routes)))
     digest = hashlib.sha256(parts.encode()).hexdigest()
-    return LoadedGeneration(digest, routes, CedarPolicies(loaded, routes), Index.of(routes))
+    return LoadedGeneration(digest, routes, CedarPolicies(loaded, routes), Index.of(routes), CedarGrants(routes))
 
 
 def signature(routes_path: Path, policies_path: Path) -> Signature:

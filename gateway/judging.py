@@ -4,16 +4,18 @@ The call is admitted anew from the bytes kept beside its facts, so what is judge
 never let anything but a verdict come out: whatever cannot be admitted or decided is a deny that says why.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from gateway.core import approval
 from gateway.core.admit import Admission, Inadmissible, question_now
 from gateway.core.call import Call
 from gateway.core.facts import Judged
-from gateway.core.verdict import Requirement, Verdict
+from gateway.core.grants import Grant, lifted, stands
+from gateway.core.verdict import Question, Requirement, Verdict
 from gateway.life import Life
 from gateway.ports import Generation, Journal
+from gateway.standing import Standing
 
 NOTHING: frozenset[Requirement] = frozenset()
 
@@ -32,8 +34,10 @@ def inadmissible(life: Life, no: Inadmissible, now: int) -> Judged:
     return Judged(verdict=verdict, generation=life.generation.digest, fingerprint="", at=now)
 
 
-async def judge(life: Life, journal: Journal, suspended: Collection[str] = ()) -> Judged:
-    """The verdict of this moment, not yet written."""
+async def judge(
+    life: Life, journal: Journal, suspended: Collection[str] = (), standing: Standing | None = None
+) -> Judged:
+    """The verdict of this moment, not yet written. Without `standing`, as if there were no standing grants."""
     record, generation = life.record, life.generation
     if record.call.agent in suspended:
         verdict = Verdict(decision="deny", code="agent-suspended")
@@ -47,12 +51,29 @@ async def judge(life: Life, journal: Journal, suspended: Collection[str] = ()) -
     now = journal.now()
     question = question_now(admission, now_ms=now, attempt=len(record.tokens) + 1)
     verdict = generation.policies.judge(question, met)
+    if verdict.decision == "hold" and standing is not None and (grants := standing.of(call.agent, call.tool)):
+        verdict = _with_grants(verdict, grants, question, met, life, call.fingerprint)
     if verdict.decision == "hold":
         verdict = _held_by_somebody(verdict, call, generation)
     fact = Judged(verdict=verdict, generation=generation.digest, fingerprint=call.fingerprint, at=now)
     if verdict.decision != "hold":
         return fact
     return replace(fact, lacking=approval.lacking(record, fact, generation.routes))
+
+
+def _with_grants(
+    verdict: Verdict, grants: Sequence[Grant], question: Question, met: frozenset[Requirement], life: Life, print_: str
+) -> Verdict:
+    """What the policies say of a call that they hold, when standing grants meet some of what it waits for."""
+    record, generation = life.record, life.generation
+    routes, now, wanted = generation.routes, question.call["now"], verdict.requirements
+    assert isinstance(now, int), "it is the gateway that says what time it is"
+    able = [each for each in grants if each.requirement in wanted and stands(each, record, routes, now=now)]
+    matching = generation.granting.matching(question, able) if able else ()
+    found = lifted(matching, wanted, record, print_, routes)
+    if not found:
+        return verdict
+    return replace(generation.policies.judge(question, met | found.keys()), granted=tuple(found.values()))
 
 
 def _held_by_somebody(verdict: Verdict, call: Call, generation: Generation) -> Verdict:

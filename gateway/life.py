@@ -28,7 +28,7 @@ from gateway.core.lifecycle import Record, after, begin, recall
 from gateway.core.payload import Answer
 from gateway.core.pointers import Pointer, Upkeep, upkeep
 from gateway.core.times import span
-from gateway.core.verdict import Verdict
+from gateway.core.verdict import Lifted, Verdict
 from gateway.ports import Append, Generation, Reply
 from gateway.randomness import random
 
@@ -81,6 +81,12 @@ class Life:
     """The key that must lead to this call before anything is answered, if it does not yet."""
 
     @property
+    def lifted(self) -> tuple[Lifted, ...]:
+        """What standing grants lift for this call to be allowed: they must be there when it is."""
+        judged = self.record.judged
+        return judged.verdict.granted if judged is not None else ()
+
+    @property
     def pending(self) -> list[Fact]:
         return self.facts[self.durable :]
 
@@ -117,6 +123,12 @@ class Life:
         self.record, self.facts, self.notices, self.me = begin(first), [first], [], ""
         self.generation, self.admission = generation, None
 
+    def judge_again(self) -> None:
+        """Forget the verdict, which nobody wrote down, and what followed from it; the request stays what it is."""
+        admission, payload = self.admission, self.payload
+        self.admit_again(self.generation)
+        self.admission, self.payload = admission, payload
+
     def bind(self) -> None:
         """Have the key of this request lead here; again after somebody else wrote first."""
         if self.binding is not None and all(name != self.binding.key for name, _ in self.record.keys):
@@ -144,15 +156,18 @@ class Life:
         call, pending = self.record.call, self.pending
         kinds = [type(fact) for fact in pending]
         claims = Claimed in kinds
-        discloses = Answered in kinds and not call.acts
+        guarded = claims or (Answered in kinds and not call.acts)
         upkeep = self._upkeep(now)
         if Asked in kinds and not self.durable and (quota := self._questions()):
             upkeep = replace(upkeep, pointers=(*upkeep.pointers, quota))
+        if self.lifted and (claims or (guarded and not self.record.tokens)):  # what is claimed was let through already
+            needed = tuple(Pointer(each.grant, "grant", "need") for each in self.lifted)
+            upkeep = replace(upkeep, pointers=(*upkeep.pointers, *needed))
         return Append(
             call=call.id, agent=call.agent, expected=self.durable, token=random.hex(8),
             facts=tuple(pending),
             upkeep=upkeep,
-            guarded=claims or discloses, replicated=claims and call.acts and not call.repeatable,
+            guarded=guarded, replicated=claims and call.acts and not call.repeatable,
             payload=self._lasting(upkeep), beside=self.beside, notices=tuple(self.notices),
         )  # fmt: skip
 

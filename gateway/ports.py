@@ -15,6 +15,7 @@ from gateway.core.pointers import Upkeep
 from gateway.core.routes import Channel, Routes, System, Tool
 from gateway.core.value import keyword_value, positional_value
 from gateway.core.verdict import Question, Requirement, Verdict
+from gateway.grant_ports import Granting
 
 BEAT_MS = 3_000
 """A process that says nothing for this long is taken for dead."""
@@ -198,6 +199,8 @@ class Generation(Protocol):
     def routes(self) -> Routes: ...
     @property
     def policies(self) -> Policies: ...
+    @property
+    def granting(self) -> Granting: ...
 
     def readmit(self, call: Call, payload: Mapping[str, bytes]) -> Admission:
         """`call` as it would be admitted today, from the bytes kept beside its facts. Raises Inadmissible."""

@@ -5,12 +5,13 @@ Nothing here breaks or remembers; see `tests.world` for that.
 
 import json
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway.core.admit import Admission, Asker, Edit, Inadmissible, admit, readmit
 from gateway.core.call import Call, Request, call_id
+from gateway.core.grants import Grant, NotGrantable, Terms
 from gateway.core.payload import pack_request, unpack_request
 from gateway.core.routes import Agent, Credential, Group, Person, Routes, SecretReference, System, Tool, Webhook
 from gateway.core.verdict import Question, Requirement, Verdict
@@ -132,10 +133,30 @@ class Policies:
 
 
 @dataclass(frozen=True)
+class Granting:
+    """Standing grants in few words: their text is the terms, and every other argument counts for nothing."""
+
+    def text(self, question: Question, terms: Terms, *, policy: str, grant: str) -> str:
+        if terms.free:
+            raise NotGrantable("nothing is free here")
+        return json.dumps([grant, policy, question.agent, question.action, dict(terms.bounds), terms.until])
+
+    def matching(self, question: Question, grants: Sequence[Grant]) -> tuple[Grant, ...]:
+        return tuple(grant for grant in grants if self._matches(question, grant))
+
+    def _matches(self, question: Question, grant: Grant) -> bool:
+        name, policy, agent, action, bounds, until = json.loads(grant.text)
+        assert (name, policy) == (grant.id, grant.requirement.policy)
+        fits = all(int(str(question.input.get(argument, 0))) <= most for argument, most in bounds.items())
+        return fits and (agent, action) == (question.agent, question.action) and int(str(question.call["now"])) < until
+
+
+@dataclass(frozen=True)
 class Generation:
     digest: str = "generation-1"
     routes: Routes = ROUTES
     policies: Policies = Policies(allow)
+    granting: Granting = Granting()
 
     def edit(self, before: Admission, payload: Mapping[str, bytes], changes: Mapping[str, object]) -> Edit:
         body = json.dumps({**json.loads(before.request.body), **changes}).encode()

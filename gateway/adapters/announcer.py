@@ -80,6 +80,8 @@ def _told(call: Call, facts: Sequence[Fact]) -> bytes:
                 line["verdict"] = verdict.decision
                 line["policies"] = verdict.policies
                 line["generation"] = fact.generation[:12]
+                if verdict.granted:
+                    line["grants"] = [item.grant for item in verdict.granted]
             case Answered(status=status):
                 line |= {"outcome": "answered", "status": status}
             case Lost():

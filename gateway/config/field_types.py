@@ -18,6 +18,7 @@ ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 VERSION = 1
+MONTH = 30 * 24 * 3600.0
 LEAST_STATUS, GREATEST_STATUS = 400, 599
 """`not_acted` and `doubtful` are about failures; any other status is the system's word that it acted."""
 
@@ -126,6 +127,12 @@ def _host(value: str) -> str:
     return addresses.checked_host(value.lower())
 
 
+def _a_month(seconds: float) -> float:
+    if seconds > MONTH:
+        raise ValueError("must be at most 30d: what is to hold for longer belongs into a policy")
+    return seconds
+
+
 def _upstream(value: object, info: ValidationInfo) -> addresses.Upstream:
     return addresses.upstream(_resolved(value, info))
 
@@ -141,6 +148,8 @@ def _listener(value: object, info: ValidationInfo) -> str:
 Duration = Annotated[float, BeforeValidator(durations.positive_seconds)]
 Wait = Annotated[float, BeforeValidator(durations.seconds)]
 """A duration that may be zero."""
+Longest = Annotated[float, BeforeValidator(durations.positive_seconds), AfterValidator(_a_month)]
+"""Of a standing grant."""
 PerTime = Annotated[tuple[int, float] | None, BeforeValidator(durations.quota)]
 """How many, and in how many seconds; None: any number."""
 Text = Annotated[str, AfterValidator(_text)]

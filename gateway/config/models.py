@@ -19,6 +19,7 @@ from gateway.config.field_types import (
     Email,
     EnvironmentName,
     Host,
+    Longest,
     Names,
     PerTime,
     Prefix,
@@ -162,9 +163,14 @@ class HoursModel(Strict):
         return self
 
 
+class StandingModel(Strict):
+    expected: ClassVar[str] = "a mapping such as {longest: 8h}"
+    longest: Longest
+
+
 class GroupModel(Strict):
     expected: ClassVar[str] = "a mapping such as {members: [finance-lead], notify: [...]}"
-    later: ClassVar[frozenset[str]] = frozenset({"batch", "standing"})
+    later: ClassVar[frozenset[str]] = frozenset({"batch"})
     members: Annotated[list[Text], Field(min_length=1), AfterValidator(unique)]
     quorum: Annotated[int, Field(ge=1)] = 1
     notify: list[NotifyModel] = []
@@ -176,6 +182,7 @@ class GroupModel(Strict):
     allow_owner: bool = False
     expire: Duration = 24 * 3600.0
     trusted: bool = False
+    standing: StandingModel | None = None
 
 
 class BasicModel(Strict):

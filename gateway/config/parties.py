@@ -146,6 +146,7 @@ def _group(name: str, model: GroupModel, members: Mapping[str, list[str]]) -> Gr
         hours=ladders.hours(model.hours),
         undo_seconds=model.undo,
         allow_owner=model.allow_owner,
+        standing_seconds=model.standing.longest if model.standing else 0.0,
     )
 
 

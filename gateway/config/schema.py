@@ -33,8 +33,8 @@ from gateway.config.cedar_values import (
 from gateway.core.routes import Parameter, Routes, Tool
 
 __all__ = [
-    "CALL", "GROUPS", "Attribute", "NotCedar", "SchemaImpossible", "action_groups", "cedar_schema", "cedar_type",
-    "cedar_value", "input_attributes", "obstacles", "slice_schema", "unseen",
+    "BODY_SCHEMA", "CALL", "GROUPS", "Attribute", "NotCedar", "SchemaImpossible", "action_groups", "cedar_schema",
+    "cedar_type", "cedar_value", "input_attributes", "obstacles", "slice_schema", "unseen",
 ]  # fmt: skip
 
 GROUPS = ("read", "write", "destructive")
@@ -94,12 +94,15 @@ CALL = (
 )
 
 
+BODY_SCHEMA: Mapping[str, object] = {
+    "type": "object", "additionalProperties": False, "required": ["size", "type", "digest"],
+    "properties": {"size": {"type": "integer"}, "type": {"type": "string"}, "digest": {"type": "string"}},
+}  # fmt: skip
+"""Of the attribute that stands for a body which is not typed."""
+
+
 def _body_attribute() -> Attribute:
-    schema = {
-        "type": "object", "additionalProperties": False, "required": ["size", "type", "digest"],
-        "properties": {"size": {"type": "integer"}, "type": {"type": "string"}, "digest": {"type": "string"}},
-    }  # fmt: skip
-    found = representation(schema)
+    found = representation(BODY_SCHEMA)
     assert found is not None
     return Attribute("body", found.type, False, found.convert, "body", "untyped: bytes, content type, SHA-256 in hex")
 

@@ -58,6 +58,7 @@ FINGERPRINT = "gateway.fingerprint"
 
 # --- Who was asked, and what they said ---
 APPROVAL_GROUPS = "gateway.approval.groups"
+APPROVAL_GRANTS = "gateway.approval.grants"
 APPROVAL_BY = "gateway.approval.by"
 APPROVAL_VIA = "gateway.approval.via"
 APPROVAL_ON_BEHALF = "gateway.approval.on_behalf"

@@ -14,16 +14,18 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import orjson
 
 from gateway.core import facts
+from gateway.core.grants import GrantFact
 from gateway.core.verdict import Verdict
 
 TYPES: dict[str, type] = {cls.__name__: cls for cls in facts.Fact.__args__}
+GRANT_TYPES: dict[str, type] = {cls.__name__: cls for cls in GrantFact.__args__}
 
 
 class UnreadableFact(ValueError):
     """The journal holds a fact that this version does not know: it was written by a newer gateway, or damaged."""
 
 
-def encode(fact: facts.Fact) -> bytes:
+def encode(fact: facts.Fact | GrantFact) -> bytes:
     """Canonical bytes of `fact`, without its time."""
     plain = _plain(fact)
     plain.pop("at", None)
@@ -47,11 +49,22 @@ def _whole_characters(value: Any) -> Any:
 
 def decode(envelope: bytes) -> facts.Fact:
     """The fact in an envelope `{"at": ..., "by": ..., "fact": {...}}`, with its time."""
+    fact: facts.Fact = _read(envelope, TYPES)
+    return fact
+
+
+def decode_grant(envelope: bytes) -> GrantFact:
+    """The same for a fact about a standing grant."""
+    fact: GrantFact = _read(envelope, GRANT_TYPES)
+    return fact
+
+
+def _read(envelope: bytes, known: dict[str, type]) -> Any:
+    """Raises UnreadableFact."""
     try:
         outer = orjson.loads(envelope)
         inner = outer["fact"]
-        cls = TYPES[inner.pop("type")]
-        fact: facts.Fact = _revive(cls, inner | {"at": outer["at"]})
+        fact = _revive(known[inner.pop("type")], inner | {"at": outer["at"]})
     except (KeyError, TypeError, ValueError) as error:
         raise UnreadableFact(f"cannot read a fact ({error!r}); was it written by a newer gateway?") from error
     return fact

@@ -79,6 +79,7 @@ def of_judging(judged: Judged) -> Attributes:
         names.POLICY_SHADOW_IDS: verdict.shadow,
         names.POLICY_CODE: verdict.code,
         names.APPROVAL_GROUPS: tuple(dict.fromkeys(item.group for item in verdict.requirements)),
+        names.APPROVAL_GRANTS: tuple(f"{item.grant} of {', '.join(item.by)}" for item in verdict.granted),
         names.GENERATION: judged.generation,
         names.FINGERPRINT: judged.fingerprint,
     }

@@ -217,7 +217,6 @@ class EmailChannel:
 
 Channel = Webhook | Slack | EmailChannel
 """One way in which a group hears of a question. Each has an adapter behind `ports.Notifier`."""
-
 Way = Literal["page", "slack", "webhook", "token"]
 """Where a decision is made: the page, a button in Slack, a signed callback, or a person's token (API, command line)."""
 WAYS: tuple[Way, ...] = ("page", "slack", "webhook", "token")
@@ -271,6 +270,8 @@ class Group:
     expire_seconds: float = 24 * 3600.0
     trusted: bool = False
     """One callback secret may assert more than one person's vote."""
+    standing_seconds: float = 0.0
+    """How long a standing grant by this group may last at most; 0: it gives none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

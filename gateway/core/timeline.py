@@ -142,7 +142,10 @@ def _judged(fact: Judged) -> str:
     names = ", ".join(verdict.policies) or verdict.code
     match verdict.decision:
         case "allow":
-            lifted = ", ".join(f"{item.policy} by {item.group}" for item in verdict.requirements)
+            granted = {item.policy: f"{item.grant} of {' and '.join(item.by)}" for item in verdict.granted}
+            lifted = ", ".join(
+                f"{item.policy} by {granted.get(item.policy, item.group)}" for item in verdict.requirements
+            )
             return f"allowed by {names}" + (f", lifting {lifted}" if lifted else "")
         case "hold":
             needs = ", ".join(f"{item.policy} needs {item.group}" for item in verdict.requirements)

@@ -25,6 +25,17 @@ class Requirement:
     """Its reminders and escalations come at any hour (`@urgent`)."""
 
 
+@positional_value
+class Lifted:
+    """A forbid that a standing grant met, so that nobody was asked."""
+
+    grant: str
+    policy: str
+    """The forbid's `@id`."""
+    by: tuple[str, ...]
+    """Who gave the grant."""
+
+
 @keyword_value
 class Question:
     """One authorization request, in the words of the schema generated from routes.yaml."""
@@ -58,3 +69,5 @@ class Verdict:
     code: str = ""
     """Of a deny that no policy decided: `policy-error`, `policies-unavailable`, `no-permit`,
     `agent-suspended`, `unknown-tool`, `unmanned` and the like."""
+    granted: tuple[Lifted, ...] = ()
+    """Which of what is lifted standing grants lifted, and not votes."""

@@ -29,6 +29,7 @@ from gateway.core.times import iso
 from gateway.decisions import Decisions, NoSuchCall, NotEligible, Stale, TooEarly
 from gateway.doors import control_bodies
 from gateway.doors.control_documents import brief
+from gateway.doors.grants import GrantsDoor
 from gateway.doors.people import person, signed_by
 from gateway.doors.slack import SlackDoor, Whisper
 from gateway.doors.waiting import Waiting, days_of
@@ -57,6 +58,7 @@ class ControlPlane:
     """Sentences about what is not as it must be; empty if ready."""
     measures: Callable[[], Awaitable[list[Metric]]]
     whisper: Whisper
+    grants: GrantsDoor
     stats: Callable[[int], Awaitable[dict[str, Any]]]
     """The numbers about the decisions of the last so many days."""
     pages: Sequence[BaseRoute] = ()
@@ -73,6 +75,7 @@ class ControlPlane:
                 Route("/approvals/{call}", self.approval),
                 Route("/approvals/{call}/decision", self.decide, methods=["POST"]),
                 Route("/slack/interactions", self.pressed, methods=["POST"]),
+                *self.grants.paths(),
                 Route("/calls", self.calls),
                 Route("/calls/{call}", self.call),
                 Route("/calls/{call}/resolve", self.resolve, methods=["POST"]),

@@ -53,6 +53,14 @@ def decision(raw: bytes) -> dict[str, str]:
     return found
 
 
+def members(raw: bytes, known: tuple[str, ...]) -> dict[str, Any]:
+    """The members of an object that has no others. Raises InvalidBody."""
+    told = _object(raw)
+    if wrong := _unknown(told, known):
+        raise control_errors.InvalidBody(wrong)
+    return told
+
+
 def resolution(raw: bytes) -> Resolution:
     told = _object(raw)
     outcome, note, answer = told.get("outcome"), told.get("note", ""), told.get("answer")

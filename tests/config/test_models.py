@@ -24,6 +24,7 @@ HEADINGS: dict[type[Strict], str] = {
     models.SlackModel: "Slack",
     models.EscalationModel: "escalate",
     models.HoursModel: "hours",
+    models.StandingModel: "standing",
     models.AgentModel: "Agents",
     models.SystemModel: "Systems",
     models.CredentialModel: "Credentials",

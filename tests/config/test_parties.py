@@ -90,6 +90,29 @@ def test_an_agent_may_ask_people_so_often(line, expected, tmp_path):
     assert loaded(document(agents=f"{AGENTS}  {line}\n"), tmp_path).agents["b2"].questions == expected
 
 
+@pytest.mark.parametrize(("text", "seconds"), [("8h", 8 * 3600.0), ("30d", 30 * 86400.0), ("5m", 300.0)])
+def test_a_group_may_allow_standing_grants(text, seconds, tmp_path):
+    head = "members: [lead, boss]", f"notify: [{HOOK}]"
+    assert loaded(group(*head), tmp_path).groups["finance"].standing_seconds == 0
+    allowing = loaded(group(*head, f"standing: {{longest: {text}}}"), tmp_path)
+    assert allowing.groups["finance"].standing_seconds == seconds
+
+
+@pytest.mark.parametrize(
+    ("line", "fragment"),
+    [
+        ("standing: 8h", "`standing` must be a mapping such as {longest: 8h}"),
+        ("standing: {}", "`standing` needs `longest`"),
+        ("standing: {longest: 0s}", "`longest` must be longer than zero"),
+        ("standing: {longest: 31d}", "`longest` must be at most 30d: what is to hold for longer belongs into a policy"),
+        ("standing: {longest: 8}", "`longest` must be a duration"),
+        ("standing: {shortest: 8h}", "`standing` has no field `shortest`"),
+    ],
+)
+def test_standing_grants_that_cannot_be_are_refused(line, fragment, tmp_path):
+    expect(group("members: [lead, boss]", f"notify: [{HOOK}]", f"{line}  # <-"), tmp_path, fragment)
+
+
 @pytest.mark.parametrize("key", [A, A.upper()])
 def test_a_key_belongs_to_one_caller(key, tmp_path):
     text = document(agents=f"{AGENTS}  b2: {{owner: desk, keys: [{{sha256: {key}}}]}}  # <-\n")

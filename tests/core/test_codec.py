@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core import facts
-from gateway.core.codec import TYPES, UnreadableFact, decode, encode, envelope
+from gateway.core.codec import GRANT_TYPES, TYPES, UnreadableFact, decode, decode_grant, encode, envelope
 from gateway.core.facts import Admitted, Answered, Fact, Judged, Lost, Rejected
 from tests.playbook import ALLOW, CALL, FINANCE, HOLD
 
 GOLDEN = (Path(__file__).parent / "golden" / "facts.jsonl").read_bytes().splitlines()
+GOLDEN_GRANTS = (Path(__file__).parent / "golden" / "grants.jsonl").read_bytes().splitlines()
 SAFE = 2**53 - 1  # of JSON numbers; RFC 8785 refuses more
 
 
@@ -85,6 +86,25 @@ def test_every_fact_has_a_time_and_its_later_fields_have_defaults():
     assert set(TYPES.values()) == set(get_args(Fact))
     for cls in TYPES.values():
         assert {field.name: field.default for field in dataclasses.fields(cls)}["at"] == 0
+
+
+def test_there_is_a_golden_line_for_every_fact_about_a_grant():
+    assert {orjson.loads(line)["fact"]["type"] for line in GOLDEN_GRANTS} == set(GRANT_TYPES)
+
+
+@pytest.mark.parametrize("line", GOLDEN_GRANTS, ids=lambda line: orjson.loads(line)["fact"]["type"])
+def test_facts_about_grants_are_read_for_ever_and_are_no_facts_of_calls(line):
+    fact = decode_grant(line)
+    outer = orjson.loads(line)
+    assert (type(fact).__name__, fact.at) == (outer["fact"]["type"], outer["at"])
+    assert envelope(encode(fact), fact.at, outer["by"]) == line
+    with pytest.raises(UnreadableFact):
+        decode(line)
+
+
+@given(st.one_of([values(cls) for cls in GRANT_TYPES.values()]), st.integers(0, SAFE))
+def test_a_fact_about_a_grant_comes_back_as_it_was(fact, at):
+    assert decode_grant(envelope(encode(fact), at, "token")) == dataclasses.replace(fact, at=at)
 
 
 # --- Nothing foreign becomes a fact ---------------------------------------------------------------------------------

@@ -300,6 +300,10 @@ class RedisJournal:
                 raise JournalUnavailable(str(reply)) from reply
         return replies
 
+    def remember(self, partition: str, entry: bytes) -> None:
+        """That the ledger of this partition goes at least so far, also by what is not a call."""
+        self.memory.remember(partition, _entry_id(entry))
+
     async def close(self) -> None:
         await self.line.close()
 

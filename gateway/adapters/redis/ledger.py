@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from gateway.adapters.redis.journal import RedisJournal
 from gateway.core.call import PARTITIONS
-from gateway.core.codec import decode
+from gateway.core.codec import decode, decode_grant
 from gateway.core.facts import Fact
+from gateway.core.grants import GrantFact
 
 LEASE = """
 local holder = redis.call('GET', KEYS[1])
@@ -23,9 +24,11 @@ return 1
 class LedgerEntry:
     id: str
     call: str
+    """Empty if the entry is about a standing grant."""
     position: int
     """How many facts the call had before this entry."""
     facts: tuple[Fact, ...]
+    of_grant: tuple[GrantFact, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,8 @@ class RedisLedger:
         found: dict[str, Stretch] = {}
         for name, items in zip(after, await self.journal.ask_all(*asked), strict=True):
             if items:
-                entries = tuple((fields[1].decode(), fields[5]) for _, fields in items)  # as append.lua writes them
+                # As append.lua writes them; what grant.lua writes is about no call.
+                entries = tuple((fields[1].decode(), fields[5]) for _, fields in items if fields[0] == b"call")
                 found[name] = Stretch(items[0][0].decode(), items[-1][0].decode(), entries)
         return found
 
@@ -86,7 +90,7 @@ class RedisLedger:
         depth = str(limit * 4)  # a call has a few entries
         replies = await self.journal.ask_all(*(("XREVRANGE", _ledger(n), "+", "-", "COUNT", depth) for n in names))
         entries = sorted((_order(item[0]), _entry(item).call) for reply in replies for item in reply)
-        return list(dict.fromkeys(call for _, call in reversed(entries)))[:limit]
+        return list(dict.fromkeys(call for _, call in reversed(entries) if call))[:limit]
 
     async def unsettled(self) -> list[str]:
         """Ids of all calls that are not over: held, being sent, or in doubt."""
@@ -118,6 +122,8 @@ def _entry(item: list[object]) -> LedgerEntry:
     assert isinstance(entry, bytes)
     assert isinstance(fields, list)
     found = dict(zip(fields[::2], fields[1::2], strict=True))
+    if b"grant" in found:
+        return LedgerEntry(entry.decode(), "", 0, (), (decode_grant(found[b"facts"]),))
     return LedgerEntry(
         entry.decode(),
         found[b"call"].decode(),
