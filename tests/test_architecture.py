@@ -184,6 +184,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "control_errors": "doors/test_control_plane",
     "core.attributes": "core/test_fact_attributes",
     "core.facts": "core/test_codec",
+    "core.quota": "test_questions",
     "core.routes": "config/test_routes_file",
     "core.value": "core/test_call",
     "core.verdict": "core/test_approval",

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.core.facts import Admitted, Approved
 from gateway.core.lifecycle import Wait
-from gateway.core.routes import Quota
+from gateway.core.quota import Quota
 from gateway.errors import TooManyQuestions
 from tests.company import AGENTS, FINANCE, REPORT, ROUTES, Generation, Policies, allow, holding
 from tests.world import World, held

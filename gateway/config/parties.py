@@ -12,7 +12,8 @@ from gateway.config.models import AgentModel, GroupModel, HashModel, PersonModel
 from gateway.config.reading import PARTY_NAME, Definition, Reading
 from gateway.config.sentences import nearest
 from gateway.config.yaml_lines import Node, Path, items
-from gateway.core.routes import WAYS, Agent, Group, Person, Quota, Routes
+from gateway.core.quota import Quota
+from gateway.core.routes import WAYS, Agent, Group, Person, Routes
 
 SILENT = "group `{name}` has no `notify`: nobody would hear of it; add a webhook, a Slack channel or e-mail"
 

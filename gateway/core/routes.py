@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from gateway.core.quota import Quota
 from gateway.core.summaries import Summary
 
 Effect = Literal["read", "write", "destructive"]
@@ -137,14 +138,6 @@ class System:
     allow_addresses: tuple[str, ...] = ()
     """Networks (CIDR) allowed although link-local or cloud metadata."""
     tools: tuple[Tool, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Quota:
-    """So many, in any stretch of time of that length."""
-
-    most: int
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,8 @@
 import pytest
 
 from gateway.config.routes_file import unmanned
-from gateway.core.routes import Agent, Group, Person, Quota, Routes, SecretReference, Webhook
+from gateway.core.quota import Quota
+from gateway.core.routes import Agent, Group, Person, Routes, SecretReference, Webhook
 from tests.config.routes_documents import AGENTS, APPROVALS, PEOPLE, A, B, C, document, expect, loaded
 
 HOOK = "{webhook: https://a.example/hook, secret: {env: HOOK}}"
