@@ -104,13 +104,14 @@ def in_hands_of(record: Record) -> str | None:
     if record.claim is not None:
         return record.claim.worker
     answer = record.answer
-    if answer is None or record.latest is None or answer.status in record.call.not_acted or _owed(record):
+    if answer is None or record.latest is None or answer.status in record.call.not_acted or _attracted(record):
         return None
     return record.latest.worker
 
 
-def _owed(record: Record) -> bool:
-    """That this answer was handed over is a fact of its own: whoever asked first may not be there to get it."""
+def _attracted(record: Record) -> bool:
+    """Whether an identical request was ever this call. Then the open pointer may lead here, and handing the answer over
+    is a fact of its own: whoever asked first may not be there to get it."""
     return bool(record.asked or record.abandoned or record.lost)
 
 
@@ -153,7 +154,7 @@ def _pointers_of_the_ended(record: Record, outcome: Outcome) -> tuple[Pointer, .
     keep_keys, open_ttl = _lifetimes(record, outcome)
     return (
         *(_ended("key", name, {"free": 0, "keep": keep, "for ever": None}[keep_keys]) for name, keep in record.keys),
-        _ended("open", call.match, open_ttl),
+        *((_ended("open", call.match, open_ttl),) if _attracted(record) else ()),
         *_stays(record, open_ttl, over=keep_keys == "free" or record.delivered),
     )
 
@@ -181,7 +182,7 @@ def _lifetimes(record: Record, outcome: Outcome) -> tuple[Literal["free", "keep"
         case Answered(status=status) if status in record.call.not_acted:
             return "free", 0
         case Answered() | Resolved(acted=True):
-            if not _owed(record) or (record.delivered and not record.polled):
+            if not _attracted(record) or (record.delivered and not record.polled):
                 return "keep", 0
             return "keep", POLLED_MS if record.polled else OWED_MS
         case Lost() if record.call.acts:

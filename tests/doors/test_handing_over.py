@@ -154,6 +154,19 @@ def test_an_answer_that_is_withheld_is_told_and_leaves_nothing_to_meet(two):
     eventually(lambda: met(valkey) == [])
 
 
+def test_a_deployment_between_two_payments_takes_neither_for_the_other(two):
+    """Whoever hands an answer over says so before it ends; else the next would get that answer instead of acting."""
+    scene, _, _ = two
+    to = fresh("pay")
+    calls = []
+    for number in range(2):
+        found = scene.pay(to, key=f"{number}{to}")
+        scene.gateway.restart()
+        assert "idempotent-replayed" not in found.headers
+        calls.append(found.headers["gateway-call"])
+    assert len(set(calls)) == 2 == len(scene.upstream.seen(to))
+
+
 def test_of_several_doubts_each_is_met_until_it_is_settled(two):
     """Two identical calls side by side, both in doubt: an identical request finds the one, and then the other."""
     scene, _, valkey = two
