@@ -17,7 +17,7 @@ from gateway import engine as engine_file
 from gateway.adapters.memory_journal import MemoryJournal
 from gateway.beside import SignsOfLife
 from gateway.core.admit import LEASE_MARGIN_MS
-from gateway.core.facts import Abandoned, Admitted, Answered, Claimed, Delivered, Judged, Lost, Resolved
+from gateway.core.facts import Abandoned, Admitted, Answered, Claimed, Delivered, Fact, Judged, Lost, Resolved
 from gateway.core.lifecycle import Finish, Wait
 from gateway.core.pointers import EXECUTING_MS, OWED_MS, Pointer, Upkeep
 from gateway.engine import Driven, Engine
@@ -555,6 +555,27 @@ def test_an_answer_that_nobody_came_for_attracts_no_longer_than_a_day():
     assert not life.attached and world.effects == 3
     assert asyncio.run(world.journal.met(life.record.call.id, life.record.call.match))
     assert not asyncio.run(world.journal.met(world.calls[0], life.record.call.match))
+
+
+def test_an_answer_attracts_from_the_last_time_that_anybody_went_without_it():
+    world = World()
+
+    async def more(*facts: Fact) -> None:
+        have = await world.journal.length("59a")
+        await world.journal.append(replace(sending("a"), expected=have, token=str(have), facts=facts, upkeep=Upkeep()))
+
+    async def story():
+        await world.journal.append(sending("a"))
+        await more(Answered(token="a", status=200), Abandoned())
+        world.now += OWED_MS - 1
+        await more(Delivered(), Abandoned())
+        signs = SignsOfLife(world.journal, "second", (), CALL.match)
+        world.now += OWED_MS - 1
+        assert await signs.go_on_without_us(["59a"]) == "59a"
+        world.now += 1
+        assert await signs.go_on_without_us(["59a"]) == ""
+
+    world.live(story)
 
 
 def test_a_call_that_has_left_the_store_is_met_no_more():
