@@ -9,3 +9,7 @@ class Quota:
 
     most: int
     seconds: float
+
+
+QUESTIONS = Quota(100, 3600.0)
+"""How many new questions an agent may put to people if routes.yaml says nothing."""

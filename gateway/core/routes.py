@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from gateway.core.quota import Quota
+from gateway.core.quota import QUESTIONS, Quota
 from gateway.core.summaries import Summary
 
 Effect = Literal["read", "write", "destructive"]
@@ -147,7 +147,7 @@ class Agent:
     teams: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     """SHA-256 of each gateway key, hex."""
-    questions: Quota | None = Quota(100, 3600.0)
+    questions: Quota | None = QUESTIONS
     """How many new questions it may put to people; None: any number."""
 
 
