@@ -42,6 +42,7 @@ from gateway.core.lifecycle import (
     Finish,
     Forfeit,
     Judge,
+    Look,
     Send,
     Wait,
     begin,
@@ -51,7 +52,8 @@ from gateway.core.lifecycle import (
 )
 from gateway.core.notices import asked, reported
 from gateway.core.payload import Answer, pack_answer, pack_request, unpack_answer
-from gateway.core.pointers import attracts
+from gateway.core.pointers import LOOKING_MS, attracts
+from gateway.core.previews import MOST_BYTES
 from gateway.core.timeline import state
 from gateway.core.verdict import Requirement
 from gateway.doubts import tell_new_doubt
@@ -70,6 +72,7 @@ from gateway.ports import (
     TooManyQuestions,
     Upstream,
 )
+from gateway.previewing import Looks
 from gateway.randomness import random
 from gateway.sending import Limits, Sent, drain, lease_ms, send, written
 from gateway.standing import Standing
@@ -197,6 +200,10 @@ class Engine:
                     case Climb(rung):
                         groups = life.generation.routes.groups
                         life.heard_by(climbed(rung, groups, life.record.call.id, batch=random.hex(4), now=now))
+                    case Look() if life.fresh and not step.again:
+                        return await self._look_aside(life)
+                    case Look(names, again):
+                        await self._look(life, await admission_of(life, self.journal), names, again=again)
                     case Expire():
                         life.add(Expired(at=now))
                     case Forfeit(token):
@@ -214,7 +221,7 @@ class Engine:
                 life.add(inadmissible(life, no, now))
             except Conflict:
                 await self._drop_answer(life)
-                await self._reload(life)
+                await self.reload(life)
             except (Suspended, Revoked) as refused:
                 await self._drop_answer(life)
                 await self._judge_again(life, refused)
@@ -246,12 +253,28 @@ class Engine:
             life.payload = {"request": pack_request(admission.request), "salt": admission.salt}
             life.identify(admission.identified())
         groups, owner = life.generation.routes.groups, admission.system.owner
-        life.heard_by(
-            asked(
-                admission.call, requirements, groups, owner=owner, batch=random.hex(4), now=self.journal.now(),
-                expires_at=life.record.expires_at,
-            )
+        fact = asked(
+            admission.call, requirements, groups, owner=owner, batch=random.hex(4), now=self.journal.now(),
+            expires_at=life.record.expires_at,
         )  # fmt: skip
+        life.add(replace(fact, previews=tuple(preview.name for preview in admission.tool.previews)))
+        wait = LOOKING_MS if life.record.sight.unseen else 0
+        life.notices += [(notice.id, wait) for notice in fact.notices]
+
+    async def _look_aside(self, life: Life) -> Wait:
+        """Whoever waits for the answer does not wait for what approvers are shown."""
+        await self.flush(life)
+        spawn(self.unattended(life.record.call.id), "look for the approvers")
+        assert life.record.expires_at is not None
+        return Wait(life.record.expires_at)
+
+    async def _look(self, life: Life, held: Admission, names: tuple[str, ...], *, again: bool) -> None:
+        """Show approvers what the call is about, or see that it is still so. Each look is a read of its own."""
+        looks = Looks(self, replace(self, limits=replace(self.limits, kept_answer=MOST_BYTES)))
+        if again:
+            await looks.before_release(life, held, names)
+        else:
+            await looks.for_approvers(life, held, names)
 
     def _claim(self, life: Life, admission: Admission) -> None:
         if life.requester.left and life.durable == 0:
@@ -315,9 +338,9 @@ class Engine:
             try:
                 await self.flush(life)
             except Conflict:
-                await self._reload(life)
+                await self.reload(life)
             except Suspended:  # so this is a read, and its answer must not be told
-                await self._reload(life)
+                await self.reload(life)
                 await self._write_outcome(life, sent.withheld("the agent was suspended before it had the answer"))
                 raise
 
@@ -328,7 +351,7 @@ class Engine:
         while True:
             await asyncio.sleep(JOURNAL_RETRY_SECONDS)
             try:
-                await self._reload(life)
+                await self.reload(life)
                 await self._write_outcome(life, sent)
             except Suspended:
                 pass  # that nobody gets the answer is written
@@ -376,7 +399,7 @@ class Engine:
             if isinstance(step, Finish) and (news := reported(life.record, step, groups, batch=random.hex(4), now=now)):
                 life.heard_by(news)
 
-    async def _reload(self, life: Life) -> None:
+    async def reload(self, life: Life) -> None:
         facts = await self.journal.facts(life.record.call.id)
         if not facts:
             raise CallVanished(f"the journal has lost call {life.record.call.id}: was it restored from an older state?")
@@ -393,7 +416,7 @@ class Engine:
         if isinstance(refused, Revoked):
             self.standing.forget(life.lifted)
         if life.durable:
-            await self._reload(life)
+            await self.reload(life)
         if isinstance(refused, Suspended):
             life.refuse_suspended(self.journal.now())
         elif not life.durable:

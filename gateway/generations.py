@@ -22,13 +22,15 @@ from gateway.config.policies import load_policies
 from gateway.config.policy_files import policy_files
 from gateway.config.routes_file import load_routes
 from gateway.config.schema import cedar_schema
-from gateway.core.admit import REQUEST_NOT_KEPT, Admission, Edit, Inadmissible, readmit
+from gateway.core.admit import REQUEST_NOT_KEPT, Admission, Edit, Inadmissible, asks_for, look, readmit
 from gateway.core.approval import CannotEdit
 from gateway.core.call import Call
 from gateway.core.payload import pack_request, unpack_request
+from gateway.core.previews import Preview, asked_for
 from gateway.core.routes import Routes
 from gateway.wire.editing import differences, edited
 from gateway.wire.index import Index
+from gateway.wire.making import made
 
 LOOK_MS = 2000
 """How often the files are looked at where nobody tells of a change."""
@@ -79,6 +81,22 @@ class LoadedGeneration:
         except Inadmissible as no:
             raise CannotEdit(no.reason) from no
         return Edit(admission=after, request=request, changed=differences(before, after, changes))
+
+    def preview(self, held: Admission, preview: Preview, *, call_id: str, salt: bytes) -> Admission:
+        """See ports.Generation. It is read back as if an agent had sent it, so nothing else than that is sent."""
+        agent, tool = self.routes.agents.get(held.call.agent), self.routes.tool(preview.tool)
+        if agent is None or tool is None:
+            raise Inadmissible("unknown-tool", f"{preview.tool} or {held.call.agent} is no longer declared.")
+        try:
+            request = made(tool, asked_for(preview, {**held.extra, **held.question.input}))
+            found, variables = self.index.match(tool.system, request.method, request.target.partition("?")[0])
+            if found is not tool:
+                raise Inadmissible("unknown-tool", f"these arguments make it a request of {found.name}")
+            arguments = self.index.reader(tool).read(request, variables)
+        except errors.GatewayError as error:
+            raise Inadmissible(error.slug, error.detail) from error
+        asker = asks_for(held.call, agent)
+        return look(asker, held.system, tool, request, arguments, call_id=call_id, salt=salt)
 
 
 def load(routes_path: Path, policies_path: Path, environ: Mapping[str, str]) -> LoadedGeneration:

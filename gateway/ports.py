@@ -12,6 +12,7 @@ from gateway.core.call import Call, Request
 from gateway.core.facts import Fact
 from gateway.core.notices import Message
 from gateway.core.pointers import Upkeep
+from gateway.core.previews import Preview
 from gateway.core.routes import Channel, Routes, System, Tool
 from gateway.core.value import keyword_value, positional_value
 from gateway.core.verdict import Question, Requirement, Verdict
@@ -85,7 +86,7 @@ class Append:
     replicated: bool = False
     """True if a failover must not forget it (the claim of a tool that is not repeatable)."""
     payload: Mapping[str, bytes] | None = None
-    """Bytes to keep beside the facts, by field: `request` (empty: no longer), `salt`, `answer`."""
+    """Bytes to keep beside the facts, by field: `request` (empty: no longer), `salt`, `answer`, `preview`."""
     beside: tuple[str, ...] = ()
     """Calls for the same intent that are no obstacle: whoever has them in hand was seen at work."""
     notices: tuple[tuple[str, int | None], ...] = ()
@@ -201,6 +202,10 @@ class Generation(Protocol):
     def policies(self) -> Policies: ...
     @property
     def granting(self) -> Granting: ...
+
+    def preview(self, held: Admission, preview: Preview, *, call_id: str, salt: bytes) -> Admission:
+        """A new call that looks at what `held` is about, for its agent and run. Raises Inadmissible."""
+        ...
 
     def readmit(self, call: Call, payload: Mapping[str, bytes]) -> Admission:
         """`call` as it would be admitted today, from the bytes kept beside its facts. Raises Inadmissible."""

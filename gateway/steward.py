@@ -22,6 +22,7 @@ from gateway.errors import GatewayError
 from gateway.judging import admission_of
 from gateway.life import Life
 from gateway.ports import Conflict, Delivery, JournalUnavailable, Notifier, Timers
+from gateway.previewing import pictures_of
 from gateway.tasks import spawn
 from gateway.wire.webhook import next_attempt_ms
 
@@ -147,6 +148,8 @@ class Steward:
         group = routes.groups.get(notice.group)
         if judged is None and life.record.refusal is None and life.record.claim is None:
             return Delivery(status=0, done=False, error="the call was just being judged")
+        if life.record.sight.unseen:
+            return Delivery(status=0, done=False, error="the system was just being looked at for this question")
         if (
             judged is None
             or judged.verdict.decision != "hold"
@@ -156,7 +159,10 @@ class Steward:
             return Delivery(status=0, done=False, gone=True, error="the question is no longer open")
         now = self.engine.journal.now()
         admission = await admission_of(life, self.engine.journal)
-        told = message(life.record, judged, admission, notice, routes, control_url=self.control_url, now=now)
+        pictures = await pictures_of(life, self.engine.journal)
+        told = message(
+            life.record, judged, admission, notice, routes, control_url=self.control_url, now=now, pictures=pictures
+        )
         return await self.notifier.deliver(group.channels[notice.channel], told, now)
 
 

@@ -9,12 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gateway.core.admit import Admission, Asker, Edit, Inadmissible, admit, readmit
+from gateway.core.admit import Admission, Asker, Edit, Inadmissible, admit, asks_for, look, readmit
 from gateway.core.call import Call, Request, call_id
 from gateway.core.grants import Grant, NotGrantable, Terms
 from gateway.core.payload import pack_request, unpack_request
+from gateway.core.previews import Preview, asked_for
 from gateway.core.routes import Agent, Credential, Group, Person, Routes, SecretReference, System, Tool, Webhook
 from gateway.core.verdict import Question, Requirement, Verdict
+from gateway.wire.making import made
 
 KEY = b"deployment key for tests"
 NIGHT = 1_795_168_800_000
@@ -171,6 +173,15 @@ class Generation:
             raise Inadmissible("unknown-tool", f"{call.tool!r} is no longer declared")
         request = unpack_request(payload["request"])
         return readmit(call, system, wanted, request, arguments_of(request), salt=payload["salt"])
+
+    def preview(self, held: Admission, preview: Preview, *, call_id: str, salt: bytes) -> Admission:
+        wanted = self.routes.tool(preview.tool)
+        if wanted is None:
+            raise Inadmissible("unknown-tool", f"{preview.tool} is no longer declared.")
+        given = asked_for(preview, {**held.extra, **held.question.input})
+        request, arguments = made(wanted, given), Arguments(input=dict(given))
+        asker = asks_for(held.call, self.routes.agents[held.call.agent])
+        return look(asker, held.system, wanted, request, arguments, call_id=call_id, salt=salt)
 
 
 HOLDING = Generation(policies=Policies(holding(FINANCE)))

@@ -16,7 +16,8 @@ FILES = sorted((ROOT / "gateway").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 ENGINE = {
-    "beside", "engine", "life", "judging", "owing", "sending", "decisions", "doubts", "granting", "standing",
+    "beside", "engine", "life", "judging", "owing", "previewing", "sending", "decisions", "doubts", "granting",
+    "standing",
 }  # fmt: skip
 """One layer: what is done with a call, whoever asks for it."""
 HANDS = {"core", "ports", "grant_ports", "errors", "tasks", "randomness", "clock", *ENGINE}
@@ -127,15 +128,19 @@ CLOCKS = {"now", "utcnow", "today"}
 
 LONGEST_FILE, LONGEST_FUNCTION = 300, 40
 LONG_FILES = {
+    "ports.py": (305, "what the engine needs of the world: one list of obligations"),
+    "config/models.py": (303, "the shape of routes.yaml: one list, a class for each mapping"),
     "core/facts.py": (345, "the vocabulary of what can happen to a call: one list, each with its fields"),
     "adapters/redis/journal.py": (352, "to be split: what was acknowledged, and its loss, is a subject of its own"),
-    "core/lifecycle.py": (415, "the whole story in one file is worth more than the limit; half of it is one record"),
+    "core/lifecycle.py": (440, "the whole story in one file is worth more than the limit; half of it is one record"),
     "adapters/cedar.py": (330, "one outside thing, one file: the only one that knows cedarpy"),
-    "engine.py": (445, "the only loop and its steps; splitting it would hide the order in which they happen"),
+    "engine.py": (456, "the only loop and its steps; splitting it would hide the order in which they happen"),
 }
 LONG_FUNCTIONS = {
     "core/timeline.py line": (64, "one sentence per fact: a table, written as a match"),
-    "core/lifecycle.py _changes": (46, "one line per fact: a table, written as a match"),
+    "core/lifecycle.py _changes": (49, "one line per fact: a table, written as a match"),
+    "core/fact_attributes.py of_fact": (42, "one line per fact: a table, written as a match"),
+    "engine.py drive": (44, "one arm per step"),
 }
 """With the length that each may not exceed."""
 

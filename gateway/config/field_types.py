@@ -12,7 +12,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from gateway.config import addresses, durations
-from gateway.core import summaries
+from gateway.core import previews, summaries
 
 ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 DIGEST = re.compile(r"[0-9a-fA-F]{64}")
@@ -54,6 +54,12 @@ def _summary(value: object) -> summaries.Summary:
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
         raise ValueError("must be one line of text, such as Refund {amount|money:usd} on {charge}")
     return summaries.parse(value)
+
+
+def _shown(value: object) -> summaries.Slot:
+    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+        raise ValueError("must be the name of a field, such as amount, customer.name or header:etag")
+    return previews.field(value)
 
 
 def _digest(value: str) -> str:
@@ -154,6 +160,7 @@ PerTime = Annotated[tuple[int, float] | None, BeforeValidator(durations.quota)]
 """How many, and in how many seconds; None: any number."""
 Text = Annotated[str, AfterValidator(_text)]
 Summary = Annotated[summaries.Summary, BeforeValidator(_summary)]
+Shown = Annotated[summaries.Slot, BeforeValidator(_shown)]
 ResolvedText = Annotated[Text, BeforeValidator(_resolved)]
 Status = Annotated[int, Field(ge=LEAST_STATUS, le=GREATEST_STATUS)]
 Statuses = Annotated[list[Status], AfterValidator(unique)]

@@ -254,7 +254,7 @@ class HoldModel(Strict):
 class ToolModel(Strict):
     expected: ClassVar[str] = 'a mapping such as {request: "GET /v1/charges/{charge}", effect: read}'
     later: ClassVar[frozenset[str]] = frozenset(
-        {"preview", "record", "unlisted", "budget", "limits", "rate", "undo", "compensate", "mcp"}
+        {"record", "unlisted", "budget", "limits", "rate", "undo", "compensate", "mcp"}
     )
     request: Annotated[templates.RequestLine, BeforeValidator(templates.request_line)]
     effect: Literal["read", "write", "destructive"]
@@ -270,6 +270,8 @@ class ToolModel(Strict):
     dedupe: Switch = True
     hold: HoldModel = HoldModel()
     summary: Summary | None = None
+    preview: dict[str, Any] = {}
+    """Each is validated by itself as a PreviewModel."""
     not_acted: Statuses = [401, 429]
     doubtful: Statuses = []
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from gateway.config.input_schemas import Finding
 from gateway.config.sentences import nearest
+from gateway.config.yaml_lines import Path
 from gateway.core.routes import BodyKind, Parameter
 from gateway.core.summaries import FILTERS, Slot, Summary, slots
 
@@ -48,14 +49,23 @@ def located(path: tuple[str, ...], known: Schemas) -> tuple[str, ...]:
     return path
 
 
-def findings(given: Summary, known: Schemas, named: Collection[str], *, any_name: bool) -> Iterator[Finding]:
+def findings(
+    given: Summary,
+    known: Schemas,
+    named: Collection[str],
+    *,
+    any_name: bool,
+    path: Path = PATH,
+    label: str = "`summary`",
+) -> Iterator[Finding]:
     """`named`: inputs that are declared, rightly or not; a wrong one is not one mistake more here. `any_name`: the tool
-    is open, so an agent may send what nobody declared."""
+    is open, so an agent may send what nobody declared. `label`: how sentences call what stands at `path`."""
     for slot in slots(resolved(given, known)):
-        for path, types, what in ((slot.path, FILTERS.get(slot.filter), slot.name), (slot.other, TEXT, "")):
-            if not path or (path[0] not in known and (any_name or path[0] in named)):
+        for way, types, what in ((slot.path, FILTERS.get(slot.filter), slot.name), (slot.other, TEXT, "")):
+            if not way or (way[0] not in known and (any_name or way[0] in named)):
                 continue
-            yield from ((PATH, why) for why in _wrong(path, known, types, what or ".".join(path), slot.filter))
+            for why in _wrong(way, known, types, what or ".".join(way), slot.filter):
+                yield path, f"{label} {why}"
 
 
 TEXT = frozenset({"string"})
@@ -65,7 +75,7 @@ def _wrong(
     path: tuple[str, ...], known: Schemas, types: frozenset[str] | None, name: str, filtering: str
 ) -> Iterator[str]:
     if path[0] not in known:
-        yield f"`summary` names `{path[0]}`, which is not an argument of this tool; {nearest(path[0], known)}"
+        yield f"names `{path[0]}`, which is not an argument of this tool; {nearest(path[0], known)}"
         return
     schema: Mapping[str, Any] | None = known[path[0]]
     for step in path[1:]:
@@ -77,7 +87,7 @@ def _wrong(
         return
     if _kind(schema) not in types:
         wanted = " or ".join(sorted(types))
-        yield f"`summary` tells `{name}` by `{filtering}`, for which it must be of type {wanted}, not {_kind(schema)}"
+        yield f"tells `{name}` by `{filtering}`, for which it must be of type {wanted}, not {_kind(schema)}"
 
 
 def _kind(schema: Mapping[str, Any]) -> str:
@@ -93,11 +103,10 @@ def _inside(schema: Mapping[str, Any] | None, step: str, name: str) -> tuple[Map
     if _kind(schema) == "array":
         if step.isdecimal():
             return schema.get("items"), ""
-        return None, f"`summary` names `{name}`, and `{step}` is no place in a list; use 0, 1, 2 ..."
+        return None, f"names `{name}`, and `{step}` is no place in a list; use 0, 1, 2 ..."
     properties = schema.get("properties", {})
     if step in properties:
         return properties[step], ""
     if schema.get("additionalProperties") is True:
         return None, ""
-    near = nearest(step, properties)
-    return None, f"`summary` names `{name}`, and there is no `{step}` inside; {near}"
+    return None, f"names `{name}`, and there is no `{step}` inside; {nearest(step, properties)}"

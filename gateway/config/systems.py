@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from gateway.config import addresses, header_names
+from gateway.config import addresses, header_names, previews
 from gateway.config.input_schemas import Finding
 from gateway.config.models import CredentialModel, SystemModel
 from gateway.config.parties import known_person
@@ -40,8 +40,13 @@ def systems(sections: Mapping[str, Node], people: frozenset[str], reading: Readi
         if model is None:
             continue
         reading.findings(definition, _findings(definition.name, model, people, hosts))
+        named = {single.name: single for single, _ in tools}
         for single, entry in tools:
             reading.findings(entry, _tool_findings(single, entry, model, definition.name))
+            if len(tools) == len(
+                list(items(dict(items(definition.node)).get("tools")))
+            ):  # a tool that is wrong in itself is not missed here too
+                reading.findings(entry, previews.findings(single.previews, named))
         found[definition.name] = _system(definition.name, model, tuple(single for single, _ in tools))
     return found
 

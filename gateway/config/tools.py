@@ -12,6 +12,7 @@ from gateway.config import summaries
 from gateway.config.input_schemas import Finding
 from gateway.config.inputs import Inputs, inputs
 from gateway.config.models import ToolModel
+from gateway.config.previews import previews
 from gateway.config.reading import Definition, Reading
 from gateway.config.sentences import nearest
 from gateway.config.templates import NAME, SAFE, WITHOUT_BODY, RequestLine, Template
@@ -44,7 +45,11 @@ def tool(definition: Definition, system: str, reading: Reading) -> tuple[Request
     declared = inputs(model.input, model.headers, line, body)
     whole = reading.findings(definition, iter(declared.findings))
     whole &= reading.findings(definition, _findings(model, body, declared))
-    return line, _tool(f"{system}.{definition.name}", system, model, body, declared) if whole else None
+    known, named = summaries.schemas(declared.parameters, body), {*model.input, *model.headers}
+    looks = previews(definition, system, known, named, any_name=model.open, reading=reading)
+    if not whole or looks is None:
+        return line, None
+    return line, replace(_tool(f"{system}.{definition.name}", system, model, body, declared), previews=looks)
 
 
 def _tool(name: str, system: str, model: ToolModel, body: BodyKind, declared: Inputs) -> Tool:

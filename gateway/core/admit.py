@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Protocol
 
 from gateway.core.call import Call, Request, fingerprint, key_pointer, match_digest
+from gateway.core.previews import SECONDS
 from gateway.core.routes import Agent, System, Tool
 from gateway.core.value import keyword_value
 from gateway.core.verdict import Question
@@ -127,6 +128,23 @@ def admit(
 @lru_cache(maxsize=256)  # every call of a tool has the same few
 def _listed(statuses: frozenset[int]) -> tuple[int, ...]:
     return tuple(sorted(statuses))
+
+
+def asks_for(held: Call, agent: Agent) -> Asker:
+    """Whoever looks at what a held call is about does it in the name of its agent, within its run."""
+    return Asker(
+        agent=agent, user=held.user, run=held.run, reason=f"preview for call {held.id}", traceparent=held.traceparent,
+        source_ip=held.source_ip,
+    )  # fmt: skip
+
+
+def look(
+    asker: Asker, system: System, tool: Tool, request: Request, arguments: Arguments, *, call_id: str, salt: bytes
+) -> Admission:
+    """A read for the approvers of another call: nothing attaches to it, and it may take only so long."""
+    system = replace(system, timeout_seconds=min(system.timeout_seconds, SECONDS))
+    tool = replace(tool, dedupe=False)
+    return admit(asker, system, tool, request, arguments, call_id=call_id, salt=salt, deployment_key=b"")
 
 
 def readmit(

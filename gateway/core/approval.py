@@ -93,13 +93,16 @@ def question(record: Record, group: str) -> tuple[Requirement, ...]:
 
 
 def shown(record: Record, group: str) -> str:
-    """Digest of what the people of `group` see: the call's fingerprint and exactly these forbids.
+    """Digest of what the people of `group` see: the call's fingerprint, exactly these forbids, and what of the system
+    their yes is bound to.
 
     A notice carries it and a decision returns it, so nobody's yes can count for a question that came later.
     """
     judged = record.judged
     fingerprint = judged.fingerprint if judged is not None else ""
     parts = [fingerprint, group, *(text for item in sorted(_texts(question(record, group))) for text in item)]
+    bound = sorted((item.name, item.bound) for item in record.sight.pictures if item.bound)
+    parts += ["preview", *(text for item in bound for text in item)] if bound else []
     return hashlib.sha256(joined([FORMAT, *(part.encode() for part in parts)])).hexdigest()
 
 
@@ -116,6 +119,8 @@ def may_vote(record: Record, decision: Decision, routes: Routes, *, now: int) ->
         raise Stale("the time to decide on this call is over")
     if judged.verdict.decision != "hold":
         raise Stale("this call is no longer held")
+    if record.sight.unseen:
+        raise Stale("the system is just being looked at for this question; look at it again in a few seconds")
     group, asked = routes.groups.get(decision.group), question(record, decision.group)
     if group is None or not asked:
         raise Stale(f"this call does not wait for {decision.group!r}")

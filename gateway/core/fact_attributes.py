@@ -30,6 +30,7 @@ from gateway.core.facts import (
     Judged,
     Lost,
     Notified,
+    Previewed,
     Rejected,
     Reminded,
     Reported,
@@ -130,6 +131,8 @@ def of_fact(fact: Fact, waited: int) -> Attributes:  # noqa: C901, PLR0911, PLR0
             policies = tuple(dict.fromkeys(item.policy for item in fact.requirements))
             found: Attributes = {names.APPROVAL_GROUPS: groups, names.POLICY_IDS: policies}
             return found | {names.FINGERPRINT: fact.fingerprint, names.APPROVAL_EXPIRES_MS: fact.expire}
+        case Previewed():
+            return _of_preview(fact)
         case Notified():
             found = {names.NOTICE_ID: fact.notice, names.NOTICE_ATTEMPT: fact.attempt, names.NOTICE_DONE: fact.done}
             return found | _status(fact.status) | ({} if fact.done else {names.ERROR_TYPE: _code(fact.status)})
@@ -173,6 +176,14 @@ def of_exchange(call: Call, number: int, origin: str) -> Attributes:
         found[names.SERVER_PORT] = place.port or default
         found[names.URL_SCHEME] = place.scheme
     return found
+
+
+def _of_preview(fact: Previewed) -> Attributes:
+    return {
+        names.PREVIEW_NAME: fact.name, names.PREVIEW_CALL: fact.call, names.PREVIEW_DIGEST: fact.digest,
+        names.PREVIEW_BOUND: fact.bound, names.PREVIEW_AGAIN: fact.again, names.PREVIEW_CHANGED: fact.changed,
+        names.FINGERPRINT: fact.fingerprint, names.ERROR_TYPE: "preview-failed" if fact.failed else "",
+    }  # fmt: skip
 
 
 def _of_vote(vote: Approved | Rejected | Edited) -> Attributes:

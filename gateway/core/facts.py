@@ -88,6 +88,32 @@ class Asked:
     """Milliseconds until nobody may approve any more. Only the first Asked of a call counts."""
     ladder: tuple[Rung, ...] = ()
     """What follows while nobody decides, in the order of time; fixed by the routes of this moment."""
+    previews: tuple[str, ...] = ()
+    """What is to be looked at for those who are asked, before they hear of it."""
+    at: int = 0
+
+
+@keyword_value
+class Previewed:
+    """The system was looked at for the approvers. What was seen is beside the facts."""
+
+    name: str
+    call: str
+    """The read by which it was looked at; empty if there could be none."""
+    digest: str
+    """Of all that is shown, salted."""
+    bound: str
+    """Of what must be the same at the release, salted, also if nothing was seen; empty if nothing must."""
+    failed: str
+    """Why nothing was seen, or empty."""
+    fingerprint: str
+    """Of the call for which it was looked at."""
+    again: bool = False
+    """Before the release, to see whether what was shown is still so."""
+    changed: tuple[str, ...] = ()
+    """Bound fields that are no longer as they were shown: votes for what was shown are void."""
+    notices: tuple[Notice, ...] = ()
+    """To those who decided, that it could not be looked at again."""
     at: int = 0
 
 
@@ -313,7 +339,7 @@ class Reported:
 
 
 Fact = (
-    Admitted | Attached | Judged | Asked | Reminded | Escalated | Notified | Approved | Retracted | Edited
+    Admitted | Attached | Judged | Asked | Previewed | Reminded | Escalated | Notified | Approved | Retracted | Edited
     | Rejected | Expired | Withdrawn | Cancelled | Claimed | Unsent | Lost | Answered | Ended | Abandoned | Delivered
     | Resolved | Reported
 )  # fmt: skip

@@ -14,6 +14,7 @@ Rules of this file:
  2. Once a send may have acted, nothing is ever reported as a refusal or as unreachable.
  3. Only the drive that wrote a claim sends under it; everybody else waits until the claim is over, then says Lost.
  4. Nothing but a repeatable call is sent twice, and it only under the same fingerprint.
+ 5. What people bound their yes to is looked at again in the append that claims; what cannot be seen is not sent.
 """
 
 from collections.abc import Iterable
@@ -41,6 +42,7 @@ from gateway.core.facts import (
     Lost,
     Notice,
     Notified,
+    Previewed,
     Rejected,
     Reminded,
     Reported,
@@ -50,6 +52,7 @@ from gateway.core.facts import (
     Unsent,
     Withdrawn,
 )
+from gateway.core.looking import BLIND, Sight, still_held
 from gateway.core.verdict import Requirement
 
 MOST_SENDS = 3
@@ -79,6 +82,8 @@ class Record:
     asked_fingerprint: str = ""
     expected: Expected = ()
     """How many more votes each of `asked` takes, as far as the people know who were asked and who voted since."""
+    sight: Sight = BLIND
+    """What they are shown of the system, and whether it is still so."""
     expires_at: int | None = None
     """Fixed by the first Asked; no vote extends it."""
     ladder: tuple[tuple[int, Rung], ...] = ()
@@ -146,6 +151,14 @@ class Climb:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """Look at the system for those who were asked, or again before what they approved is sent."""
+
+    names: tuple[str, ...]
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Expire:
     """Nobody decided in time."""
 
@@ -181,10 +194,10 @@ class Finish:
     outcome: Outcome
 
 
-Step = Judge | Ask | Climb | Expire | Claim | Send | Forfeit | Wait | Finish
+Step = Judge | Ask | Look | Climb | Expire | Claim | Send | Forfeit | Wait | Finish
 
 
-def next_step(record: Record, *, now: int, me: str, today: str) -> Step:  # noqa: C901, PLR0911 - one turn per line
+def next_step(record: Record, *, now: int, me: str, today: str) -> Step:  # noqa: C901, PLR0911, PLR0912 - a turn a line
     """Say what `record` needs next. Read it downward: this is the whole gateway.
 
     `now` is the journal's time, `me` the token of this drive, `today` the generation that serves now.
@@ -214,6 +227,8 @@ def next_step(record: Record, *, now: int, me: str, today: str) -> Step:  # noqa
         return _while_held(record, judged, record.expires_at, now, today)
     if now < (release := released_at(record)):
         return Wait(release)
+    if record.sight is not BLIND and (names := record.sight.unconfirmed(judged)):
+        return Look(names, again=True)
     # An approval is good for one send, so a read that people were asked about is claimed as an effect is.
     return Claim() if record.call.acts or record.asked else Send()
 
@@ -250,9 +265,14 @@ def _while_held(record: Record, judged: Judged, expires_at: int | None, now: int
     if judged.generation != today:
         return Judge()
     asked = record.asked if record.asked_fingerprint == judged.fingerprint else ()
-    if unheard := unheard_of(judged, asked, record.expected):
-        return Ask(unheard)
+    if not record.sight.unread and (unheard := unheard_of(judged, asked, record.expected)):
+        return Ask(unheard)  # with what could not be seen again, nobody is missing
+    if record.sight.unseen:
+        return Look(record.sight.unseen)
     assert expires_at is not None, "asking fixes the time at which a hold ends"
+    if record.sight.unread:
+        retry = record.sight.retry_at
+        return Wait(min(retry, expires_at)) if now < retry else Judge()
     waiting = {item.group for item in judged.verdict.requirements}
     due, rung = next((found for found in record.ladder if found[1].group in waiting), (expires_at, None))
     if rung is not None and due <= now:
@@ -277,7 +297,9 @@ def after(record: Record, fact: Fact) -> Record:
 def _changes(record: Record, fact: Fact) -> dict[str, Any]:  # noqa: C901, PLR0911, PLR0912 - one line per fact
     match fact:
         case Judged():
-            return {"judged": fact}
+            if record.sight is BLIND:
+                return {"judged": fact}
+            return {"judged": fact, "sight": record.sight.after_judging(fact)}
         case Claimed():
             tokens = (*record.tokens, fact.token)
             return {"claim": fact, "first": record.first or fact, "latest": fact, "tokens": tokens, "unsent": None}
@@ -285,6 +307,8 @@ def _changes(record: Record, fact: Fact) -> dict[str, Any]:  # noqa: C901, PLR09
             return _what_sending_changes(record, fact)
         case Asked():
             return _what_asking_changes(record, fact)
+        case Previewed():
+            return _what_looking_changes(record, fact)
         case Approved() if record.claim is None and record.refusal is None:
             # An approval does not allow. It is one more thing that today's policies weigh.
             expected = after_voting(record.expected, fact, record.votes, record.asked_fingerprint)
@@ -328,6 +352,7 @@ def _what_asking_changes(record: Record, fact: Asked) -> dict[str, Any]:
         "asked": tuple(dict.fromkeys((*asked, *fact.requirements))),
         "expected": after_asking(expected, fact, record.judged),
         "asked_fingerprint": fact.fingerprint,
+        "sight": record.sight.after_asking(fact, same=same) if fact.previews or record.sight is not BLIND else BLIND,
         "expires_at": fact.at + fact.expire if record.expires_at is None else record.expires_at,
         "notices": (*record.notices, *fact.notices),
         "ladder": _with_rungs(record.ladder if same else (), fact),
@@ -351,6 +376,15 @@ def _what_climbing_changes(record: Record, fact: Reminded | Escalated, group: st
     if isinstance(fact, Escalated):
         changes["escalated"] = tuple(dict.fromkeys((*record.escalated, *((group, person) for person in fact.to))))
     return changes
+
+
+def _what_looking_changes(record: Record, fact: Previewed) -> dict[str, Any]:
+    if record.claim is not None or fact.fingerprint != record.asked_fingerprint:
+        return {}
+    changes: dict[str, Any] = {"sight": record.sight.after_looking(fact), "notices": (*record.notices, *fact.notices)}
+    if fact.changed:  # nobody has said yes to this: it is another question, put to the same people
+        return changes | {"votes": (), "judged": None, "asked": (), "expected": ()}
+    return changes | {"judged": still_held(record.judged)} if fact.again and fact.failed else changes
 
 
 def _what_sending_changes(record: Record, fact: Unsent | Lost | Answered) -> dict[str, Any]:
@@ -382,6 +416,8 @@ def recall(facts: Iterable[Fact]) -> Record:
 
 def without_unused_allow(record: Record) -> Record:
     """Rule 1: an allow that nobody used in its own append is worth nothing to whoever reads it later."""
+    if record.claim is None and record.sight.confirmed:
+        record = record.evolve(sight=record.sight.without_confirmation())
     judged, first = record.judged, record.first
     if judged is None or judged.verdict.decision != "allow" or record.claim is not None or record.answer is not None:
         return record

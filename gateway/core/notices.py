@@ -4,7 +4,7 @@ It must show what would really happen, whole: never a shortened copy of an argum
 or the system would read differently.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -16,6 +16,7 @@ from gateway.core.facts import Asked, Judged, Lost, Notice, NoticeKind, Reported
 from gateway.core.ladder import ladder, to_channels
 from gateway.core.lifecycle import Finish, Record
 from gateway.core.one_line import value
+from gateway.core.previews import Picture
 from gateway.core.routes import EmailChannel, Group, Person, Routes
 from gateway.core.summaries import render
 from gateway.core.times import iso
@@ -68,10 +69,12 @@ def reported(record: Record, step: Finish, groups: Mapping[str, Group], *, batch
 
 
 def message(
-    record: Record, judged: Judged, admission: Admission, notice: Notice, routes: Routes, *, control_url: str, now: int
-) -> Message:
-    """What `notice` says now, about a call that is held."""
+    record: Record, judged: Judged, admission: Admission, notice: Notice, routes: Routes, *, control_url: str, now: int,
+    pictures: Sequence[Picture] = (),
+) -> Message:  # fmt: skip
+    """What `notice` says now, about a call that is held. `pictures`: what its approvers are shown of the system."""
     body = requested(record, judged, admission, notice, routes, control_url=control_url, now=now)
+    body["data"]["preview"] = [told_picture(picture) for picture in pictures]
     return Message(id=notice.id, body=body, people=_meant(notice, routes))
 
 
@@ -80,6 +83,11 @@ def _meant(notice: Notice, routes: Routes) -> tuple[Person, ...]:
     channel = routes.groups[notice.group].channels[notice.channel]
     names = channel.people if isinstance(channel, EmailChannel) else ()
     return tuple(routes.people[name] for name in dict.fromkeys(names) if name in routes.people)
+
+
+def told_picture(picture: Picture) -> Picture:
+    """A picture as people's tools read it."""
+    return {**picture, "at": iso(picture["at"])}
 
 
 def requested(

@@ -8,7 +8,7 @@ transition just happened: the record alone decides, so a crashed writer's succes
 from typing import Literal
 
 from gateway.core.facts import Answered, Cancelled, Expired, Judged, Lost, Rejected, Resolved, Unsent, Withdrawn
-from gateway.core.lifecycle import Finish, Outcome, Record, Step, Wait, next_step
+from gateway.core.lifecycle import Finish, Look, Outcome, Record, Step, Wait, next_step
 from gateway.core.value import positional_value
 
 REFUSED_MS = 3_600_000
@@ -21,6 +21,8 @@ RECALL_MS = 24 * 3_600_000
 """How long an ended call can be shown beyond the time that its keys last, so that no key leads to nothing."""
 HANDOVER_MS = 1_000
 """An approved call is driven on by the process that recorded the vote; after this, by the steward."""
+LOOKING_MS = 10_000
+"""Whoever asks people looks at the system for them; after this the steward does."""
 EXECUTING_MS = 24 * 3_600_000
 """How long a call that was sent is met if nobody ever says that it is over: longer than any claim lasts."""
 REMINDER_MS = 3_600_000
@@ -131,7 +133,7 @@ def _looked_at_by_a_denial(record: Record) -> tuple[Pointer, ...]:
 def _due_in(step: Step, now: int) -> int:
     if isinstance(step, Wait):
         return max(0, step.until - now)
-    return HANDOVER_MS
+    return LOOKING_MS if isinstance(step, Look) else HANDOVER_MS
 
 
 def _pointers_of_the_open(record: Record, *, fresh: bool) -> tuple[Pointer, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from gateway.core.previews import Preview
 from gateway.core.quota import QUESTIONS, Quota
 from gateway.core.summaries import Summary
 
@@ -104,6 +105,8 @@ class Tool:
     """Further statuses that do not prove what happened, beside 408, 502, 503, 504 and 520 to 524."""
     summary: Summary = ()
     """What a call would do, for people; empty: all of its arguments are listed instead."""
+    previews: tuple[Preview, ...] = ()
+    """What approvers are shown of the system while a call is held."""
 
     @property
     def repeatable(self) -> bool:

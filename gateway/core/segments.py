@@ -28,6 +28,7 @@ from gateway.core.facts import (
     Fact,
     Judged,
     Lost,
+    Previewed,
     Rejected,
     Resolved,
     Retracted,
@@ -173,6 +174,8 @@ def _closes(fact: Fact) -> bool:
     match fact:
         case Judged():
             return fact.verdict.decision != "allow"
+        case Previewed():
+            return fact.again and bool(fact.changed or fact.failed)  # what was approved waits again
         case Rejected() | Expired() | Withdrawn() | Cancelled() | Resolved():
             return True
         case Unsent() | Lost() | Answered() | Delivered():

@@ -133,11 +133,14 @@ def reach(arguments: object, path: tuple[str, ...]) -> object:
 
 def _filled(slot: Slot, arguments: Mapping[str, object]) -> str:
     given = reach(arguments, slot.path)
-    if given is MISSING:
-        return f"(no {slot.name})"
+    return f"(no {slot.name})" if given is MISSING else told(slot, given, arguments)
+
+
+def told(slot: Slot, given: object, beside: object) -> str:
+    """What stands at `slot` in words. `beside`: where a currency is looked for."""
     match slot.filter, given:
         case "money", int() if not isinstance(given, bool):
-            return minor_units(given, _currency(slot, arguments))
+            return minor_units(given, _currency(slot, beside))
         case "date", int() | str() if not isinstance(given, bool):
             return _date(given, 1000 if slot.option == "ms" else 1)
         case "count", list() | dict():
@@ -149,8 +152,8 @@ def _filled(slot: Slot, arguments: Mapping[str, object]) -> str:
     return one_line.value(given)
 
 
-def _currency(slot: Slot, arguments: Mapping[str, object]) -> str:
-    found = reach(arguments, slot.other) if slot.other else slot.option
+def _currency(slot: Slot, beside: object) -> str:
+    found = reach(beside, slot.other) if slot.other else slot.option
     return found if isinstance(found, str) else ""
 
 

@@ -25,6 +25,7 @@ from gateway.core.facts import (
     Lost,
     Notice,
     Notified,
+    Previewed,
     Rejected,
     Reminded,
     Reported,
@@ -78,6 +79,8 @@ def line(fact: Fact) -> str:  # noqa: C901, PLR0911, PLR0912 - one sentence per 
         case Asked(requirements=requirements, notices=notices, expire=expire):
             groups = ", ".join(dict.fromkeys(item.group for item in requirements))
             return f"{groups} was asked ({_count(notices)}); open for {span(expire)}"
+        case Previewed():
+            return _previewed(fact)
         case Notified(done=True, status=status, attempt=attempt):
             return f"notice delivered ({status}, attempt {attempt})"
         case Notified(error=error, attempt=attempt):
@@ -135,6 +138,17 @@ def _who(fact: Approved | Edited | Rejected) -> str:
 
 def _saying(reason: str) -> str:
     return f': "{reason}"' if reason else ""
+
+
+def _previewed(fact: Previewed) -> str:
+    if fact.changed:
+        why = f" ({fact.failed})" if fact.failed else ""
+        return f"{fact.name} has changed since it was shown: {', '.join(fact.changed)}{why}; the votes so far are void"
+    if fact.failed:
+        then = "; nothing is sent until it can be" if fact.again else ""
+        return f"{fact.name} could not be looked at{' again' if fact.again else ''}: {fact.failed}{then}"
+    seen = "is still as it was shown" if fact.again else "was looked at for the approvers"
+    return f"{fact.name} {seen} (call {fact.call})"
 
 
 def _judged(fact: Judged) -> str:

@@ -16,11 +16,12 @@ from gateway.adapters.redis.held import HeldCalls, Place
 from gateway.core import timeline
 from gateway.core.admit import Inadmissible
 from gateway.core.insights import KEPT_DAYS
-from gateway.core.notices import arguments, summary
+from gateway.core.notices import arguments, summary, told_picture
 from gateway.doors.control_documents import pending, reasons
 from gateway.engine import Engine
 from gateway.judging import admission_of
 from gateway.life import Life
+from gateway.previewing import pictures_of
 
 MOST = 100
 """Questions on a page: what a person can look through, and what is read within some ten milliseconds."""
@@ -58,6 +59,7 @@ class Waiting:
             "run": record.call.run,
             "digest": judged.fingerprint if judged is not None else record.call.fingerprint,
             "policies": reasons(record),
+            "preview": [told_picture(picture) for picture in await pictures_of(life, self.engine.journal)],
         }
         try:
             return told | {"input": dict(arguments(await admission_of(life, self.engine.journal)))}

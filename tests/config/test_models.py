@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.config import models
+from gateway.config import models, previews
 from gateway.config.durations import quota, seconds
 from gateway.config.input_schemas import EVERY_KEYWORD, OUR_WORDS
 from gateway.config.models import Strict
@@ -32,6 +32,7 @@ HEADINGS: dict[type[Strict], str] = {
     models.HeaderModel: "header",
     models.QueryModel: "query",
     models.ToolModel: "Tools",
+    previews.PreviewModel: "Previews",
     models.IdempotencyModel: "Idempotency",
     models.HoldModel: "Hold",
     models.ListenModel: "Listen",
@@ -121,7 +122,7 @@ def test_what_comes_later_is_never_a_field_already():
     [
         (models.GroupModel, {"batch"}),
         (models.SystemModel, {"mcp", "unlisted"}),
-        (models.ToolModel, {"preview", "record", "unlisted", "budget"}),
+        (models.ToolModel, {"record", "unlisted", "budget"}),
     ],
 )
 def test_what_the_design_promises_for_later_is_refused_until_then(model, names):

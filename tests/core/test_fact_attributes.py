@@ -31,6 +31,7 @@ from gateway.core.facts import (
     Lost,
     Notice,
     Notified,
+    Previewed,
     Rejected,
     Reminded,
     Reported,
@@ -58,6 +59,7 @@ ALL = (
     Asked(fingerprint="f", requirements=(NEED,), notices=(), expire=1, ladder=(RUNG,)),
     Reminded(group="finance", notices=(NOTICE,)),
     Escalated(group="finance", to=("p",), notices=(NOTICE,)),
+    Previewed(name="p", call="r", digest="d", bound="b", failed=SECRET, fingerprint="f", changed=("amount",)),
     Notified(notice="n", attempt=1, status=0, done=False, error=SECRET),
     Approved(by="p", group="finance", fingerprint="f", requirements=(NEED,), via="token", message="m", reason=SECRET),
     Retracted(by="p", group="finance", via="token", message="m"),
@@ -142,5 +144,6 @@ def test_no_field_of_a_fact_is_forgotten_without_a_decision():
         "key", "lease", "length", "message", "notice", "notices", "requirements", "sha256", "status", "token",
         "worker", "polled", "lacking", "ladder", "to", "on_behalf", "undo", "before", "changed", "kind", "receipt",
         "verdict", "via", "whole", "withheld", "error", "note", "reason",
+        "name", "digest", "bound", "failed", "again", "previews",
     }  # fmt: skip
     assert {field.name for fact in ALL for field in fields(fact)} == decided

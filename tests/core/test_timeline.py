@@ -21,6 +21,7 @@ from gateway.core.facts import (
     Lost,
     Notice,
     Notified,
+    Previewed,
     Reminded,
     Reported,
     Resolved,
@@ -82,6 +83,7 @@ def test_who_reads_late_sees_an_allow_that_nobody_used_as_nothing():
     assert timeline.state(recall((BEGUN, ALLOW))) == "judging"
 
 
+PREVIEWED = Previewed(name="charge", call="r", digest="d", bound="b", failed="", fingerprint="f")
 EXAMPLES: list[Fact] = [
     BEGUN,
     Attached(key="k", keep=1),
@@ -89,6 +91,11 @@ EXAMPLES: list[Fact] = [
     HOLD,
     DENY,
     asked(FINANCE),
+    PREVIEWED,
+    replace(PREVIEWED, failed="timed out"),
+    replace(PREVIEWED, again=True),
+    replace(PREVIEWED, again=True, failed="timed out"),
+    replace(PREVIEWED, again=True, changed=("amount",)),
     Notified(notice="n", attempt=1, status=204, done=True),
     Notified(notice="n", attempt=2, status=0, done=False, error="the receiver did not answer"),
     yes(),
