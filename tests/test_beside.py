@@ -456,7 +456,7 @@ def test_a_requester_that_leaves_while_its_answer_is_on_the_way_is_written_down(
     assert world.effects == 1 and life.attached
 
 
-@pytest.mark.parametrize("where", ["note", "_reload"])
+@pytest.mark.parametrize("where", ["note", "reload"])
 def test_what_is_owed_is_tried_again_whatever_went_wrong(monkeypatch, where, caplog):
     """It would otherwise be owed for ever, and this process never be seen at work again."""
     monkeypatch.setattr("gateway.owing.UNFORESEEN_RETRY_SECONDS", 0.001)
