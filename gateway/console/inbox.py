@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
-from gateway.console.questions import same_question, waits_for
+from gateway.console.questions import waits_for
 from gateway.core.admit import Inadmissible
+from gateway.core.alike import one_card_each, same_question
 from gateway.core.facts import Fact
 from gateway.core.lifecycle import Record, recall
 from gateway.core.notices import summary
@@ -94,11 +95,9 @@ class Inbox:
         now = self.engine.journal.now()
         mine = [record for record in held if waits_for(record, person, routes, now=now)]
         listed = mine[:MOST_SHOWN]
-        items: dict[str, Item] = {}
-        for record, (key, item) in zip(listed, await _side_by_side(listed, self._item), strict=True):
-            first = items.get(key)
-            items[key] = replace(first, same=(*first.same, record.call.id)) if first else item
-        return Listed(tuple(items.values()), len(mine), count, count <= MOST_HELD and len(mine) == len(listed))
+        cards = one_card_each(await _side_by_side(listed, self._item)).values()
+        items = tuple(replace(same[0], same=tuple(item.call for item in same)) for same in cards)
+        return Listed(items, len(mine), count, count <= MOST_HELD and len(mine) == len(listed))
 
     async def _held(self) -> list[Record]:
         """The held calls, the soonest to expire first, at most MOST_HELD."""

@@ -1,19 +1,13 @@
-"""What of a held call waits for one person, and which calls ask the same. Pure.
+"""What of a held call waits for one person. Pure.
 
 Who may decide is asked of `gateway.core.approval` by trying the very decision that the person could make, so the page
 never offers a button that `Decisions` would refuse, and never hides one that it would take.
 """
 
-import hashlib
 from dataclasses import dataclass
 
-import orjson
-
-from gateway.core.admit import Admission
 from gateway.core.approval import Decision, NotEligible, Stale, may_vote, question, shown
-from gateway.core.call import FORMAT, joined
 from gateway.core.lifecycle import Record
-from gateway.core.notices import arguments
 from gateway.core.routes import Routes
 from gateway.core.verdict import Requirement
 
@@ -78,19 +72,3 @@ def _why_not(
 def waits_for(record: Record, person: str, routes: Routes, *, now: int) -> bool:
     """True if this person could bring the call forward: say yes to something that nobody has said yes to for them."""
     return any(item.may_approve for item in questions(record, person, routes, now=now))
-
-
-def same_question(record: Record, admission: Admission) -> str:
-    """Equal for two calls about which a person would decide alike: same agent, user, tool, arguments and forbids.
-
-    It groups cards and binds nothing: a decision still names each call and what was shown of it.
-    """
-    call = admission.call
-    given = orjson.dumps(dict(arguments(admission)), option=orjson.OPT_SORT_KEYS, default=str)
-    judged = record.judged
-    asked = sorted((item.group, item.policy, item.text) for item in judged.verdict.requirements) if judged else []
-    parts = (
-        FORMAT, call.agent.encode(), (call.user or "").encode(), call.tool.encode(), call.resource.encode(),
-        call.method.encode(), admission.request.target.encode(), given, orjson.dumps(asked),
-    )  # fmt: skip
-    return hashlib.sha256(joined(parts)).hexdigest()

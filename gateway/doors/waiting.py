@@ -15,6 +15,7 @@ from gateway import control_errors
 from gateway.adapters.redis.held import HeldCalls, Place
 from gateway.core import timeline
 from gateway.core.admit import Inadmissible
+from gateway.core.alike import same_question
 from gateway.core.insights import KEPT_DAYS
 from gateway.core.notices import arguments, summary, told_picture
 from gateway.doors.control_documents import pending, reasons
@@ -69,10 +70,11 @@ class Waiting:
     async def _brief(self, life: Life) -> dict[str, Any]:
         """A question as it stands in a list."""
         try:
-            line = summary(await admission_of(life, self.engine.journal))
+            admission = await admission_of(life, self.engine.journal)
+            line, key = summary(admission), same_question(life.record, admission)
         except Inadmissible as no:
-            line = no.reason
-        return pending(life.record, self.engine.journal.now()) | {"summary": line}
+            line, key = no.reason, None
+        return pending(life.record, self.engine.journal.now()) | {"summary": line, "same_as": key}
 
 
 def _asked_for(query: QueryParams) -> tuple[int, Place | None]:

@@ -57,6 +57,14 @@ def test_a_list_says_in_one_line_what_is_wanted(scene):
     assert "input" not in item
 
 
+def test_questions_that_are_one_to_a_person_have_one_key(scene):
+    to, other = fresh("pay"), fresh("pay")
+    mine = [scene.hold(to, gateway_run=fresh("run")) for _ in range(3)] + [scene.hold(other), scene.hold(to, BOTH)]
+    keys = {item["call"]: item["same_as"] for item in listed(scene)["approvals"]}
+    assert len({keys[call] for call in mine[:3]}) == 1
+    assert len({keys[call] for call in mine}) == 3
+
+
 def test_what_is_decided_or_over_is_listed_no_longer(scene):
     approved, rejected = scene.hold(fresh("pay")), scene.hold(fresh("pay"))
     withdrawn, expired = scene.hold(fresh("pay")), scene.hold(fresh("pay"), BRIEF)
