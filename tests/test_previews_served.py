@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.core.previews import MOST_BYTES, SECONDS
+from tests.console.page_client import Page, words
 from tests.gateway_process import eventually
 from tests.gateway_world import SECRET, World, slug, world
 from tests.scripted_upstream import answer, drops, fresh, pours, stalls, truncates
@@ -139,3 +140,39 @@ def test_an_argument_that_would_be_another_address_asks_the_system_nothing(scene
     eventually(lambda: "Previewed" in scene.timeline(call))
     assert picture(scene, call)["failed"] and picture(scene, call)["call"] == ""
     assert scene.upstream.seen(charge.partition("/")[0]) == []
+
+
+# --- On the page ------------------------------------------------------------------------------------------------------
+
+
+def test_the_card_shows_what_was_looked_at_and_what_changed(scene):
+    to = fresh("acct")
+    nasty = "<script>alert(1)</script>\u202e"
+    scene.upstream.will(to, account(name=nasty), account(500, name=nasty))
+    call = scene.hold(to)
+    scene.approvers.notice(call)
+    page = Page(scene, "lead")
+    told = words(page.get(f"/inbox/{call}").text)
+    for expected in (
+        "account:",
+        "balance",
+        "100.00 EUR your yes is bound to it",
+        "owner.name",
+        "would become",
+        "(no note)",
+    ):
+        assert expected in told
+    assert "<script>alert" not in page.get(f"/inbox/{call}").text
+    assert "\u202e" not in page.get(f"/inbox/{call}").text
+    scene.approvers.approve(call)
+    scene.approvers.notice(call, number=2)
+    assert "<del><bdi>100.00 EUR</bdi></del> <bdi>5.00 EUR</bdi>" in page.get(f"/inbox/{call}").text
+
+
+def test_the_card_says_that_a_look_failed(scene):
+    charge = fresh("chr")
+    scene.upstream.will(charge, answer(404, {}))
+    call = refund(scene, charge)
+    scene.approvers.notice(call)
+    told = words(Page(scene, "lead").get(f"/inbox/{call}").text)
+    assert "It could not be looked at: the system answered 404" in told and "You may decide all the same." in told

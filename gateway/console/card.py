@@ -6,8 +6,8 @@ words and never mixed with what the gateway knows.
 """
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from gateway.console.outcomes import Became, became
 from gateway.console.questions import Question, questions
@@ -15,10 +15,12 @@ from gateway.core.admit import Admission, Inadmissible
 from gateway.core.facts import Approved
 from gateway.core.lifecycle import Record
 from gateway.core.notices import arguments, summary
+from gateway.core.previews import Picture
 from gateway.core.timeline import state
 from gateway.judging import admission_of
 from gateway.life import Life
 from gateway.ports import Journal
+from gateway.previewing import pictures_in
 
 STAKES = {
     "read": ("Reads", "The agent gets to see what the system answers."),
@@ -57,6 +59,8 @@ class Card:
     arguments: Mapping[str, object] | None
     """None if they cannot be shown; then `unreadable` says why."""
     unreadable: str
+    previews: Sequence[Picture]
+    """What of the system is shown with it."""
     undeclared: frozenset[str]
     """Arguments that the tool does not declare, so that no policy has seen them."""
     body_size: int
@@ -95,7 +99,8 @@ async def card(life: Life, journal: Journal, person: str) -> Card:
         admission = await admission_of(life, journal)
     except Inadmissible as no:
         unreadable = no.reason
-    return _card(life, admission, unreadable, became(record, payload, routes, now=now), person, now)
+    found = _card(life, admission, unreadable, became(record, payload, routes, now=now), person, now)
+    return replace(found, previews=pictures_in(record, payload))
 
 
 def _card(life: Life, admission: Admission | None, unreadable: str, came: Became, person: str, now: int) -> Card:
@@ -110,7 +115,7 @@ def _card(life: Life, admission: Admission | None, unreadable: str, came: Became
         agent=call.agent, owner=agent.owner if agent else "", user=call.user or "", run=call.run or "",
         why=call.reason, system=call.system, tool=call.tool, effect=call.effect, stakes=stakes, warning=warning,
         method=call.method, target=admission.request.target if admission else "", resource=call.resource,
-        arguments=given, unreadable=unreadable, undeclared=frozenset(admission.extra if admission else ()),
+        arguments=given, unreadable=unreadable, previews=(), undeclared=frozenset(admission.extra if admission else ()),
         body_size=len(body), body_digest=hashlib.sha256(body).hexdigest(),
         fingerprint=record.judged.fingerprint if record.judged else call.fingerprint,
         policies=_policies(record), questions=tuple(questions(record, person, routes, now=now)), votes=record.votes,
