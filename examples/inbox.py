@@ -1,6 +1,6 @@
 """The approvers' system, receiving half: verifies the gateway's notices at 127.0.0.1:9001 and keeps the last one.
 
-    python inbox.py FOLDER          writes FOLDER/notice.json
+    python inbox.py FOLDER          writes a question to FOLDER/notice.json; says what else it hears
 
 Standard Webhooks: the signature covers `{webhook-id}.{webhook-timestamp}.{body}`. Nothing in a notice is believed
 before it has been verified. Answer 2xx quickly, and let people think afterwards.
@@ -37,8 +37,9 @@ class Inbox(BaseHTTPRequestHandler):
             self.send_error(401)
             return
         notice = json.loads(body)
-        Path(sys.argv[1], "notice.json").write_text(json.dumps(notice, indent=2) + "\n")
-        print(notice["data"]["summary"], flush=True)
+        if notice["type"] == "approval.requested":
+            Path(sys.argv[1], "notice.json").write_text(json.dumps(notice, indent=2) + "\n")
+        print(f"{notice['type']}: {notice['data']['summary']}", flush=True)
         self.send_response(204)
         self.end_headers()
 

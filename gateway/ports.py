@@ -10,7 +10,7 @@ from typing import Protocol
 from gateway.core.admit import Admission, Edit
 from gateway.core.call import Call, Request
 from gateway.core.facts import Fact
-from gateway.core.notices import Message
+from gateway.core.messages import Message
 from gateway.core.pointers import Upkeep
 from gateway.core.previews import Preview
 from gateway.core.routes import Channel, Routes, System, Tool

@@ -11,9 +11,10 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from gateway.core.admit import Admission, Inadmissible
 from gateway.core.facts import Lost, Notice, Notified
 from gateway.core.lifecycle import Finish, Wait
-from gateway.core.notices import message
+from gateway.core.messages import Moot, Unspeakable, asks, channel_of, message
 from gateway.core.pointers import REMINDER_MS
 from gateway.core.times import span
 from gateway.doubts import tell_doubt
@@ -121,7 +122,7 @@ class Steward:
                 life = await self.engine.load(call)
                 if life is None:
                     return
-                again = self._note(life, notice_id, attempt, delivery)
+                again = self._note(life, notice, attempt, delivery)
                 await self.engine.flush(life)
             except Conflict:
                 continue
@@ -129,41 +130,43 @@ class Steward:
                 _warn(life, notice, attempt, delivery, again)
             return
 
-    def _note(self, life: Life, notice: str, attempt: int, delivery: Delivery) -> int | None:
+    def _note(self, life: Life, notice: Notice, attempt: int, delivery: Delivery) -> int | None:
         """The fact about it; in how many milliseconds it is tried again, or None."""
         now = self.engine.journal.now()
         again = None
         if not delivery.done and not delivery.gone:
-            left = (life.record.expires_at or now) - now
+            # A question is of no use after its end; news of an end has none.
+            left = (life.record.expires_at or now) - now if asks(notice) else None
             again = next_attempt_ms(attempt, retry_after=delivery.retry_after, expires_in=left, jitter=random.random())  # noqa: S311 - it only spreads attempts
         fact = Notified(
-            notice=notice, attempt=attempt, status=delivery.status, done=delivery.done, error=delivery.error, at=now
-        )
+            notice=notice.id, attempt=attempt, status=delivery.status, done=delivery.done, error=delivery.error,
+            receipt=delivery.receipt, at=now,
+        )  # fmt: skip
         life.add(fact)
-        life.notices.append((notice, again))
+        life.notices.append((notice.id, again))
         return again
 
     async def _attempt(self, life: Life, notice: Notice) -> Delivery:
-        judged, routes = life.record.judged, life.generation.routes
-        group = routes.groups.get(notice.group)
-        if judged is None and life.record.refusal is None and life.record.claim is None:
-            return Delivery(status=0, done=False, error="the call was just being judged")
-        if life.record.sight.unseen:
-            return Delivery(status=0, done=False, error="the system was just being looked at for this question")
-        if (
-            judged is None
-            or judged.verdict.decision != "hold"
-            or group is None
-            or notice.channel >= len(group.channels)
-        ):
-            return Delivery(status=0, done=False, gone=True, error="the question is no longer open")
-        now = self.engine.journal.now()
-        admission = await admission_of(life, self.engine.journal)
-        pictures = await pictures_of(life, self.engine.journal)
-        told = message(
-            life.record, judged, admission, notice, routes, control_url=self.control_url, now=now, pictures=pictures
-        )
-        return await self.notifier.deliver(group.channels[notice.channel], told, now)
+        record, routes, now = life.record, life.generation.routes, self.engine.journal.now()
+        admission, payload = await self._admission(life), await self.engine.journal.payload(record.call.id)
+        pictures = await pictures_of(life, self.engine.journal) if asks(notice) else ()
+        try:
+            told = message(
+                record, notice, routes, admission=admission, payload=payload, pictures=pictures,
+                control_url=self.control_url, now=now,
+            )  # fmt: skip
+        except Moot as moot:
+            return Delivery(status=0, done=False, gone=True, error=str(moot))
+        except Unspeakable as no:
+            return Delivery(status=0, done=False, error=str(no))
+        return await self.notifier.deliver(channel_of(notice, routes), told, now)
+
+    async def _admission(self, life: Life) -> Admission | None:
+        """The call as it would be made today; None if it no longer would be, or its request is no longer kept."""
+        try:
+            return await admission_of(life, self.engine.journal)
+        except Inadmissible:
+            return None
 
 
 def _warn(life: Life, notice: Notice, attempt: int, delivery: Delivery, again: int | None) -> None:

@@ -38,6 +38,9 @@ class Approvers:
     """By group: what its system signs decisions with."""
     url: str = ""
     notices: list[Notice] = field(default_factory=list)
+    """Questions."""
+    news: list[Notice] = field(default_factory=list)
+    """Reminders, escalations, and what became of calls."""
     forged: int = 0
     refusing: bool = False
     """Answer 503: nobody can be told."""
@@ -50,7 +53,9 @@ class Approvers:
             self.forged += 1
             return 401, "text/plain", b"bad signature"
         with self._arrived:
-            self.notices.append(Notice(headers["webhook-id"], json.loads(body)["data"], body))
+            told = json.loads(body)
+            notices = self.notices if told["type"] == "approval.requested" else self.news
+            notices.append(Notice(headers["webhook-id"], told["data"], body))
             self._arrived.notify_all()
         return 200, "text/plain", b"thank you"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.core.facts import Expired, Notified
 from gateway.core.lifecycle import Wait
-from gateway.core.notices import Message
+from gateway.core.messages import Message
 from gateway.core.routes import Channel
 from gateway.ports import Delivery
 from gateway.steward import BATCH, Steward

@@ -10,7 +10,7 @@ from typing import assert_never
 
 import orjson
 
-from gateway.core.notices import Message
+from gateway.core.messages import Message
 from gateway.core.routes import Channel, EmailChannel, SecretReference, Slack, Webhook
 from gateway.ports import Delivery, SecretMissing
 

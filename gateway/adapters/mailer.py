@@ -12,7 +12,7 @@ from email.message import EmailMessage
 
 import aiosmtplib
 
-from gateway.core.notices import Message
+from gateway.core.messages import Message
 from gateway.ports import Delivery
 
 TIMEOUT_SECONDS = 20.0

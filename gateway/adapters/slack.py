@@ -16,7 +16,7 @@ import httpx
 import orjson
 
 from gateway import __version__
-from gateway.core.notices import Message
+from gateway.core.messages import Message
 from gateway.core.routes import Person
 from gateway.ports import Delivery
 

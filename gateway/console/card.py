@@ -9,12 +9,12 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from gateway.console.outcomes import Became, became
 from gateway.console.questions import Question, questions
 from gateway.core.admit import Admission, Inadmissible
 from gateway.core.facts import Approved
 from gateway.core.lifecycle import Record
 from gateway.core.notices import arguments, summary
+from gateway.core.outcomes import Became, became
 from gateway.core.previews import Picture
 from gateway.core.timeline import state
 from gateway.judging import admission_of

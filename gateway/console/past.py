@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.console.outcomes import Became, became
 from gateway.core.call import Call
 from gateway.core.facts import Fact
 from gateway.core.lifecycle import recall
+from gateway.core.outcomes import Became, became
 from gateway.core.routes import Routes
 
 LAST = 10

@@ -58,6 +58,8 @@ class Notice:
     group: str
     channel: int
     """Index into the group's `notify`."""
+    about: str = ""
+    """The group whose question it is, if another group is told of it; empty: `group`."""
     kind: NoticeKind = "approval.requested"
     to: tuple[str, ...] = ()
     """People whom it is for beyond those who always read the channel."""

@@ -45,7 +45,8 @@ def _rungs(group: Group, owner: str, *, urgent: bool, now: int, expire: int) -> 
 def climbed(rung: Rung, groups: Mapping[str, Group], call: str, *, batch: str, now: int) -> Reminded | Escalated:
     """The fact of a rung, with a notice for each channel of the group and of the groups that it turns to."""
     kind: NoticeKind = "approval.reminded" if rung.kind == "remind" else "approval.escalated"
-    notices = to_channels(call, (rung.group, *rung.groups), groups, kind, batch=batch, to=rung.to)
+    names = (rung.group, *rung.groups)
+    notices = to_channels(call, names, groups, kind, batch=batch, to=rung.to, about=rung.group)
     if rung.kind == "remind":
         return Reminded(group=rung.group, notices=notices, at=now)
     return Escalated(group=rung.group, to=rung.to, notices=notices, at=now)
@@ -53,12 +54,20 @@ def climbed(rung: Rung, groups: Mapping[str, Group], call: str, *, batch: str, n
 
 def to_channels(
     call: str, names: Iterable[str], groups: Mapping[str, Group], kind: NoticeKind, *, batch: str,
-    to: tuple[str, ...] = (),
+    to: tuple[str, ...] = (), about: str = "",
 ) -> tuple[Notice, ...]:  # fmt: skip
-    """One notice for each channel of these groups. `batch` is random and makes their ids unique."""
+    """One notice for each channel of these groups. `batch` is random and makes their ids unique. `about`: whose
+    question it is, if it is only one group's."""
     channels = [(name, channel) for name in dict.fromkeys(names) if name in groups
                 for channel in range(len(groups[name].channels))]  # fmt: skip
     return tuple(
-        Notice(id=f"{call}-{batch}{number:02d}", group=name, channel=channel, kind=kind, to=to)
+        Notice(
+            id=f"{call}-{batch}{number:02d}",
+            group=name,
+            channel=channel,
+            kind=kind,
+            to=to,
+            about="" if about == name else about,
+        )
         for number, (name, channel) in enumerate(channels)
     )

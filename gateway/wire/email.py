@@ -15,7 +15,7 @@ from email.utils import format_datetime
 from html import escape
 from typing import Any
 
-from gateway.core.notices import Message
+from gateway.core.messages import Message
 from gateway.core.one_line import visible
 from gateway.wire import told
 

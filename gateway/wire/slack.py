@@ -20,7 +20,7 @@ from gateway.wire import told
 
 LONGEST_VALUE = 700
 """Characters of one argument; a screenful on a phone."""
-LONGEST_ARGUMENTS = 6_000
+LONGEST_ARGUMENTS = 4_500
 """Of all arguments: Slack refuses a card with more than about 13,000 characters (`msg_blocks_too_long`)."""
 MOST_ARGUMENTS = 40
 LONGEST_LINE = 300
@@ -37,6 +37,7 @@ Block = dict[str, Any]
 def card(body: Mapping[str, Any]) -> dict[str, Any]:
     """The question: who asks for whom, what would happen, why it is held, until when, and the buttons."""
     data = body["data"]
+    pictures = list(told.previews(data.get("preview", ())))
     reasons = [_section(_text(line)) for line in told.policies(data["policies"])]
     return _payload(
         f"{data['agent']} asks {data['approval']}: {data['summary']}",
@@ -44,6 +45,7 @@ def card(body: Mapping[str, Any]) -> dict[str, Any]:
             _header(data),
             _rich(_section(_text(data["summary"], bold=True)), *_rows(told.requester(data))),
             _rich(_section(_text("Arguments", bold=True)), *_arguments(data["input"])),
+            *([_rich(_section(_text("What it is about", bold=True)), *_rows(pictures))] if pictures else ()),
             _rich(_section(_text("Held because", bold=True)), *reasons),
             _deadline(body),
             {"type": "actions", "block_id": f"gateway.{data['call']}", "elements": _buttons(data)},

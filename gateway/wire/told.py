@@ -4,7 +4,7 @@ Texts come from agents, systems and policies, so each is one line in which nothi
 escape it for its own language.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +14,11 @@ from gateway.core.times import span
 
 LONGEST_TEXT = 300
 """Of the agent's own words, and of one reason."""
-MOST_POLICIES = 20
+MOST_POLICIES = 8
+MOST_PREVIEWS, MOST_FIELDS, LONGEST_FIELD = 3, 6, 120
+"""More stands on the page, and nothing here may make a message too long."""
+CHANGES = {"was": "before:", "after": "would become:"}
+"""Members of a preview's field beside its text, and how they are told."""
 
 Row = tuple[str, str]
 
@@ -38,12 +42,23 @@ def policies(found: Sequence[Mapping[str, str]]) -> Iterator[str]:
         yield f"{len(found) - MOST_POLICIES} more policies are named on the page."
 
 
+def previews(found: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
+    """What the system says of what the call is about, or why it could not be asked."""
+    for picture in list(found)[:MOST_PREVIEWS]:
+        name = cut(visible(str(picture["title"] or picture["name"])), LONGEST_FIELD // 2)
+        if failed := picture["failed"] or picture["unread"]:
+            yield name, cut(f"could not be looked at: {visible(str(failed))}", LONGEST_FIELD)
+        for field in picture["fields"][:MOST_FIELDS]:
+            more = "".join(f", {word} {field[member]}" for member, word in CHANGES.items() if member in field)
+            label = cut(visible(str(field["field"])), LONGEST_FIELD // 2)
+            yield f"{name}, {label}", cut(visible(f"{field['text']}{more}"), LONGEST_FIELD)
+
+
 def outcome(data: Mapping[str, Any]) -> Iterator[Row]:
     """How it ended."""
-    members = (("Outcome", "outcome"), ("Decided by", "decided_by"), ("Reason", "reason"), ("Status", "status"))
-    for name, member in members:
-        if data.get(member):
-            yield name, cut(visible(str(data[member])), LONGEST_TEXT)
+    yield data["outcome"], cut(visible(data["told"]), 2 * LONGEST_TEXT)
+    if data["decided_by"]:
+        yield "Decided by", cut(visible(", ".join(data["decided_by"])), LONGEST_TEXT)
 
 
 def time_left(body: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 
 from gateway.adapters.channels import Channels
-from gateway.core.notices import Message
+from gateway.core.messages import Message
 from gateway.core.routes import EmailChannel, SecretReference, Slack, Webhook
 from gateway.ports import Delivery, SecretMissing
 

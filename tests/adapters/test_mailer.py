@@ -15,7 +15,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
 from gateway.adapters.mailer import Mailer
-from gateway.core.notices import Message
+from gateway.core.messages import Message
 from gateway.core.routes import Person
 from gateway.ports import Delivery
 from gateway.wire.email import compose

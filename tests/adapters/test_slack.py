@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.adapters.slack import SlackSender
-from gateway.core.notices import Message
+from gateway.core.messages import Message
 from gateway.core.routes import Person
 from gateway.ports import Delivery
 from gateway.wire import slack
@@ -17,7 +17,7 @@ from tests.slack_service import CHANNEL, TOKEN, slack_service
 from tests.wire.test_slack import CALL, body
 
 RECEIPT = f"{CHANNEL}:1503435956.000247"
-OUTCOME = {"outcome": "done", "decided_by": "ann"}
+OUTCOME = {"outcome": "Done", "told": "bank answered 200.", "decided_by": ["ann"]}
 
 
 def message(kind: str = "approval.requested", receipt: str = "", **changes: Any) -> Message:
@@ -79,11 +79,11 @@ def test_a_reminder_of_a_card_that_never_arrived_is_the_card():
 def test_the_end_replaces_the_card():
     delivery, (said,) = deliver(message("call.finished", RECEIPT, **OUTCOME))
     assert delivery.done and said.method == "chat.update" and said.body["ts"] == "1503435956.000247"
-    assert slack.APPROVE not in said.buttons and said.mentions("done")
+    assert slack.APPROVE not in said.buttons and said.mentions("bank answered 200.")
 
 
 def test_a_doubt_is_also_said_aloud_because_a_changed_card_calls_nobody():
-    _, said = deliver(message("call.in_doubt", RECEIPT, outcome="in doubt"))
+    _, said = deliver(message("call.in_doubt", RECEIPT, **OUTCOME))
     assert [item.method for item in said] == ["chat.update", "chat.postMessage"]
     assert said[1].body["thread_ts"] == "1503435956.000247"
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from gateway.core.approval import shown
 from gateway.core.facts import Judged, Notice
-from gateway.core.notices import arguments, requested, summary
+from gateway.core.messages import requested
+from gateway.core.notices import arguments, summary
 from gateway.core.summaries import parse
 from gateway.core.verdict import Verdict
 from tests.company import NIGHT, ROUTES, admission

@@ -134,7 +134,8 @@ def test_calls_are_listed_and_one_shows_its_whole_timeline(scene):
     to = fresh("pay")
     call = scene.pay(to, gateway_reason="why not").headers["gateway-call"]
     listed = scene.person("auditor").get("/calls").json()["calls"]
-    assert listed[0]["call"] == call and listed[0]["state"] == "answered" and listed[0]["status"] == 200
+    (mine,) = [item for item in listed[:5] if item["call"] == call]  # news of earlier calls may come in between
+    assert mine["state"] == "answered" and mine["status"] == 200
     told = scene.person("auditor").get(f"/calls/{call}").json()
     facts = [item["fact"] for item in told["timeline"]]
     assert facts == ["Admitted", "Judged", "Claimed", "Answered"]

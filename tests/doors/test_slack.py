@@ -1,5 +1,6 @@
 """Decisions by buttons in Slack, against a real gateway, with a Slack of our own that signs as Slack does."""
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -12,6 +13,7 @@ import pytest
 from gateway.wire.slack import APPROVE, OPEN, REJECT
 from tests.gateway_process import eventually
 from tests.gateway_world import World, slug, world
+from tests.pages import blocks
 from tests.slack_service import (
     CHANNEL,
     SIGNING,
@@ -227,3 +229,33 @@ def test_a_card_that_slack_refuses_is_posted_again(gate, slack):
     slack.wait("chat.postMessage", call, 2)
     told = gate.person("auditor").get(f"/calls/{call}").text
     assert "invite the app to the channel" in told
+
+
+# --- The card follows the call ----------------------------------------------------------------------------------------
+
+
+def test_a_card_is_changed_when_the_call_is_decided_elsewhere(gate, slack):
+    call = gate.hold("slack-elsewhere")
+    card = slack.wait("chat.postMessage", call)
+    gate.approvers.approve(call)
+    changed = slack.wait("chat.update", call)
+    posted = next(n for n, said in enumerate(slack.said, 1) if said is card)
+    assert changed.body["channel"] == CHANNEL and changed.body["ts"] == f"1503435956.{posted:06d}"
+    assert set(changed.buttons) == {OPEN} and changed.mentions("Done: ") and changed.mentions("Decided by: ")
+    assert changed.mentions("bank answered 200")
+
+
+def test_a_card_says_that_its_call_was_rejected(gate, slack):
+    call = gate.hold("slack-rejected")
+    slack.wait("chat.postMessage", call)
+    gate.approvers.reject(call, reason="not *this* month")
+    assert slack.wait("chat.update", call).mentions("lead said no: “not *this* month” It is not carried out.")
+
+
+def test_approvers_systems_hear_what_became_of_it_too(gate):
+    call = gate.hold("hook-news")
+    gate.approvers.approve(call)
+    news = eventually(lambda: [n for n in gate.approvers.news if n.data["call"] == call])[0]
+    assert (news.data["state"], news.data["outcome"], news.data["decided_by"]) == ("answered", "Done", ["lead"])
+    documented = json.loads(next(b.text for b in blocks("json") if '"call.finished"' in b.text))
+    assert set(news.data) == set(documented["data"]) and json.loads(news.raw)["type"] == "call.finished"

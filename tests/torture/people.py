@@ -54,8 +54,9 @@ class Approver:
                 self.forged += not genuine
                 writer.write(b"HTTP/1.1 %d Whatever\r\ncontent-length: 0\r\n\r\n" % (200 if genuine else 401))
                 await writer.drain()
-                if genuine:
-                    task = asyncio.create_task(self._decide(json.loads(request.body)["data"]))
+                told = json.loads(request.body)
+                if genuine and told["type"] == "approval.requested":
+                    task = asyncio.create_task(self._decide(told["data"]))
                     self._tasks.add(task)
                     task.add_done_callback(self._tasks.discard)
         except (OSError, EOFError):

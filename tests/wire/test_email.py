@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.notices import Message
+from gateway.core.messages import Message
 from gateway.core.routes import Person
 from gateway.wire.email import compose
 from tests.wire.test_slack import CALL, body
@@ -55,9 +55,9 @@ def test_a_question_says_who_what_why_until_when_and_where():
     ],
 )
 def test_each_kind_of_notice_begins_with_what_it_is(kind, beginning):
-    mail = composed(body(kind, outcome="rejected", decided_by="ann"))
+    mail = composed(body(kind, outcome="Rejected", told="ann said no.", decided_by=["ann"]))
     assert mail["Subject"].strip().startswith(f"[finance] {beginning}")
-    assert ("Outcome: rejected" in texts(mail)[0]) == kind.startswith("call.")
+    assert ("Rejected: ann said no." in texts(mail)[0]) == kind.startswith("call.")
 
 
 SPELLS = "<img src=x onerror=alert(1)>\r\nBcc: evil@evil.example\r\n\r\n<script>\u202e&amp;"

@@ -134,13 +134,30 @@ def test_more_arguments_than_a_card_holds_are_counted_with_their_digest():
 values = st.recursive(st.none() | st.integers() | st.text(max_size=4000), st.lists, max_leaves=5)
 
 
+LONG = "x" * 5000
+PICTURE = {"name": LONG, "title": LONG, "failed": LONG, "unread": "", "fields": [{"field": LONG, "text": LONG}] * 30}
+
+
 @given(st.dictionaries(st.text(max_size=2000), values, max_size=60), st.text(max_size=3000))
 def test_a_card_always_fits(given_input, why):
     """Slack refuses more than about 13,000 characters, 50 blocks, or a text above 3000."""
-    card = slack.card(body(input=given_input, why=why))
-    assert len(shown(card)) < 11_000 and len(card["blocks"]) < 50 and len(card["text"]) <= 300
+    reasons = [{"id": "p" * 60, "reason": LONG}] * 30
+    card = slack.card(body(input=given_input, why=why, policies=reasons, preview=[PICTURE] * 10))
+    assert len(shown(card)) < 12_500 and len(card["blocks"]) < 50 and len(card["text"]) <= 300
     assert all(len(item["text"]) <= 3000 for item in elements(card["blocks"]) if item["type"] == "text")
     assert orjson.dumps(card)
+
+
+def test_a_card_shows_what_the_system_says_the_call_is_about():
+    picture = {
+        "name": "charge",
+        "title": "Order 7",
+        "failed": "",
+        "unread": "",
+        "fields": [{"field": "a", "text": "5"}],
+    }
+    assert "What it is about\nOrder 7, a: 5" in shown(slack.card(body(preview=[picture])))
+    assert "What it is about" not in shown(slack.card(body(preview=[])))
 
 
 def test_a_reminder_stands_below_its_card_and_calls_those_it_is_for():
@@ -152,9 +169,9 @@ def test_a_reminder_stands_below_its_card_and_calls_those_it_is_for():
 
 
 def test_an_ended_call_has_no_buttons_to_decide_any_more():
-    ending = slack.ending(body("call.finished", outcome="done", decided_by="ann", reason="fine", status=200))
+    ending = slack.ending(body("call.finished", outcome="Done", told="bank answered 200.", decided_by=["ann"]))
     text = shown(ending)
-    for part in ("Outcome: done", "Decided by: ann", "Reason: fine", "Status: 200"):
+    for part in ("Done: bank answered 200.", "Decided by: ann"):
         assert part in text
     assert list(buttons(ending)) == [slack.OPEN]
     assert not buttons(slack.superseded())
