@@ -39,7 +39,7 @@ def live(upstream: Upstream, home: Path, cpu: int, other_cpu: int) -> Iterator[L
         routes.write_text(shipped.replace(NOBODYS_KEY, hashlib.sha256(key.encode()).hexdigest()), encoding="utf-8")
         command = [sys.executable, "-m", "gateway", "serve", "--routes", str(routes)]
         command += ["--policies", str(HERE / "policies"), "--data", str(Path(data) / "data"), "--workers", "1"]
-        with running("gateway", command, cpu, home, _environment(upstream, agents, control)) as process:
+        with running("gateway", command, cpu, home, environment(upstream, agents, control)) as process:
             process.wait_until_answers(control, "/readyz")
             seconds = process.wait_until_answers(agents, "/healthz")  # agents are served too, if /readyz said the truth
             move_valkey(process, other_cpu)
@@ -51,7 +51,8 @@ def live(upstream: Upstream, home: Path, cpu: int, other_cpu: int) -> Iterator[L
             yield found
 
 
-def _environment(upstream: Upstream, agents: int, control: int) -> dict[str, str]:
+def environment(upstream: Upstream, agents: int, control: int) -> dict[str, str]:
+    """What bench/routes.yaml reads. Raises BenchError if somebody's settings would change what is measured."""
     foreign = {name: "" for name in os.environ if name.startswith(("GATEWAY_", "OTEL_"))}
     if foreign:
         raise BenchError(f"Unset {', '.join(foreign)} first: the gateway is measured with its default settings.")

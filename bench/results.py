@@ -68,19 +68,7 @@ class Results:
         return Spread.of(found) if found else None
 
     def versions(self) -> dict[str, str]:
-        found = {
-            "machine": f"{os.cpu_count()} x {_processor()}, Linux {platform.release()}",
-            "python": f"{platform.python_implementation()} {platform.python_version()}",
-            "commit": _commit(),
-            "upstream": self.upstream,
-            "load": self.load,
-        }
-        for name in PACKAGES:
-            try:
-                found[name] = version(name)
-            except PackageNotFoundError:
-                continue
-        return found
+        return versions(upstream=self.upstream, load=self.load)
 
     def as_json(self) -> str:
         document = dataclasses.asdict(self) | {
@@ -89,6 +77,22 @@ class Results:
             "versions": self.versions(),
         }
         return json.dumps(document, indent=1)
+
+
+def versions(**more: str) -> dict[str, str]:
+    """Of the machine, the interpreter, this tree and the libraries under measurement."""
+    found = {
+        "machine": f"{os.cpu_count()} x {_processor()}, Linux {platform.release()}",
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "commit": _commit(),
+        **more,
+    }
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 def _processor() -> str:

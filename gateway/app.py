@@ -102,7 +102,7 @@ async def assemble(duty: Duty, settings: Settings) -> Parts:
     data = document.get("data")
     high_water = HighWater(Path(str(data)) / "high-water.json") if data else None
     journal = RedisJournal.open(duty.redis_url, replicas=settings.redis_replicas, high_water=high_water)
-    await _reach(journal)
+    await _reach(journal, embedded=not settings.redis_url)
     redis = client(duty.redis_url)
     await look_at_durability(journal, redis, settings)
     secrets = Secrets()
@@ -130,22 +130,26 @@ async def assemble(duty: Duty, settings: Settings) -> Parts:
     return Parts(settings, generations, journal, secrets, upstream, engine, redis, announcer)
 
 
-async def _reach(journal: RedisJournal) -> None:
-    """Return when the journal answers: it may start at the same moment as we do."""
-    deadline, said = time.monotonic() + JOURNAL_SECONDS, False
+async def _reach(journal: RedisJournal, *, embedded: bool) -> None:
+    """Return when the journal answers: it may start at the same moment as we do.
+
+    The embedded server may load for as long as it takes, and its supervisor ends us if it cannot be started.
+    """
+    began, said = time.monotonic(), False
     while True:
         try:
             await journal.learn_time()
             await journal.heed()
             return
         except JournalUnavailable as error:
-            if time.monotonic() > deadline:
+            waited = time.monotonic() - began
+            if waited > JOURNAL_SECONDS and not embedded:
                 raise
-            if not said:
+            if not said and (journal.loss or not embedded or waited > JOURNAL_SECONDS):
                 level = logging.ERROR if journal.loss else logging.WARNING
                 log.log(level, "%s", journal.loss or f"waiting for the journal: {error}")
-            said = True
-            await asyncio.sleep(0.1)
+                said = True
+            await asyncio.sleep(0.02 if embedded else 0.1)
 
 
 async def work(duty: Duty, settings: Settings) -> None:

@@ -76,7 +76,7 @@ class OpenCalls:
 
     async def mend(self) -> None:
         """Correct what a gateway too old to keep the list of held calls did meanwhile. Raises JournalUnavailable."""
+        await self.held.drop_ended()  # first: `others` relies on all that are listed being open
         for call, item in (await self.others()).items():
             if item.state == "held" and item.until is not None:
                 await self.held.insert(call, item.until)
-        await self.held.drop_ended()

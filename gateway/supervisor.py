@@ -139,10 +139,12 @@ class Supervisor:
         self._control = bind(self.plan.control)
         scheme = "https" if self.plan.secure else "http"
         self.addresses = (shown(self._agents[0]), shown(self._control[0]))
-        redis_url = self.plan.redis_url or await self._start_valkey()
+        redis_url = self.plan.redis_url or await self._start_valkey()  # the children start while it loads its files
         self._children = [self._child("worker", number, redis_url) for number in range(self.plan.workers)]
         self._children.append(self._child("steward", 0, redis_url))
         self._keeping += [child.start() for child in self._children]
+        if self._valkey is not None:
+            await self._valkey.wait_ready()
         await self._all_ready()
         where = "an embedded Valkey in " + str(self.plan.data) if self._valkey else "the Redis of GATEWAY_REDIS_URL"
         problems = [problem for child in self._children for problem in child.problems]
@@ -160,7 +162,6 @@ class Supervisor:
     async def _start_valkey(self) -> str:
         self._valkey = EmbeddedValkey(self.plan.data)
         self._keeping.append(await self._valkey.start())
-        await self._valkey.wait_ready()
         notice = same_user_notice(os.getuid(), os.getpid(), self._valkey.socket)
         if notice:
             self._say(notice, logging.WARNING)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.adapters.embedded import answers, embedded_url
+from gateway.adapters.embedded import EmbeddedValkey, answers, embedded_url
 from gateway.data_directory import socket_path
 from gateway.supervisor import CONFIGURATION_MISTAKE, Plan, Supervisor, default_workers, same_user_notice
 from tests.processes import gone, until
@@ -353,3 +353,31 @@ def test_one_worker_per_core_counting_the_quota_of_a_container(monkeypatch):
     ):
         monkeypatch.setattr(Path, "read_text", lambda _, quota=quota: quota)
         assert default_workers() == expected
+
+
+def test_the_children_start_while_the_embedded_server_loads_its_files(tmp_path, monkeypatch):
+    """A large journal takes a while to load, and so do they."""
+    loads = EmbeddedValkey.wait_ready
+
+    async def main():
+        async def after_the_children(valkey):
+            await until(lambda: len(supervisors[0]._children) == 3 and all(it.pid for it in supervisors[0]._children))
+            loading.append(valkey)
+            await loads(valkey)
+
+        loading: list[EmbeddedValkey] = []
+        supervisors: list[Supervisor] = []
+        monkeypatch.setattr(EmbeddedValkey, "wait_ready", after_the_children)
+        monkeypatch.setattr(Supervisor, "_start_valkey", noting(Supervisor._start_valkey, supervisors))
+        async with serving(plan(tmp_path, redis_url="")):
+            assert loading
+
+    asyncio.run(main())
+
+
+def noting(start, supervisors):
+    async def noted(supervisor):
+        supervisors.append(supervisor)
+        return await start(supervisor)
+
+    return noted

@@ -8,6 +8,7 @@ It never decides anything. Pure: it reads no clock, and only adds up what it is 
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -176,7 +177,7 @@ class Insights:
         limits = [*((f"under {span(limit)}", limit) for limit in AGES_MS), (f"{span(AGES_MS[-1])} and more", math.inf)]
         counts, before = [], 0
         for name, limit in limits:
-            upto = sum(age < limit for age in ages)
+            upto = bisect_left(ages, limit)
             counts.append({"age": name, "count": upto - before})
             before = upto
         return {"count": len(ages), "oldest_seconds": ages[-1] // 1000 if ages else None, "by_age": counts}

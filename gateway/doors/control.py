@@ -5,6 +5,7 @@ approvers vote, operators resolve and suspend, auditors read. A door parses, cal
 which call is decided in `gateway.core.approval` and `gateway.decisions`.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -131,17 +132,12 @@ class ControlPlane:
 
     async def calls(self, request: Request) -> Response:
         person(request, self.routes, READERS)
-        found: list[dict[str, Any]] = []
         wanted = request.query_params.get("state", "").replace("-", " ")
         if wanted and wanted not in STATES:
             raise control_errors.UnknownState(wanted, [name.replace(" ", "-") for name in STATES])
-        for call in await self.open_calls.named(wanted, LISTED) if wanted else await self.ledger.recent(LISTED):
-            if len(found) >= LISTED:
-                break
-            facts = await self.journal.facts(call)
-            if facts:
-                found.append(brief(recall(facts), facts[0].at))
-        return _json({"calls": found})
+        calls = await self.open_calls.named(wanted, LISTED) if wanted else await self.ledger.recent(LISTED)
+        read = await asyncio.gather(*(self.journal.facts(call) for call in calls))
+        return _json({"calls": [brief(recall(facts), facts[0].at) for facts in read if facts]})
 
     async def call(self, request: Request) -> Response:
         person(request, self.routes, READERS)

@@ -49,6 +49,7 @@ def test_it_keeps_what_it_acknowledges_and_listens_to_nobody_else(tmp_path):
             wanted = {
                 "appendonly": "yes", "appendfsync": "always", "no-appendfsync-on-rewrite": "no", "port": "0",
                 "maxmemory-policy": "noeviction", "save": "", "aof-load-truncated": "yes", "unixsocketperm": "600",
+                "hash-max-listpack-value": "4096", "stream-node-max-bytes": "16384",
             }  # fmt: skip
             assert await redis.config_get(*wanted) == wanted
             assert stat.S_IMODE(valkey.data.stat().st_mode) == 0o700

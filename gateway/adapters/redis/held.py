@@ -54,8 +54,11 @@ class HeldCalls:
 
     async def others(self) -> list[str]:
         """Ids of the calls that are not over and do not wait for people: being sent, in doubt, being judged."""
-        asked = (("ZDIFF", "2", f"{{{name}}}:due", _held(name)) for name in NAMES)
-        return [member.decode() for reply in await self.journal.ask_all(*asked) for member in reply]
+        sizes = await self.journal.ask_all(*(("ZCARD", key) for name in NAMES for key in (_due(name), _held(name))))
+        differ = [name for name, due, held in zip(NAMES, sizes[::2], sizes[1::2], strict=True) if due != held]
+        asked = (("ZDIFF", "2", _due(name), _held(name)) for name in differ)  # what is held is due some time
+        found = await self.journal.ask_all(*asked) if differ else []
+        return [member.decode() for reply in found for member in reply]
 
     async def insert(self, call: str, until: int) -> None:
         """A call that was held by a gateway too old to keep this list."""
@@ -63,7 +66,7 @@ class HeldCalls:
 
     async def drop_ended(self) -> None:
         """Calls that were ended by a gateway too old to keep this list. An ended call is never held again."""
-        asked = (("ZDIFF", "2", _held(name), f"{{{name}}}:due") for name in NAMES)
+        asked = (("ZDIFF", "2", _held(name), _due(name)) for name in NAMES)
         for name, ended in zip(NAMES, await self.journal.ask_all(*asked), strict=True):
             if ended:
                 await self.journal.ask("ZREM", _held(name), *ended)
@@ -78,6 +81,10 @@ class HeldCalls:
 
     async def _each(self, command: str, *arguments: str) -> list[Any]:
         return await self.journal.ask_all(*((command, _held(name), *arguments) for name in NAMES))
+
+
+def _due(partition: str) -> str:
+    return f"{{{partition}}}:due"
 
 
 def _held(partition: str) -> str:
