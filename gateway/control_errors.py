@@ -16,6 +16,8 @@
     ├── UnknownAgent          404
     ├── UnknownGrant          404
     ├── NothingHere           404
+    ├── CannotEdit            422  the call cannot be made with these arguments
+    ├── NotCancelled          409  it is no longer held, so it cannot be cancelled
     ├── ApprovalStale         409  the question moved on; nothing was recorded
     ├── GrantNotShown         409  what would be granted is not what was shown
     ├── NotGrantable          422  there can be no such standing grant
@@ -33,7 +35,7 @@ from gateway.errors.base import GatewayError, listed, shortened
 PATHS = (
     "GET /livez", "GET /readyz", "GET /metrics", "GET /approvals", "GET /approvals/stats", "GET /approvals/{call}",
     "POST /approvals/{call}/decision", "POST /approvals/{call}/grant", "GET /grants", "DELETE /grants/{grant}",
-    "GET /calls", "GET /calls/{call}", "POST /calls/{call}/resolve", "GET /agents",
+    "GET /calls", "GET /calls/{call}", "POST /calls/{call}/resolve", "POST /calls/{call}/cancel", "GET /agents",
     "POST and DELETE /agents/{agent}/suspend", "POST /journal/acknowledge-loss",
     "POST /slack/interactions",
 )  # fmt: skip
@@ -189,6 +191,18 @@ class GrantNotYours(GatewayError):
 
     def __init__(self, grant: str, group: str) -> None:
         super().__init__(f"Nothing was recorded: {grant} may be revoked by approvers of {group!r} and by operators.")
+class CannotEdit(GatewayError):
+    slug, status, title = "cannot-edit", 422, "The call cannot be made with these arguments"
+
+    def __init__(self, call: str, why: str) -> None:
+        super().__init__(f"Nothing was recorded: {why}. The call still waits as it was.", call=call)
+
+
+class NotCancelled(GatewayError):
+    slug, status, title = "not-cancelled", 409, "Only a held call can be cancelled"
+
+    def __init__(self, call: str, why: str) -> None:
+        super().__init__(f"Nothing was recorded: {why}.", call=call)
 
 
 class NotInDoubt(GatewayError):

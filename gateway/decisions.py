@@ -59,7 +59,7 @@ class Decisions:
         """
         while True:
             life = await self._held(call)
-            if decision.message and decision.message in _messages(life.record):
+            if decision.message and decision.message in life.record.messages:
                 return life.record
             now = self.engine.journal.now()
             ballot = may_vote(life.record, decision, life.generation.routes, now=now)
@@ -76,7 +76,7 @@ class Decisions:
         """
         while True:
             life = await self._held(call)
-            if decision.message and decision.message in _messages(life.record):
+            if decision.message and decision.message in life.record.messages:
                 return life.record
             await self._edit(life, decision, changes)
             if await self._written(life):
@@ -112,6 +112,8 @@ class Decisions:
         """Take back a yes before anything was released because of it. Raises NoSuchCall or Stale."""
         while True:
             life = await self._load(call)
+            if message and message in life.record.messages:
+                return life.record
             may_retract(life.record, by, group)
             life.add(Retracted(by=by, group=group, via=via, message=message, at=self.engine.journal.now()))
             if await self._written(life):
@@ -217,11 +219,3 @@ def _vote(decision: Decision, ballot: Ballot, life: Life, now: int) -> Approved 
         by=decision.by, group=decision.group, fingerprint=fingerprint, via=decision.via, message=decision.message,
         reason=decision.reason, on_behalf=ballot.on_behalf, at=now,
     )  # fmt: skip
-
-
-def _messages(record: Record) -> set[str]:
-    """Of all callbacks that were recorded, so that a repeat changes nothing."""
-    said: list[Approved | Edited | Rejected] = [*record.votes, *record.edits]
-    if isinstance(record.refusal, Rejected):
-        said.append(record.refusal)
-    return {fact.message for fact in said if fact.message}

@@ -48,7 +48,6 @@ from gateway.core.lifecycle import (
     begin,
     next_step,
     recall,
-    released_at,
 )
 from gateway.core.notices import asked, reported
 from gateway.core.payload import Answer, pack_answer, pack_request, unpack_answer
@@ -241,8 +240,6 @@ class Engine:
             and replace(before, generation="", at=0) == replace(fact, generation="", at=0)
         ):
             life.record = life.record.evolve(judged=fact)
-        elif decision == "allow" and self.journal.now() < released_at(life.record):
-            life.record = life.record.evolve(judged=fact)  # nobody may use it yet, and an unused allow says nothing
         else:
             life.add(fact)
 

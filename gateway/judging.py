@@ -47,8 +47,9 @@ async def judge(
     except Inadmissible as no:
         return inadmissible(life, no, journal.now())
     call = admission.call
-    met = approval.met(record, fingerprint=call.fingerprint, routes=generation.routes) if record.votes else NOTHING
-    now = journal.now()
+    now, met = journal.now(), NOTHING
+    if record.votes:
+        met = approval.met(record, fingerprint=call.fingerprint, routes=generation.routes, now=now)
     question = question_now(admission, now_ms=now, attempt=len(record.tokens) + 1)
     verdict = generation.policies.judge(question, met)
     if verdict.decision == "hold" and standing is not None and (grants := standing.of(call.agent, call.tool)):

@@ -177,9 +177,12 @@ def may_cancel(record: Record, by: str, routes: Routes) -> None:
         raise Stale("only a call that is held can be cancelled")
 
 
-def met(record: Record, *, fingerprint: str, routes: Routes) -> frozenset[Requirement]:
-    """The requirements that enough distinct, still eligible people approved, for exactly this fingerprint."""
-    supporters = _supporters(record, fingerprint, routes)
+def met(record: Record, *, fingerprint: str, routes: Routes, now: int) -> frozenset[Requirement]:
+    """The requirements that enough distinct, still eligible people approved, for exactly this fingerprint, so that they
+    can no longer take it back.
+    """
+    final = record.evolve(votes=tuple(vote for vote in record.votes if vote.at + vote.undo <= now))
+    supporters = _supporters(final, fingerprint, routes)
     return frozenset(item for item, people in supporters.items() if len(people) >= routes.groups[item.group].quorum)
 
 

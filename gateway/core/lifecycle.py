@@ -96,6 +96,8 @@ class Record:
     votes: tuple[Approved, ...] = ()
     """Those that were not taken back."""
     edits: tuple[Edited, ...] = ()
+    messages: tuple[str, ...] = ()
+    """Ids of all callbacks that were recorded, also of yeses that were taken back: none of them counts twice."""
     refusal: Rejected | Expired | Withdrawn | Cancelled | None = None
     claim: Claimed | None = None
     """The claim that is open: its send has no known result yet."""
@@ -225,8 +227,6 @@ def next_step(record: Record, *, now: int, me: str, today: str) -> Step:  # noqa
         return Judge()
     if judged.verdict.decision == "hold":
         return _while_held(record, judged, record.expires_at, now, today)
-    if now < (release := released_at(record)):
-        return Wait(release)
     if record.sight is not BLIND and (names := record.sight.unconfirmed(judged)):
         return Look(names, again=True)
     # An approval is good for one send, so a read that people were asked about is claimed as an effect is.
@@ -256,11 +256,6 @@ def _in_doubt(record: Record, lost: Lost, now: int) -> Step:
     return Claim() if judged.verdict.decision == "allow" and same else Finish(lost)
 
 
-def released_at(record: Record) -> int:
-    """Until then whoever said yes may still take it back, so nothing is sent."""
-    return max((vote.at + vote.undo for vote in record.votes if vote.undo), default=0)
-
-
 def _while_held(record: Record, judged: Judged, expires_at: int | None, now: int, today: str) -> Step:
     if judged.generation != today:
         return Judge()
@@ -270,6 +265,9 @@ def _while_held(record: Record, judged: Judged, expires_at: int | None, now: int
     if record.sight.unseen:
         return Look(record.sight.unseen)
     assert expires_at is not None, "asking fixes the time at which a hold ends"
+    final = [at for vote in record.votes if vote.undo and (at := vote.at + vote.undo) > judged.at]
+    if final and min(final) <= now:
+        return Judge()  # a yes can no longer be taken back, so now it counts
     if record.sight.unread:
         retry = record.sight.retry_at
         return Wait(min(retry, expires_at)) if now < retry else Judge()
@@ -277,7 +275,7 @@ def _while_held(record: Record, judged: Judged, expires_at: int | None, now: int
     due, rung = next((found for found in record.ladder if found[1].group in waiting), (expires_at, None))
     if rung is not None and due <= now:
         return Climb(rung)
-    return Wait(min(due, expires_at))
+    return Wait(min(due, expires_at, *final))
 
 
 BLANK = Record(call=Call(id="", agent="", system="", tool="", effect="", method="", resource="", fingerprint=""))
@@ -312,14 +310,16 @@ def _changes(record: Record, fact: Fact) -> dict[str, Any]:  # noqa: C901, PLR09
         case Approved() if record.claim is None and record.refusal is None:
             # An approval does not allow. It is one more thing that today's policies weigh.
             expected = after_voting(record.expected, fact, record.votes, record.asked_fingerprint)
-            return {"votes": (*record.votes, fact), "judged": None, "expected": expected}
-        case Rejected() | Expired() | Withdrawn() | Cancelled() if record.refusal is None:
+            return {"votes": (*record.votes, fact), "judged": None, "expected": expected, **_said(record, fact)}
+        case Rejected() if record.refusal is None:
+            return {"refusal": fact, **_said(record, fact)}
+        case Expired() | Withdrawn() | Cancelled() if record.refusal is None:
             return {"refusal": fact}
         case Retracted(by=by, group=group) if record.claim is None and record.refusal is None:
             votes = tuple(vote for vote in record.votes if (vote.by, vote.group) != (by, group))
-            return {"votes": votes, "judged": None}
+            return {"votes": votes, "judged": None, **_said(record, fact)}
         case Edited() if record.claim is None and record.refusal is None:
-            return {"edits": (*record.edits, fact), "judged": None}
+            return {"edits": (*record.edits, fact), "judged": None, **_said(record, fact)}
         case Reminded(group=group) | Escalated(group=group):
             return _what_climbing_changes(record, fact, group)
         case Reported(kind=kind):
@@ -343,6 +343,10 @@ def _changes(record: Record, fact: Fact) -> dict[str, Any]:  # noqa: C901, PLR09
             raise ValueError("a call is admitted once")
         case _:
             assert_never(fact)
+
+
+def _said(record: Record, fact: Approved | Rejected | Retracted | Edited) -> dict[str, Any]:
+    return {"messages": (*record.messages, fact.message)} if fact.message else {}
 
 
 def _what_asking_changes(record: Record, fact: Asked) -> dict[str, Any]:

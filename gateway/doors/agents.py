@@ -28,7 +28,7 @@ from gateway.doors.handing_over import handed_over
 from gateway.doors.protocol import ON_LEAVE
 from gateway.doors.rate import Rate
 from gateway.doors.refusals import Refusals
-from gateway.doors.rendering import Rendered, refusal, status_document
+from gateway.doors.rendering import Rendered, edited_fields, refusal, status_document
 from gateway.engine import Driven, Engine
 from gateway.generations import LoadedGeneration
 from gateway.judging import judge
@@ -158,7 +158,7 @@ class AgentsDoor:
     async def _stream(self, life: Life, reply: Reply, head: http.Head, send: Send) -> None:
         """Pass a body on as it comes, and write down what it was."""
         call, index = life.record.call.id, _index(life)
-        headers = answer_headers(reply.headers, head.system, index, head.base, call)
+        headers = answer_headers(reply.headers, head.system, index, head.base, call) + edited_fields(life.record)
         digest, length, whole = hashlib.sha256(), 0, False
         try:
             await send({"type": "http.response.start", "status": reply.status, "headers": headers})
@@ -194,7 +194,7 @@ class AgentsDoor:
                 raise errors.UnknownCall(call) from error
             except Stale as error:
                 raise errors.NotHeld(call) from error
-            await respond_json(send, 200, status_document(record, None), call)
+            await respond_json(send, 200, status_document(record), call)
             return
         if visit.method not in ("GET", "HEAD"):
             raise errors.MethodNotAllowed(visit.method, ("DELETE", "GET", "HEAD"))
@@ -224,7 +224,7 @@ class AgentsDoor:
                 call = life.record.call
                 raise errors.PolicyDenied.of(verdict, tool=call.tool, call=call.id)
             answer = _led_back(await self.engine.kept_answer(life), life, base) if judgeable else None
-        await respond_json(send, 200, status_document(life.record, answer), life.record.call.id)
+        await respond_json(send, 200, status_document(life.record, answer, life.admission), life.record.call.id)
         if isinstance(step, Finish) and answer is not None:
             handed_over(self.engine, life, polled=True)
 
@@ -278,6 +278,7 @@ async def _send_answer(answer: Answer, head: http.Head, life: Life, send: Send, 
         body = rewrite_body(body, answer.headers, system, base)
         length = len(body) if body != answer.body else None
     headers = answer_headers(answer.headers, system, _index(life), base, life.record.call.id, length=length)
+    headers += edited_fields(life.record)
     if replayed:
         headers.append((b"idempotent-replayed", b"true"))
     await respond(send, answer.status, headers, body)

@@ -4,9 +4,9 @@ What is missing, misspelt or strange is refused with its name before anything is
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 from starlette.requests import Request
@@ -40,17 +40,43 @@ async def body(request: Request, limit: int = BODY_LIMIT) -> bytes:
     return bytes(chunks)
 
 
-def decision(raw: bytes) -> dict[str, str]:
-    """The members of a decision, all text; `call` is empty if it is not there."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What somebody said about a held call; a member that is not there is empty."""
+
+    call: str
+    approval: str
+    decision: Literal["approve", "reject", "retract"]
+    approver: str
+    fingerprint: str
+    reason: str
+    edit: Mapping[str, object] | None
+
+
+def decision(raw: bytes) -> Told:
     told = _object(raw)
-    wrong = [] if told.get("edit") is None else ["`edit` is not performed by this version; approve or reject instead"]
+    edit = told.get("edit")
+    wrong = [] if edit is None or isinstance(edit, dict) else ['`edit` must be a JSON object, such as {"amount": 300}']
+    if edit is not None and told.get("decision") != "approve":
+        wrong.append("`edit` belongs to an approval: say `approve`, or leave `edit` out")
     found = {name: told.get(name, "") for name in DECISION}
     wrong += [f"`{name}` must be text" for name, value in found.items() if not isinstance(value, str)]
-    if told.get("decision") not in ("approve", "reject"):
-        wrong.append("`decision` must be approve or reject")
+    if told.get("decision") not in ("approve", "reject", "retract"):
+        wrong.append("`decision` must be approve, reject or retract")
     if wrong:
         raise control_errors.InvalidBody(wrong)
-    return found
+    return Told(**found, edit=edit)
+
+
+def cancellation(raw: bytes) -> str:
+    """The reason for ending a call; the body may be empty."""
+    told = _object(raw) if raw else {}
+    wrong = _unknown(told, ("reason",))
+    if not isinstance(told.get("reason", ""), str):
+        wrong.append("`reason` must be text")
+    if wrong:
+        raise control_errors.InvalidBody(wrong)
+    return str(told.get("reason", ""))
 
 
 def members(raw: bytes, known: tuple[str, ...]) -> dict[str, Any]:

@@ -2,11 +2,14 @@
 
 import base64
 from typing import assert_never
+from urllib.parse import quote
 
 from gateway import errors
 from gateway.core import timeline
+from gateway.core.admit import Admission
 from gateway.core.facts import Answered, Cancelled, Expired, Judged, Lost, Rejected, Resolved, Unsent, Withdrawn
 from gateway.core.lifecycle import Finish, Record, Wait
+from gateway.core.notices import arguments
 from gateway.core.payload import Answer
 from gateway.core.times import iso
 from gateway.life import Life
@@ -94,8 +97,10 @@ def owed(record: Record) -> bool:
     return over and (record.polled or not record.delivered) and bool(record.asked or record.abandoned or record.lost)
 
 
-def status_document(record: Record, answer: Answer | None) -> dict[str, object]:
-    """What `GET /calls/{id}` tells the agent."""
+def status_document(
+    record: Record, answer: Answer | None = None, admission: Admission | None = None
+) -> dict[str, object]:
+    """What `GET /calls/{id}` tells the agent. `admission`: the call as it is now, if its request is at hand."""
     call = record.call
     document: dict[str, object] = {
         "call": call.id, "status": timeline.state(record), "tool": call.tool, "resource": call.resource,
@@ -109,12 +114,31 @@ def status_document(record: Record, answer: Answer | None) -> dict[str, object]:
         document["reasons"] = list(record.judged.verdict.reasons)
     if record.resolved is not None:
         document["acted"] = record.resolved.acted
+    if record.edits:
+        document["edited"] = _edited(record, admission)
     if answer is not None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in answer.headers}
         document["answer"] = {"status": answer.status, "headers": headers} | _body(answer)
     elif record.answer is not None:
         document["answer"] = {"status": record.answer.status, "kept": False, "sha256": record.answer.sha256}
     return document
+
+
+def edited_fields(record: Record) -> list[tuple[bytes, bytes]]:
+    """The header that says that an answer is to a call with other arguments than the agent gave."""
+    names = dict.fromkeys(name for edit in record.edits for name in edit.changed)
+    return [(b"gateway-edited", ", ".join(quote(name) for name in names).encode("ascii"))] if names else []
+
+
+def _edited(record: Record, admission: Admission | None) -> dict[str, object]:
+    """Who changed which arguments, and what they are now."""
+    names = dict.fromkeys(name for edit in record.edits for name in edit.changed)
+    last = record.edits[-1]
+    found: dict[str, object] = {"by": last.by, "reason": last.reason, "changed": list(names)}
+    if admission is not None:
+        given = arguments(admission)
+        found["now"] = {name: given.get(name) for name in names}
+    return found
 
 
 def _body(answer: Answer) -> dict[str, object]:

@@ -20,7 +20,7 @@ Header = tuple[bytes, bytes]
 Rewriting = Callable[[str, System, Index, Base], str]
 
 DROPPED = HOP_BY_HOP | {
-    b"set-cookie", b"set-cookie2", b"gateway-call",
+    b"set-cookie", b"set-cookie2", b"gateway-call", b"gateway-edited",
     b"alt-svc", b"strict-transport-security",  # they speak about the system's host, and would be applied to ours
 }  # fmt: skip
 OF_THE_BODY = frozenset({b"content-md5", b"digest", b"content-digest", b"repr-digest"})

@@ -222,8 +222,8 @@ def voted(*votes: Approved, call=CALL):
     return replace(Playbook(call).record, votes=votes)
 
 
-def total(*votes: Approved, routes=ROUTES, fingerprint=PRINT, call=CALL):
-    return met(voted(*votes, call=call), fingerprint=fingerprint, routes=routes)
+def total(*votes: Approved, routes=ROUTES, fingerprint=PRINT, call=CALL, now=0):
+    return met(voted(*votes, call=call), fingerprint=fingerprint, routes=routes, now=now)
 
 
 def test_without_votes_nothing_is_met():

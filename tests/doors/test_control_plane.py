@@ -18,6 +18,7 @@ EVERYTHING = [
     ("GET", "/approvals/stats"), ("GET", "/approvals/{call}"), ("POST", "/approvals/{call}/decision"),
     ("GET", "/calls"), ("GET", "/calls/{call}"), ("POST", "/calls/{call}/resolve"), ("POST", "/agents/bot/suspend"),
     ("DELETE", "/agents/bot/suspend"), ("GET", "/metrics"), ("GET", "/agents"), ("POST", "/journal/acknowledge-loss"),
+    ("POST", "/calls/{call}/cancel"),
 ]  # fmt: skip
 
 
@@ -346,12 +347,61 @@ def test_an_expired_timestamp_is_refused(scene, off):
     unchanged(scene, call)
 
 
-def test_an_edit_is_refused_as_long_as_it_is_not_performed(scene):
+def test_an_edit_by_callback_is_executed_and_the_agent_is_told(scene):
+    to = fresh("pay")
+    call = scene.hold(to)
+    notice = scene.approvers.notice(call)
+    told = scene.approvers.post(notice, scene.approvers.decision(notice, edit={"amount": 700}, reason="Half of it."))
+    assert told.status_code == 200, told.text
+    eventually(lambda: scene.state(call) == "answered")
+    assert [json.loads(seen.body)["amount"] for seen in scene.upstream.seen(to)] == [700]
+    again = scene.pay(to, HELD)
+    assert again.status_code == 200 and again.headers["gateway-edited"] == "amount"
+    edited = scene.status(call)["edited"]
+    assert (edited["changed"], edited["now"], edited["reason"]) == (["amount"], {"amount": 700}, "Half of it.")
+    assert edited["by"] == "lead"
+
+
+@pytest.mark.parametrize(
+    ("edit", "why"),
+    [
+        ({"amount": 0}, "amount"),
+        ({"amount": "lots"}, "amount"),
+        ({"amuont": 5}, "that can be changed"),
+        ({}, "names at least one argument"),
+        ({"amount": HELD}, "changes nothing"),
+        ({"amount": 100_001}, "Payments above 1,000.00 are never made by agents."),
+    ],
+)
+def test_an_edit_that_cannot_be_says_why_and_changes_nothing(scene, edit, why):
     call = scene.hold(fresh("pay"))
     notice = scene.approvers.notice(call)
-    found = scene.approvers.post(notice, scene.approvers.decision(notice, edit={"amount": 1}))
-    assert found.status_code == 400 and "edit" in found.text
+    detail = refused(scene.approvers.post(notice, scene.approvers.decision(notice, edit=edit)), 422, "cannot-edit")
+    assert why in detail and "still waits as it was" in detail
     unchanged(scene, call)
+
+
+def test_a_yes_can_be_taken_back_by_who_gave_it_until_it_is_used(scene):
+    call = scene.hold(fresh("pay"), PAIR)
+    url, data = f"/approvals/{call}/decision", scene.approvers.notice(call, "pair").data
+    vote = {"approval": "pair", "fingerprint": data["fingerprint"]}
+    assert scene.person("lead").post(url, json=vote | {"decision": "approve"}).status_code == 200
+    refused(scene.person("second").post(url, json=vote | {"decision": "retract"}), 409, "approval-stale")
+    assert scene.person("lead").post(url, json=vote | {"decision": "retract"}).status_code == 200
+    assert scene.timeline(call).count("Retracted") == 1
+    eventually(lambda: scene.timeline(call).count("Asked") == 2)
+
+
+def test_who_answers_for_a_call_may_cancel_it(scene):
+    to = fresh("pay")
+    call = scene.hold(to)
+    refused(scene.person("lead").post(f"/calls/{call}/cancel"), 403, "not-eligible")
+    refused(scene.person("boss").post(f"/calls/{call}/cancel", json={"why": "x"}), 400, "invalid-body")
+    assert scene.person("boss").post(f"/calls/{call}/cancel", json={"reason": "Wrong run."}).status_code == 200
+    refused(scene.person("operator").post(f"/calls/{call}/cancel"), 409, "not-cancelled")
+    answer = scene.pay(to, HELD)
+    assert (answer.status_code, slug(answer)) == (403, "call-cancelled") and "Wrong run." in answer.json()["detail"]
+    assert scene.upstream.seen(to) == []
 
 
 @pytest.mark.parametrize(
@@ -397,7 +447,7 @@ def test_with_a_token_nothing_is_signed_so_the_address_says_which_call_it_is(sce
     detail = refused(scene.person("lead").post(url, json=vote | {"call": other}), 400, "invalid-body")
     assert "`call` is not the call of this address" in detail and "Sign" not in detail
     detail = refused(scene.person("lead").post(url, json=vote | {"decision": "yes"}), 400, "invalid-body")
-    assert "`decision` must be approve or reject" in detail
+    assert "`decision` must be approve, reject or retract" in detail
     unchanged(scene, call)
     told = scene.person("lead").post(url, json=vote)
     assert told.status_code == 200 and told.json()["begun"], told.text
