@@ -191,6 +191,8 @@ class GrantNotYours(GatewayError):
 
     def __init__(self, grant: str, group: str) -> None:
         super().__init__(f"Nothing was recorded: {grant} may be revoked by approvers of {group!r} and by operators.")
+
+
 class CannotEdit(GatewayError):
     slug, status, title = "cannot-edit", 422, "The call cannot be made with these arguments"
 

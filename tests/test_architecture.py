@@ -104,6 +104,7 @@ ALLOWANCES: dict[str, dict[str, str]] = {
         "__version__": "named by /readyz",
     },
     "doors.waiting": {"adapters.redis.held": "finds a page of held calls: a port of its own, later"},
+    "doors.deciding": {"adapters.secrets": "the same"},
     "doors.people": {"adapters.secrets": "the same"},
     "supervisor": {"__version__": "names itself when it is ready"},
 }
@@ -206,6 +207,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "demo.transcript": "test_demo",
     "doors.agents": "doors/test_agents_port",
     "doors.control": "doors/test_control_plane",
+    "doors.deciding": "doors/test_control_plane",
     "doors.control_bodies": "doors/test_control_plane",
     "doors.control_documents": "doors/test_control_plane",
     "doors.people": "doors/test_control_plane",

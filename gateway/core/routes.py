@@ -227,9 +227,8 @@ class Hours:
     days: tuple[int, ...]
     """0 is Monday."""
     begin: int
-    """Minutes after midnight, local time."""
     end: int
-    """The same; later than `begin`."""
+    """Minutes after midnight, local time; the end is later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

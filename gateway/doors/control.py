@@ -23,15 +23,15 @@ from gateway.adapters.redis.journal import RedisJournal
 from gateway.adapters.redis.ledger import RedisLedger
 from gateway.adapters.secrets import Secrets
 from gateway.core import timeline
-from gateway.core.approval import Decision
 from gateway.core.lifecycle import Record, recall
 from gateway.core.routes import Routes
 from gateway.core.times import iso
-from gateway.decisions import CannotEdit, Decisions, NoSuchCall, NotEligible, Stale, TooEarly
+from gateway.decisions import Decisions, NoSuchCall, Stale, TooEarly
 from gateway.doors import control_bodies
 from gateway.doors.control_documents import brief
+from gateway.doors.deciding import DecidingDoor
 from gateway.doors.grants import GrantsDoor
-from gateway.doors.people import person, signed_by
+from gateway.doors.people import person
 from gateway.doors.slack import SlackDoor, Whisper
 from gateway.doors.waiting import Waiting, days_of
 from gateway.metrics import Metric, text
@@ -74,13 +74,12 @@ class ControlPlane:
                 Route("/approvals", self.approvals),
                 Route("/approvals/stats", self.approvals_stats),
                 Route("/approvals/{call}", self.approval),
-                Route("/approvals/{call}/decision", self.decide, methods=["POST"]),
+                *DecidingDoor(self.decisions, self.secrets).paths(),
                 Route("/slack/interactions", self.pressed, methods=["POST"]),
                 *self.grants.paths(),
                 Route("/calls", self.calls),
                 Route("/calls/{call}", self.call),
                 Route("/calls/{call}/resolve", self.resolve, methods=["POST"]),
-                Route("/calls/{call}/cancel", self.cancel, methods=["POST"]),
                 Route("/agents", self.agents),
                 Route("/agents/{agent}/suspend", self.suspend, methods=["POST", "DELETE"]),
                 Route("/journal/acknowledge-loss", self.acknowledge_loss, methods=["POST"]),
@@ -168,67 +167,6 @@ class ControlPlane:
         )
 
     # --- Saying ----------------------------------------------------------------------------------------------
-
-    async def decide(self, request: Request) -> Response:
-        """A vote: signed by the system that asked its approver, or by a person with a token."""
-        call, raw = request.path_params["call"], await control_bodies.body(request)
-        told = control_bodies.decision(raw)
-        by, via, message = self._who(request, call, raw, told)
-        decision = Decision(
-            approve=told.decision == "approve", by=by, group=told.approval, fingerprint=told.fingerprint,
-            via=via, message=message, reason=told.reason, way="webhook" if message else "token",
-        )  # fmt: skip
-        try:
-            if told.decision == "retract":
-                record = await self.decisions.retract(call, by=by, group=told.approval, via=via, message=message)
-            elif told.edit is not None:
-                record = await self.decisions.edit(call, decision, told.edit)
-            else:
-                record = await self.decisions.vote(call, decision)
-        except NoSuchCall as error:
-            raise control_errors.UnknownCall(call) from error
-        except Stale as stale:
-            raise control_errors.ApprovalStale(call, str(stale)) from stale
-        except NotEligible as no:
-            raise control_errors.NotEligible(call, str(no)) from no
-        except CannotEdit as no:
-            raise control_errors.CannotEdit(call, str(no)) from no
-        return _json(await self._shown(record) | {"recorded": True})
-
-    def _who(self, request: Request, call: str, raw: bytes, told: control_bodies.Told) -> tuple[str, str, str]:
-        """Who said it, how that is known, and the message's id if it was signed. Raises a GatewayError."""
-        if "webhook-signature" in request.headers:
-            group = self.routes.groups.get(told.approval)
-            if group is None:
-                raise control_errors.BadSignature(f"there is no approval group {told.approval!r}")
-            if told.call != call:  # the signature covers the body and not the address
-                raise control_errors.BadSignature(
-                    "`call` in the body is not the call of this address" if told.call else
-                    "`call` is missing in the body; it must be that of the address"
-                )  # fmt: skip
-            message = signed_by(request, raw, group, self.secrets, self.journal.now() // 1000)
-            return told.approver, f"asserted by webhook of {group.name}", message
-        who = person(request, self.routes, ("approver",))
-        if told.call not in ("", call):
-            raise control_errors.InvalidBody(["`call` is not the call of this address; it may be left out"])
-        if told.approver not in ("", who.name):
-            raise control_errors.NotEligible(
-                call, f"your token is {who.name!r}'s; you cannot decide as {told.approver!r}"
-            )
-        return who.name, "by token", ""
-
-    async def cancel(self, request: Request) -> Response:
-        who, call = person(request, self.routes), request.path_params["call"]
-        reason = control_bodies.cancellation(await control_bodies.body(request))
-        try:
-            record = await self.decisions.cancel(call, by=who.name, via="by token", reason=reason)
-        except NoSuchCall as error:
-            raise control_errors.UnknownCall(call) from error
-        except Stale as stale:
-            raise control_errors.NotCancelled(call, str(stale)) from stale
-        except NotEligible as no:
-            raise control_errors.NotEligible(call, str(no)) from no
-        return _json(await self._shown(record) | {"recorded": True})
 
     async def pressed(self, request: Request) -> Response:
         return await SlackDoor(self.decisions, self.secrets.read, self.whisper).pressed(request, self.journal.now())
