@@ -152,7 +152,11 @@ def test_the_decision_with_a_token_is_accepted(held):
     _, folder, _, scene = held
     call = keep_notice(scene, folder, "token")
     fingerprint = scene.approvers.notice(call).data["fingerprint"]
-    (block,) = [block for block in blocks("bash") if block.page.name == "approvals.md" and "$FINGERPRINT" in block.text]
+    (block,) = [
+        block
+        for block in blocks("bash")
+        if block.page.name == "approvals.md" and '"decision": "approve", "fingerprint"' in block.text
+    ]
     said = run(
         block.text, folder, CONTROL=scene.gateway.control, TOKEN=token_of("lead"), CALL=call, FINGERPRINT=fingerprint
     )

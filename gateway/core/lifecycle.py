@@ -199,7 +199,7 @@ class Finish:
 Step = Judge | Ask | Look | Climb | Expire | Claim | Send | Forfeit | Wait | Finish
 
 
-def next_step(record: Record, *, now: int, me: str, today: str) -> Step:  # noqa: C901, PLR0911, PLR0912 - a turn a line
+def next_step(record: Record, *, now: int, me: str, today: str) -> Step:  # noqa: C901, PLR0911 - a turn a line
     """Say what `record` needs next. Read it downward: this is the whole gateway.
 
     `now` is the journal's time, `me` the token of this drive, `today` the generation that serves now.
