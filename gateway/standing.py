@@ -18,7 +18,7 @@ class Standing:
     _known: dict[str, tuple[int, Grant]] = field(default_factory=dict)
     """By id; with how many facts it had."""
     _about: dict[tuple[str, str], tuple[Grant, ...]] = field(default_factory=dict)
-    """By agent and tool; only those that are not revoked."""
+    """By agent and tool; only those that are not over, which have no text."""
 
     def of(self, agent: str, tool: str) -> Sequence[Grant]:
         """Those that are about this tool and agent. Whether one stands is for the caller to find out."""
@@ -45,6 +45,6 @@ class Standing:
     def _arrange(self) -> None:
         about: dict[tuple[str, str], tuple[Grant, ...]] = {}
         for _, grant in self._known.values():
-            if grant.revoked is None and grant.text:
+            if grant.text:
                 about[grant.agent, grant.tool] = (*about.get((grant.agent, grant.tool), ()), grant)
         self._about = about

@@ -410,6 +410,17 @@ def test_a_forbid_that_changed_is_not_met():
     assert isinstance(office.ask_for(6)[1], Wait)
 
 
+def test_for_the_edited_forbid_it_is_another_grant():
+    """Same words, same end, and yet not the same: who gave the one has not given the other."""
+    office = Office()
+    wish = office.wish(office.held(5))
+    (before,) = office.give(wish)
+    edited = replace(FINANCE, text="edited")
+    office.generation = replace(office.generation, digest="generation-2", policies=Policies(holding(edited)))
+    (after,) = office.give(replace(office.wish(office.held(6)), terms=wish.terms))
+    assert after.id != before.id and after.requirement == edited
+
+
 def test_what_was_revoked_is_not_given_again_by_the_same_words():
     office = Office()
     wish = office.wish(office.held(5))

@@ -202,7 +202,7 @@ def _supporters(grant: Grant, record: Record, routes: Routes) -> set[str]:
 def may_give(record: Record, group: Group, person: str, routes: Routes, *, at: int) -> bool:
     """True if that member could approve this call in their own right: a grant reaches beyond the call, so no delegate
     gives one, nor somebody to whom only this question was escalated."""
-    return person in group.members and voters(record, group, routes, at=at).get(person) == ""
+    return person in group.members and person in voters(record, group, routes, at=at)
 
 
 def lifted(

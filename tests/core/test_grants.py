@@ -243,6 +243,13 @@ def test_one_person_counts_for_one_group_only_by_vote_or_by_grant():
     assert set(lift(younger, grant(fact("bob", at=NIGHT - 5, requirement=LEGAL)))) == {FINANCE, LEGAL}
 
 
+def test_who_counts_elsewhere_is_missing_in_a_quorum():
+    pair = with_group("finance", ALLOWING, quorum=2)
+    both = grant(fact("ann"), fact("bob"))
+    assert FINANCE in lift(both, routes=pair)
+    assert lift(both, routes=pair, votes=(vote("ann", "legal"),)) == {}
+
+
 def test_of_two_grants_for_one_forbid_the_older_is_named():
     first, second = grant(fact(grant="grant-1", at=NIGHT - 9)), grant(fact(grant="grant-2"))
     assert lift(second, first)[FINANCE].grant == "grant-1"
