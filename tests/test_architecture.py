@@ -46,7 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "insights": {"core", "ports"},
     "metrics": set(),
     "doors": {"doors", "wire", "control_errors", "metrics", "open_calls", *HANDS},
-    "console": {"console", "doors", "control_errors", *HANDS},
+    "console": {"console", "doors", "wire", "control_errors", *HANDS},
     "steward": {"wire", *HANDS},
     # Configuration as a whole.
     "generations": {"config", "core", "errors", "wire"},

@@ -6,16 +6,19 @@ words and never mixed with what the gateway knows.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from gateway.console.editing import Field, fields
 from gateway.console.questions import Question, questions
 from gateway.core.admit import Admission, Inadmissible
-from gateway.core.facts import Approved
+from gateway.core.approval import NotEligible, Stale, may_cancel, may_retract
+from gateway.core.facts import Approved, Edited
 from gateway.core.lifecycle import Record
 from gateway.core.notices import arguments, summary
-from gateway.core.outcomes import Became, became
+from gateway.core.outcomes import Became, became, final_at
 from gateway.core.previews import Picture
+from gateway.core.routes import Routes
 from gateway.core.timeline import state
 from gateway.judging import admission_of
 from gateway.life import Life
@@ -59,7 +62,7 @@ class Card:
     arguments: Mapping[str, object] | None
     """None if they cannot be shown; then `unreadable` says why."""
     unreadable: str
-    previews: Sequence[Picture]
+    previews: tuple[Picture, ...]
     """What of the system is shown with it."""
     undeclared: frozenset[str]
     """Arguments that the tool does not declare, so that no policy has seen them."""
@@ -70,6 +73,16 @@ class Card:
     policies: tuple[Policy, ...]
     questions: tuple[Question, ...]
     votes: tuple[Approved, ...]
+    edits: tuple[Edited, ...]
+    original: Mapping[str, object]
+    """Arguments that people changed, as the agent had written them; only those."""
+    fields: tuple[Field, ...]
+    """Of the form in which they can be changed."""
+    mine_to_take_back: tuple[str, ...]
+    """Groups for which this person said yes and may still take it back."""
+    may_cancel: bool
+    release_left: int
+    """Milliseconds until an approved call is carried out."""
     begun: int
     expires_at: int
     left: int
@@ -77,11 +90,14 @@ class Card:
     @property
     def open(self) -> bool:
         """It waits, and the time is not over."""
-        return self.became.tone == "waiting"
+        return self.became.tone in ("waiting", "approved")
 
     @property
     def mine(self) -> list[Question]:
         """What the person who looks may decide."""
+        if self.became.tone == "approved":
+            found = (replace(item, may_approve=False, why_not="it is approved") for item in self.questions)
+            return [item for item in found if item.may_reject]
         return [item for item in self.questions if item.mine] if self.open else []
 
     @property
@@ -99,12 +115,57 @@ async def card(life: Life, journal: Journal, person: str) -> Card:
         admission = await admission_of(life, journal)
     except Inadmissible as no:
         unreadable = no.reason
-    found = _card(life, admission, unreadable, became(record, payload, routes, now=now), person, now)
-    return replace(found, previews=pictures_in(record, payload))
+    came, pictures = became(record, payload, routes, now=now), tuple(pictures_in(record, payload))
+    read = _Read(admission, unreadable, came, _original(life, payload), pictures)
+    return _card(life, read, person, now)
 
 
-def _card(life: Life, admission: Admission | None, unreadable: str, came: Became, person: str, now: int) -> Card:
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What is known of a call beside its facts."""
+
+    admission: Admission | None
+    unreadable: str
+    came: Became
+    original: Mapping[str, object]
+    previews: tuple[Picture, ...]
+
+
+def _original(life: Life, payload: Mapping[str, bytes]) -> Mapping[str, object]:
+    """What the agent had written where people changed it."""
+    changed = {name for edit in life.record.edits for name in edit.changed}
+    if not changed or "original" not in payload:
+        return {}
+    try:
+        first = life.generation.readmit(life.record.call, {**payload, "request": payload["original"]})
+    except Inadmissible:
+        return {}
+    return {name: first.question.input.get(name) for name in sorted(changed)}
+
+
+def _retractable(record: Record, person: str) -> tuple[str, ...]:
+    found = []
+    for group in dict.fromkeys(vote.group for vote in record.votes if vote.by == person):
+        try:
+            may_retract(record, person, group)
+        except Stale:
+            continue
+        found.append(group)
+    return tuple(found)
+
+
+def _may_cancel(record: Record, person: str, routes: Routes) -> bool:
+    try:
+        may_cancel(record, person, routes)
+    except (Stale, NotEligible):
+        return False
+    return True
+
+
+def _card(life: Life, read: _Read, person: str, now: int) -> Card:
     record, routes = life.record, life.generation.routes
+    admission, came = read.admission, read.came
+    may_end = came.tone in ("waiting", "approved")
     call, agent = record.call, routes.agents.get(record.call.agent)
     stakes, warning = STAKES[call.effect]
     body = admission.request.body if admission else b""
@@ -115,10 +176,15 @@ def _card(life: Life, admission: Admission | None, unreadable: str, came: Became
         agent=call.agent, owner=agent.owner if agent else "", user=call.user or "", run=call.run or "",
         why=call.reason, system=call.system, tool=call.tool, effect=call.effect, stakes=stakes, warning=warning,
         method=call.method, target=admission.request.target if admission else "", resource=call.resource,
-        arguments=given, unreadable=unreadable, previews=(), undeclared=frozenset(admission.extra if admission else ()),
+        arguments=given, unreadable=read.unreadable, previews=read.previews,
+        undeclared=frozenset(admission.extra if admission else ()),
         body_size=len(body), body_digest=hashlib.sha256(body).hexdigest(),
         fingerprint=record.judged.fingerprint if record.judged else call.fingerprint,
         policies=_policies(record), questions=tuple(questions(record, person, routes, now=now)), votes=record.votes,
+        edits=record.edits, original=read.original, fields=tuple(fields(admission)) if admission else (),
+        mine_to_take_back=_retractable(record, person) if may_end else (),
+        may_cancel=may_end and _may_cancel(record, person, routes),
+        release_left=max(0, final_at(record) - now),
         begun=life.facts[0].at, expires_at=record.expires_at or 0, left=(record.expires_at or now) - now,
     )  # fmt: skip
 
@@ -130,11 +196,3 @@ def _policies(record: Record) -> tuple[Policy, ...]:
     verdict = record.judged.verdict
     reasons = dict(zip(verdict.policies, verdict.reasons, strict=False))
     return tuple(Policy(item.policy, reasons.get(item.policy, ""), item.group) for item in verdict.requirements)
-
-
-async def readable(life: Life, journal: Journal) -> Admission | None:
-    """The call as it would be sent, or None if it cannot be shown."""
-    try:
-        return await admission_of(life, journal)
-    except Inadmissible:
-        return None

@@ -1,15 +1,17 @@
 """From a form that was posted to decisions, and to what is said about them.
 
-A form names for every call what was shown of it, and the decision goes through `Decisions.vote` and nothing else. Of
+A form names for every call what was shown of it, and the decision goes through `Decisions` and nothing else. Of
 several calls decided at once each stands for itself: what could not be recorded is said by its own sentence.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gateway.console.editing import Field, changes
 from gateway.console.guard import Form, OddForm
 from gateway.console.questions import VIA
 from gateway.console.sessions import Session
-from gateway.core.approval import Decision
+from gateway.core.approval import CannotEdit, Decision
 from gateway.decisions import Decisions, NoSuchCall, NotEligible, Stale
 
 LONGEST_REASON = 2_000
@@ -41,21 +43,30 @@ class Wish:
     """Each with what was shown of it."""
     once: str
     """Of this one form, so that sending it twice changes nothing."""
+    changes: Mapping[str, object] | None = None
+    """Arguments to be changed first."""
 
 
-def wish(form: Form, call: str, effect: str) -> Wish:
-    """Raises OddForm with what is to be done. `effect` is that of the call, whatever the form says."""
-    said = form.one("decision")
-    if said not in ("approve", "reject", "approve-all", "reject-all"):
-        raise OddForm("it says neither approve nor reject")
+def reason_in(form: Form) -> str:
+    """Raises OddForm if it is too long."""
     reason = form.one("reason").strip()
     if len(reason) > LONGEST_REASON:
         raise OddForm(f"the reason is longer than {LONGEST_REASON:,} characters; the agent reads it, so say it shorter")
-    if effect == "destructive" and said.startswith("approve") and form.one("sure") != "yes":
+    return reason
+
+
+def wish(form: Form, call: str, effect: str, known: list[Field]) -> Wish:
+    """Raises OddForm with what is to be done. `effect` and `known` are of the call, whatever the form says."""
+    said = form.one("decision")
+    if said not in ("approve", "reject", "approve-all", "reject-all", "edit"):
+        raise OddForm("it says neither approve nor reject")
+    if effect == "destructive" and not said.startswith("reject") and form.one("sure") != "yes":
         raise OddForm("this destroys something: tick that you have read it, then approve")
     others = form.starting("same:") if said.endswith("-all") else {}
     calls = {call: form.one("shown"), **others}
-    return Wish(said.startswith("approve"), form.one("group"), reason, tuple(calls.items()), form.one("once"))
+    edit = changes(form, known) if said == "edit" else None
+    approve = not said.startswith("reject")
+    return Wish(approve, form.one("group"), reason_in(form), tuple(calls.items()), form.one("once"), edit)
 
 
 async def decide(decisions: Decisions, session: Session, wanted: Wish) -> list[Said]:
@@ -63,17 +74,50 @@ async def decide(decisions: Decisions, session: Session, wanted: Wish) -> list[S
 
 
 async def _decide(decisions: Decisions, session: Session, wanted: Wish, call: str, shown: str) -> Said:
-    receipt = session.receipt(wanted.once, call, wanted.group, shown, str(wanted.approve))
+    receipt = session.receipt(wanted.once, call, wanted.group, shown, str(wanted.approve), str(wanted.changes))
     decision = Decision(
         approve=wanted.approve, by=session.person.name, group=wanted.group, fingerprint=shown, via=VIA,
         way="page", message=receipt, reason=wanted.reason,
     )  # fmt: skip
     try:
-        await decisions.vote(call, decision)
+        if wanted.changes is None:
+            await decisions.vote(call, decision)
+        else:
+            await decisions.edit(call, decision, wanted.changes)
     except NoSuchCall:
-        return Said(call, 404, f"Nothing was recorded: there is no call {call!r}, or it is no longer kept.")
+        return _gone(call)
     except Stale as stale:
         return Said(call, 409, f"Nothing was recorded: {stale}.")
     except NotEligible as no:
         return Said(call, 403, f"Nothing was recorded: {no}.")
+    except CannotEdit as no:
+        return Said(call, 422, f"Nothing was recorded: {str(no).rstrip('.')}.")
     return Said(call, 200, "Your approval is recorded." if wanted.approve else "Your rejection is recorded.")
+
+
+async def take_back(decisions: Decisions, session: Session, call: str, group: str) -> Said:
+    """Take back this person's yes before anything is released because of it."""
+    try:
+        await decisions.retract(call, by=session.person.name, group=group, via=VIA)
+    except NoSuchCall:
+        return _gone(call)
+    except Stale as stale:
+        return Said(call, 409, f"Nothing was recorded: {stale}.")
+    return Said(call, 200, "Your approval is taken back.")
+
+
+async def cancel(decisions: Decisions, session: Session, call: str, reason: str) -> Said:
+    """End it, as one who answers for the agent or the system."""
+    try:
+        await decisions.cancel(call, by=session.person.name, via=VIA, reason=reason)
+    except NoSuchCall:
+        return _gone(call)
+    except Stale as stale:
+        return Said(call, 409, f"Nothing was recorded: {stale}.")
+    except NotEligible as no:
+        return Said(call, 403, f"Nothing was recorded: {no}.")
+    return Said(call, 200, "The call is cancelled.")
+
+
+def _gone(call: str) -> Said:
+    return Said(call, 404, f"Nothing was recorded: there is no call {call!r}, or it is no longer kept.")

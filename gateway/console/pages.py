@@ -1,7 +1,7 @@
 """The routes of the page: who is at the door, what they see, and what they say.
 
     GET  /login  /inbox  /inbox/{call}  /inbox/{call}/run  /inbox/events  /static/{name}   show
-    POST /login  /logout  /inbox/{call}/decision                                            do
+    POST /login  /logout  /inbox/{call}/decision  /take-back  /cancel                       do
 
 A GET never decides anything. Every answer, also of a mistake, is a page with the headers of `guard`; none of them is
 for an agent, and none is served on the agents' port.
@@ -10,6 +10,7 @@ for an agent, and none is served on the agents' port.
 import asyncio
 import secrets as random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,17 +21,20 @@ from starlette.routing import Route
 from gateway import control_errors, errors
 from gateway.console.by_provider import ByProvider
 from gateway.console.card import card
-from gateway.console.deciding import Said, decide, wish
-from gateway.console.guard import NotFromHere, OddForm, check_origin, check_token, form, guarded
+from gateway.console.deciding import Said, cancel, decide, reason_in, take_back, wish
+from gateway.console.editing import fields
+from gateway.console.guard import Form, NotFromHere, OddForm, check_origin, check_token, form, guarded
 from gateway.console.inbox import Inbox, Item
 from gateway.console.live import EVERYTHING, Live, TooManyPages
 from gateway.console.past import Past
 from gateway.console.rendering import page, static
 from gateway.console.sessions import Session
 from gateway.console.signing_in import SigningIn
+from gateway.core.admit import Inadmissible
 from gateway.core.routes import Routes
 from gateway.core.timeline import state
 from gateway.decisions import Decisions
+from gateway.judging import admission_of
 from gateway.life import Life
 from gateway.ports import JournalUnavailable
 
@@ -74,7 +78,10 @@ class Console:
             Route("/inbox/events", self._guarded(self._for_people(self.events))),
             Route("/inbox/{call}", self._guarded(self._for_people(self.show))),
             Route("/inbox/{call}/run", self._guarded(self._for_people(self.run))),
-            Route("/inbox/{call}/decision", self._guarded(self._for_people(self.decide)), methods=["POST"]),
+            *(
+                Route(f"/inbox/{{call}}/{what}", self._guarded(self._for_people(does)), methods=["POST"])
+                for what, does in (("decision", self.decide), ("take-back", self.take_back), ("cancel", self.cancel))
+            ),
         ]
 
     @property
@@ -229,18 +236,36 @@ class Console:
     # --- Saying ----------------------------------------------------------------------------------------------
 
     async def decide(self, request: Request, session: Session) -> Response:
+        told, life = await self._told(request, session)
+        call, known = life.record.call, []
+        with suppress(Inadmissible):
+            known = fields(await admission_of(life, self.decisions.engine.journal))
+        said = await decide(self.decisions, session, wish(told, call.id, call.effect, known))
+        return await self._said(call.id, session, said)
+
+    async def take_back(self, request: Request, session: Session) -> Response:
+        told, life = await self._told(request, session)
+        call = life.record.call.id
+        return await self._said(call, session, [await take_back(self.decisions, session, call, told.one("group"))])
+
+    async def cancel(self, request: Request, session: Session) -> Response:
+        told, life = await self._told(request, session)
+        call = life.record.call.id
+        return await self._said(call, session, [await cancel(self.decisions, session, call, reason_in(told))])
+
+    async def _told(self, request: Request, session: Session) -> tuple[Form, Life]:
+        """The form that a page of this session sent about a call that exists. Raises NotFromHere or OddForm."""
         check_origin(request, self.signing_in.control_url)
         told = await form(request)
         check_token(told, session.csrf)
-        call = request.path_params["call"]
-        effect = (await self._load(call)).record.call.effect
-        said = await decide(self.decisions, session, wish(told, call, effect))
-        if len(said) == 1 and said[0].recorded:
-            await self._outcome(call)
-            return guarded(RedirectResponse(f"/inbox/{call}", 303))
+        return told, await self._load(request.path_params["call"])
+
+    async def _said(self, call: str, session: Session, said: list[Said]) -> Response:
         worst = max(item.status for item in said)
         if worst == 200:
             await self._outcome(call)
+        if worst == 200 and len(said) == 1:
+            return guarded(RedirectResponse(f"/inbox/{call}", 303))
         return await self._card(call, session, said, worst)
 
     async def _outcome(self, call: str) -> None:

@@ -6,7 +6,7 @@ never offers a button that `Decisions` would refuse, and never hides one that it
 
 from dataclasses import dataclass
 
-from gateway.core.approval import Decision, NotEligible, Stale, may_vote, question, shown
+from gateway.core.approval import Decision, NotEligible, Stale, may_vote, question, shown, voters
 from gateway.core.lifecycle import Record
 from gateway.core.routes import Routes
 from gateway.core.verdict import Requirement
@@ -29,6 +29,8 @@ class Question:
     """Who said yes so far."""
     may_approve: bool
     may_reject: bool
+    on_behalf: str = ""
+    """Who is away, and in whose place this person decides."""
     why_not: str = ""
     """Why this person may not approve, as a sentence without full stop."""
 
@@ -50,11 +52,13 @@ def questions(record: Record, person: str, routes: Routes, *, now: int) -> list[
 def _question(record: Record, name: str, person: str, routes: Routes, now: int) -> Question:
     print_, group = shown(record, name), routes.groups.get(name)
     why = {approve: _why_not(record, name, print_, person, routes, approve, now) for approve in (True, False)}
+    able = voters(record, group, routes, at=now) if group else {}
     judged = record.judged.fingerprint if record.judged else ""
     cast = [vote.by for vote in record.votes if vote.group == name and vote.fingerprint == judged]
     return Question(
         group=name, shown=print_, requirements=question(record, name), wanted=group.quorum if group else 1,
-        cast=tuple(dict.fromkeys(cast)), may_approve=not why[True], may_reject=not why[False], why_not=why[True],
+        cast=tuple(dict.fromkeys(cast)), may_approve=not why[True], may_reject=not why[False],
+        on_behalf=able.get(person, ""), why_not=why[True],
     )  # fmt: skip
 
 

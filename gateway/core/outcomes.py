@@ -29,7 +29,7 @@ IDS = ("id", "number", "key", "name")
 """Members of an answer that systems call a thing by, most telling first."""
 LONGEST_ID = 100
 
-Tone = Literal["waiting", "going", "good", "bad", "doubt", "over"]
+Tone = Literal["waiting", "approved", "going", "good", "bad", "doubt", "over"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,11 @@ def outcome(record: Record) -> Outcome | None:
     return step.outcome if isinstance(step, Finish) else None
 
 
+def final_at(record: Record) -> int:
+    """When no yes can be taken back any more; 0 if none ever could."""
+    return max((vote.at + vote.undo for vote in record.votes if vote.undo), default=0)
+
+
 def became(record: Record, payload: Mapping[str, bytes], routes: Routes, *, now: int) -> Became:
     over = outcome(record)
     if over is not None:
@@ -58,6 +63,9 @@ def became(record: Record, payload: Mapping[str, bytes], routes: Routes, *, now:
         return Became("going", "Being carried out", f"It was approved and is on its way to {record.call.system}.")
     if record.judged is None or record.judged.verdict.decision != "hold":
         return Became("going", "Being weighed", "The policies weigh it again, with the votes so far.")
+    if not any(record.judged.lacking) and now < final_at(record):
+        text = "It is carried out when this time is over; until then it can be taken back or rejected."
+        return Became("approved", "Approved", text)
     return Became("waiting", "Waiting", "Nothing happens before it is decided.")
 
 
@@ -73,18 +81,8 @@ def _over(record: Record, over: Outcome, payload: Mapping[str, bytes], routes: R
         case Judged(verdict=verdict):
             why = " ".join(verdict.reasons) or "The policies of today do not allow it."
             return Became("bad", "Denied", f"It is not carried out. {why}")
-        case Rejected(by=by, reason=reason):
-            return Became(
-                "over", "Rejected", f"{by} said no{f': “{reason}”' if reason else '.'} It is not carried out."
-            )
-        case Cancelled(by=by, reason=reason):
-            return Became(
-                "over", "Cancelled", f"{by} ended it{f': “{reason}”' if reason else '.'} It is not carried out."
-            )
-        case Expired():
-            return Became("over", "Expired", "Nobody decided in time. It is not carried out.")
-        case Withdrawn():
-            return Became("over", "Withdrawn", "The agent took it back. It is not carried out.")
+        case Rejected() | Expired() | Withdrawn() | Cancelled():
+            return _refused(over)
         case Unsent(error=error):
             return Became("bad", "Not sent", f"{system} could not be reached, so nothing happened there ({error}).")
         case Lost(error=error):
@@ -94,6 +92,19 @@ def _over(record: Record, over: Outcome, payload: Mapping[str, bytes], routes: R
                 f"{by} looked: it {'took effect' if acted else 'did not take effect'}{f' (“{note}”)' if note else ''}."
             )
             return Became("good" if acted else "over", "Settled", text)
+
+
+def _refused(over: Rejected | Expired | Withdrawn | Cancelled) -> Became:
+    said = f": “{over.reason}”" if isinstance(over, Rejected | Cancelled) and over.reason else "."
+    match over:
+        case Rejected(by=by):
+            return Became("over", "Rejected", f"{by} said no{said} It is not carried out.")
+        case Cancelled(by=by):
+            return Became("over", "Cancelled", f"{by} cancelled it{said} It is not carried out.")
+        case Expired():
+            return Became("over", "Expired", "Nobody decided in time. It is not carried out.")
+        case Withdrawn():
+            return Became("over", "Withdrawn", "The agent took it back. It is not carried out.")
 
 
 def _lost(record: Record, error: str, routes: Routes) -> Became:

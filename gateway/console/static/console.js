@@ -23,6 +23,7 @@
     a: () => reach("a"),
     r: () => reach("r"),
     e: () => reach("e"),
+    u: () => reach("u"),
     j: () => step(1),
     k: () => step(-1),
     n: () => {
