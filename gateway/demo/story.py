@@ -109,6 +109,12 @@ def approved_by_callback(scene: Scene, transcript: Transcript, order: Order, hel
     expect([policy["id"] for policy in data["policies"]] == [HELD_BY], f"The notice names {data['policies']}.")
     for policy in data["policies"]:
         transcript.note(f"{policy['id']}: {policy['reason']}")
+    for seen in data["preview"]:
+        told = ", ".join(f"{field['field']} {field['text']}" for field in seen["fields"])
+        expect(seen["failed"] == "" and money(PAID).strip("$") in told, f"The preview is {seen}.")
+        transcript.note(f"Looked up for the approver, in call {seen['call']}: {told}.")
+        transcript.note(f"The yes is bound to {', '.join(seen['bind'])}: it is looked up again before the refund is made.")
+    expect(len(data["preview"]) == 1, "The notice shows nothing of the charge.")
     question = f"{data['fingerprint'][:16]}..., until {data['expires_at']}"
     transcript.note(f"The yes is for exactly this question: {question}.")
     answer = scene.approver.decide(notice, "approve", "finance-lead", "The espresso machine came back broken.")
