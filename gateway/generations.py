@@ -39,6 +39,9 @@ MOST_READINGS = 10
 SETTLE_MS = 200
 """An editor or a deployment writes several files; looking after they settled avoids reporting half of an edit."""
 
+NOT_A_READ = "the arguments of this call make no request of {tool}"
+"""Why a preview cannot be made, without any argument."""
+
 Signature = frozenset[tuple[str, int, int, int]]
 """Which files there are, and what tells one state of a file from another."""
 
@@ -90,11 +93,11 @@ class LoadedGeneration:
         try:
             request = made(tool, asked_for(preview, {**held.extra, **held.question.input}))
             found, variables = self.index.match(tool.system, request.method, request.target.partition("?")[0])
-            if found is not tool:
-                raise Inadmissible("unknown-tool", f"these arguments make it a request of {found.name}")
-            arguments = self.index.reader(tool).read(request, variables)
+            arguments = self.index.reader(tool).read(request, variables) if found is tool else None
         except errors.GatewayError as error:
-            raise Inadmissible(error.slug, error.detail) from error
+            raise Inadmissible(error.slug, NOT_A_READ.format(tool=tool.name)) from error
+        if arguments is None:
+            raise Inadmissible("unknown-tool", NOT_A_READ.format(tool=tool.name))
         asker = asks_for(held.call, agent)
         return look(asker, held.system, tool, request, arguments, call_id=call_id, salt=salt)
 

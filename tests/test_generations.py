@@ -5,6 +5,7 @@ is shown by an edit behind it that does.
 """
 
 import asyncio
+import json
 import logging
 import os
 from collections.abc import Awaitable, Callable
@@ -16,7 +17,7 @@ import pytest
 import yaml
 
 from gateway.config.mistakes import Mistakes
-from gateway.core.admit import Asker, Inadmissible, admit
+from gateway.core.admit import Admission, Asker, Inadmissible, admit
 from gateway.core.call import Request
 from gateway.core.payload import pack_request
 from gateway.generations import Generations, load, signature
@@ -389,3 +390,50 @@ def test_what_lies_beside_the_files_is_not_looked_at(tmp_path, monkeypatch):
         assert before == 0
 
     watching(generations, story)
+
+
+# --- Previews ---------------------------------------------------------------------------------------------------------
+
+LOOKS = {"about": {"tool": "get", "input": {"item": "{item}"}, "show": ["price"]}}
+PAYS: dict[str, dict[str, object]] = {
+    "pay": {
+        "request": "POST /payments", "effect": "write", "preview": LOOKS,
+        "input": {"amount": {"type": "integer"}, "item": {"type": "string", "optional": True}},
+    }
+}  # fmt: skip
+
+
+def looked(tmp_path: Path, **arguments: object) -> Admission:
+    loaded = opened(deploy(tmp_path, text=routes(**PAYS))).current
+    tool = loaded.routes.tool("bank.pay")
+    assert tool is not None
+    body = json.dumps({"amount": 5} | arguments).encode()
+    request = Request(
+        system="bank", method="POST", target="/payments", headers=(("content-type", "application/json"),), body=body
+    )
+    asker = Asker(agent=loaded.routes.agents["bot"], user="ann", run="r1", key="k", reason="why", source_ip="10.0.0.1")
+    read = loaded.index.reader(tool).read(request, {})
+    held = admit(
+        asker, loaded.routes.systems["bank"], tool, request, read, call_id="07a", salt=b"s", deployment_key=b"k"
+    )
+    return loaded.preview(held, tool.previews[0], call_id="07b", salt=b"t")
+
+
+def test_a_preview_is_admitted_as_a_read_of_the_agent_in_its_run(tmp_path):
+    found = looked(tmp_path, item="a b")
+    call = found.call
+    assert (found.tool.name, found.request.target, dict(found.question.input)) == (
+        "bank.get",
+        "/items/a%20b",
+        {"item": "a b"},
+    )
+    assert (call.id, call.agent, call.user, call.run, call.effect) == ("07b", "bot", "ann", "r1", "read")
+    assert (call.reason, call.source_ip, call.key_given) == ("preview for call 07a", "10.0.0.1", False)
+    assert found.identified() is call, "nothing attaches to it"
+    assert found.system.timeout_seconds == 5.0
+
+
+@pytest.mark.parametrize("arguments", [{}, {"item": ""}, {"item": "a/b"}, {"item": ".."}, {"item": "%2e"}])
+def test_a_preview_that_could_be_read_otherwise_is_not_admitted(arguments, tmp_path):
+    with pytest.raises(Inadmissible, match=r"^the arguments of this call make no request of bank.get$"):
+        looked(tmp_path, **arguments)

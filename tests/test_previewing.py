@@ -18,8 +18,9 @@ from gateway.core.previews import MOST_BYTES, Preview, unpack
 from gateway.core.previews import field as shown_field
 from gateway.core.summaries import parse
 from gateway.core.verdict import Question, Requirement, Verdict
-from gateway.ports import BodyBroken, CredentialEchoed, NeverSent, SendLost
+from gateway.ports import BodyBroken, CredentialEchoed, Delivery, NeverSent, SendLost
 from tests.company import CHARGE, FINANCE, REFUND, ROUTES, Generation, Policies, holding, with_tool
+from tests.test_steward import Receiver, rounds, steward
 from tests.world import Behaviour, Crash, FakeReply, Fault, Stripe, World, held
 
 ABOUT = Preview(
@@ -634,3 +635,29 @@ async def cast_if_possible(world: World, call: str, by: str) -> None:
         await world.vote(call, by)
     except (Stale, NotEligible):
         return
+
+
+# --- Notices ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_notice_carries_the_pictures_and_waits_for_them():
+    world = bank()
+    world.journal.faults = [Fault(Previewed, "crash")]
+    call = waits(world)
+    world.restart(later=20_000)
+    told: list[dict[str, Any]] = []
+
+    class Listening(Receiver):
+        async def deliver(self, channel: Any, message: Any, now: int) -> Delivery:
+            told.append(message.body["data"])
+            return Delivery(status=200, done=True, error="")
+
+    world.journal.due_times.clear()  # nobody has looked yet: the notice is due all the same
+    world.live(partial(rounds, steward(world, Listening())))
+    assert told == []
+    assert "just being looked at" in str(world.facts(call)[-1])
+    drive(world, call)
+    world.now += 10_000
+    world.live(partial(rounds, steward(world, Listening())))
+    assert [picture["fields"][1]["text"] for data in told for picture in data["preview"]] == ["0"]
+    assert told[0]["preview"][0]["at"].endswith("Z")

@@ -8,7 +8,7 @@ was shown is still so.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -251,19 +251,3 @@ def merged(known: Sequence[Picture], news: Sequence[Picture]) -> list[Picture]:
     """`known` with those of the same names replaced, and the new ones after them."""
     fresh = {picture["name"]: picture for picture in news}
     return [fresh.pop(picture["name"], picture) for picture in known] + list(fresh.values())
-
-
-def lines(picture: Picture) -> Iterator[str]:
-    """In plain words, a line each, for whoever shows no table."""
-    if picture["failed"]:
-        yield f"{picture['name']}: could not be looked at: {picture['failed']}"
-        return
-    title = f" {picture['title']}" if picture["title"] else ""
-    yield f"{picture['name']}{title}:"
-    for item in picture["fields"]:
-        was = f" (was {item['was']})" if "was" in item else ""
-        after = f", becomes {item['after']}" if "after" in item else ""
-        stays = ", must stay so" if item["field"] in picture["bind"] else ""
-        yield f"  {item['field']}: {item['text']}{was}{after}{stays}"
-    if picture["unread"]:
-        yield f"  could not be looked at again before sending: {picture['unread']}"

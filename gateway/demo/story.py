@@ -113,7 +113,8 @@ def approved_by_callback(scene: Scene, transcript: Transcript, order: Order, hel
         told = ", ".join(f"{field['field']} {field['text']}" for field in seen["fields"])
         expect(seen["failed"] == "" and money(PAID).strip("$") in told, f"The preview is {seen}.")
         transcript.note(f"Looked up for the approver, in call {seen['call']}: {told}.")
-        transcript.note(f"The yes is bound to {', '.join(seen['bind'])}: it is looked up again before the refund is made.")
+        bound = ", ".join(seen["bind"])
+        transcript.note(f"The yes is bound to {bound}: it is looked up again before the refund is made.")
     expect(len(data["preview"]) == 1, "The notice shows nothing of the charge.")
     question = f"{data['fingerprint'][:16]}..., until {data['expires_at']}"
     transcript.note(f"The yes is for exactly this question: {question}.")

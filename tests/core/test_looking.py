@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 
 from gateway.core.approval import Decision, Stale, may_vote, shown
-from gateway.core.facts import Asked, Previewed
+from gateway.core.facts import Asked, Edited, Previewed, Rung
 from gateway.core.lifecycle import Ask, Claim, Expire, Judge, Look, Wait
 from gateway.core.looking import BACKOFF_MS, BLIND
 from gateway.core.pointers import LOOKING_MS
+from gateway.core.segments import after, begin
 from gateway.core.timeline import state
 from tests.company import ROUTES
 from tests.playbook import (
@@ -209,3 +210,35 @@ def test_nobody_decides_on_what_nobody_has_looked_at():
 def test_another_generation_is_judged_before_anything_is_looked_at():
     story = Playbook() >> HOLD >> question()
     story.deployed(TOMORROW) << Judge()
+
+
+def test_what_was_edited_is_looked_at_anew():
+    story = approved() >> Edited(
+        by="bob", group="finance", via="token", before=PRINT, fingerprint=OTHER_PRINT, changed=("amount",)
+    )
+    story = story >> judged("hold", FINANCE, fingerprint=OTHER_PRINT) << Ask((FINANCE,))
+    story = story >> question(fingerprint=OTHER_PRINT) << Look(ABOUT)
+    story >> seen(fingerprint=OTHER_PRINT) << Wait(EXPIRE)
+
+
+def test_whoever_said_yes_may_take_it_back_before_anything_is_looked_at_again():
+    first, waiting = judged("hold", FINANCE, lacking=(1,)), judged("hold", FINANCE, lacking=(0,))
+    story = Playbook() >> first >> question() >> seen() >> replace(yes(), undo=10_000) >> waiting << Wait(10_000)
+    story = story.at(10_000) << Judge()
+    story >> LIFTED << Look(ABOUT, again=True)
+
+
+def test_nobody_is_reminded_of_what_everybody_has_decided():
+    ladder = (Rung(group="finance", after=1_000, kind="remind"),)
+    story = Playbook() >> HOLD >> replace(question(), ladder=ladder) >> seen() >> yes() >> LIFTED
+    story = story >> again(failed="timed out") << Wait(BACKOFF_MS[0])
+    story.at(2_000) << Wait(BACKOFF_MS[0])
+
+
+def test_a_trace_of_a_release_that_did_not_come_about_is_over():
+    facts = [*approved().facts, LIFTED]
+    life = begin(facts)
+    assert life is not None and life.open
+    assert not after(life, again(failed="timed out")).open
+    assert not after(life, again(changed=("amount",))).open
+    assert after(life, again()).open

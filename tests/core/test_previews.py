@@ -22,7 +22,6 @@ from gateway.core.previews import (
     digest,
     failed,
     field,
-    lines,
     looked_at,
     merged,
     pack,
@@ -237,17 +236,6 @@ def test_pictures_come_back_as_they_were_and_a_new_one_replaces_its_own():
     news = {**one, "at": 9}
     assert merged([one, other], [news]) == [news, other]
     assert merged([other], [news]) == [other, news]
-
-
-def test_a_picture_can_be_told_in_plain_lines():
-    wanted = preview("a|money:usd", "b", bind=("a",), becomes=(("b", parse("{x}")),), title=("t",))
-    before, after = see(wanted, {"a": 1, "b": 2, "t": "T"}), see(wanted, {"a": 5, "b": 2, "t": "T"}, given={"x": 3})
-    assert list(lines(with_difference(before, after))) == [
-        "charge T:", "  a: 0.05 USD (was 0.01 USD), must stay so", "  b: 2, becomes 3",
-    ]  # fmt: skip
-    assert list(lines(failed(wanted, "timed out", at=1))) == ["charge: could not be looked at: timed out"]
-    last = list(lines({**before, "unread": "timed out"}))[-1]
-    assert last == "  could not be looked at again before sending: timed out"
 
 
 def test_what_is_no_longer_kept_differs_from_everything():
