@@ -220,7 +220,10 @@ def calls_show(
 
 @app.command()
 def demo(
-    open_browser: Annotated[bool, typer.Option("--open", help="Also show the transcript as a web page.")] = False,
+    page: Annotated[
+        bool,
+        typer.Option("--open", help="At the end, open the approvers' page in your browser: you decide one refund."),
+    ] = False,
 ) -> None:
     """Play the whole story on real processes and end: an agent, refunds, an approver, the record.
 
@@ -228,7 +231,7 @@ def demo(
     """
     from gateway.demo import run
 
-    raise typer.Exit(run(open_browser=open_browser))
+    raise typer.Exit(run(page=page))
 
 
 @app.command("child", hidden=True)

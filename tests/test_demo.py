@@ -54,6 +54,37 @@ def test_the_story_is_true_from_beginning_to_end():
     assert not re.search(r"sk_test_\w{9}|gk_\w{9}", played.stdout), "a credential in the transcript"
 
 
+@pytest.mark.parametrize("decision", ["approve", "reject"])
+def test_whoever_watches_decides_on_the_page(decision):
+    """A browser that is a script: it signs in with the token of the transcript, and posts the form of the card."""
+    command = [sys.executable, "-u", "-m", "gateway", "demo", "--open"]
+    with subprocess.Popen(
+        command, env=environment(BROWSER="true %s"), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as played:
+        assert played.stdout is not None
+        told = ""
+        for line in played.stdout:
+            told += line
+            if re.search(r"^ +gp_\S+$", line):
+                break
+        visit(re.findall(r"(http://\S+/inbox/\S+)", told)[-1], told.split()[-1], decision)
+        told += played.stdout.read()
+    assert played.returncode == 0, told
+    assert ("You said yes, and the gateway made the refund" in told) == (decision == "approve")
+    assert ("You said no, and nothing was refunded" in told) == (decision == "reject")
+
+
+def visit(address: str, token: str, decision: str) -> None:
+    origin = address.partition("/inbox")[0]
+    with httpx.Client(base_url=origin, trust_env=False, headers={"origin": origin}, follow_redirects=True) as browser:
+        assert browser.post("/login", data={"token": token, "next": address.removeprefix(origin)}).status_code == 200
+        card = browser.get(address)
+        fields = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', card.text))
+        action = re.search(r'<form[^>]* action="(/inbox/[^"]+)"', card.text)
+        assert action is not None and "70.00" in card.text, card.text
+        assert browser.post(action[1], data=fields | {"decision": decision, "reason": "Seen."}).status_code == 200
+
+
 def drawn(spans: list[Span]) -> str:
     console = Console(file=io.StringIO(), width=120)
     for tree in draw(spans):

@@ -19,10 +19,7 @@ Two rules keep the transcript honest:
 
 import signal
 import sys
-import tempfile
-import webbrowser
 from contextlib import ExitStack
-from pathlib import Path
 from types import FrameType
 
 from gateway.demo.transcript import Transcript
@@ -34,30 +31,28 @@ class Broken(Exception):
     """A step did not do what the transcript was about to say. The message is the sentence that turned out untrue."""
 
 
-def run(*, open_browser: bool = False) -> int:
-    """Play the story. 0 only if all of it was true; with `open_browser` the transcript is also shown as a page."""
+def run(*, page: bool = False) -> int:
+    """Play the story. 0 only if all of it was true. With `page`, whoever watches decides one call in a browser."""
     transcript = Transcript()
     signal.signal(signal.SIGTERM, _leave)
     try:
-        _play(transcript)
+        _play(transcript, page=page)
     except Broken as broken:
         transcript.bad(str(broken))
         return 1
     except KeyboardInterrupt:
         transcript.bad("Interrupted. Everything that the demo started has been ended.")
         return 130
-    if open_browser:
-        webbrowser.open(transcript.save(Path(tempfile.gettempdir()) / "gateway-demo.html").as_uri())
     return 0
 
 
-def _play(transcript: Transcript) -> None:
+def _play(transcript: Transcript, *, page: bool) -> None:
     try:
         from gateway.demo import stage, story  # noqa: PLC0415 - so that a missing extra is one sentence
     except ModuleNotFoundError as missing:
         raise Broken(f"{MISSING} ({missing.name} is not installed)") from missing
     with ExitStack() as stack:
-        scene = stage.build(stack, transcript)
+        scene = stage.build(stack, transcript, page=page)
         story.tell(scene, transcript)
     transcript.end("Everything above was checked as it was printed, and everything that was started has ended.")
 

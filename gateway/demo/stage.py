@@ -32,7 +32,7 @@ from gateway.demo.transcript import Transcript
 
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout: the demo plays the shipped routes.yaml and policies, not copies made for show."""
-AGENT = "billing-bot"
+AGENT, APPROVER = "billing-bot", "finance-lead"
 HOLD_WAIT = "1s"
 """Instead of the shipped 25 s, so that nobody watches an agent wait."""
 READY_SECONDS = 20.0
@@ -54,10 +54,12 @@ class Scene:
     client: stripe.StripeClient
     policies: Path
     environment: Mapping[str, str]
+    person_token: str
+    """With which the finance lead signs in to the page; empty if nobody is to."""
 
 
-def build(stack: ExitStack, transcript: Transcript) -> Scene:
-    """Start everything; the stack ends it."""
+def build(stack: ExitStack, transcript: Transcript, *, page: bool) -> Scene:
+    """Start everything; the stack ends it. `page`: somebody is going to decide on the approvers' page."""
     transcript.title(
         "The policy gateway", "An agent that may refund customers, and what stands between it and the money"
     )
@@ -75,8 +77,9 @@ def build(stack: ExitStack, transcript: Transcript) -> Scene:
         OTEL_EXPORTER_OTLP_ENDPOINT=stack.enter_context(listening(collector.receive)),
     )
     agents, control, agent_key = free_port(), free_port(), f"gk_{secrets.token_urlsafe(32)}"
+    person_token = f"gp_{secrets.token_urlsafe(32)}" if page else ""
     shipped = (ROOT / "routes.yaml").read_text(encoding="utf-8")
-    (home / "routes.yaml").write_text(routes(shipped, agent_key, agents, control), encoding="utf-8")
+    (home / "routes.yaml").write_text(routes(shipped, agent_key, person_token, agents, control), encoding="utf-8")
     _start_gateway(stack, home, environment, control)
     scene = Scene(
         gateway=f"http://127.0.0.1:{agents}",
@@ -89,14 +92,17 @@ def build(stack: ExitStack, transcript: Transcript) -> Scene:
         client=stripe.StripeClient(agent_key, base_addresses={"api": f"http://127.0.0.1:{agents}/stripe"}),
         policies=ROOT / "policies",
         environment=environment,
+        person_token=person_token,
     )
     _introduce(scene, environment, transcript)
     return scene
 
 
-def routes(shipped: str, agent_key: str, agents: int, control: int) -> str:
-    """The shipped routes.yaml with the only three things the demo changes: a key, the ports, a shorter wait."""
+def routes(shipped: str, agent_key: str, person_token: str, agents: int, control: int) -> str:
+    """The shipped routes.yaml with the only things the demo changes: keys, the ports, a shorter wait."""
     document = yaml.safe_load(shipped)
+    if person_token:
+        document["people"][APPROVER]["tokens"] = [{"sha256": hashlib.sha256(person_token.encode()).hexdigest()}]
     document["agents"][AGENT]["keys"] = [{"sha256": hashlib.sha256(agent_key.encode()).hexdigest()}]
     document["listen"] = {"agents": f"127.0.0.1:{agents}", "control": f"127.0.0.1:{control}"}
     document["systems"]["stripe"]["tools"]["create_refund"]["hold"] = {"wait": HOLD_WAIT}
@@ -224,3 +230,5 @@ def _introduce(scene: Scene, environment: Mapping[str, str], transcript: Transcr
     transcript.note(f"trace collector   {environment['OTEL_EXPORTER_OTLP_ENDPOINT']}  OTLP over HTTP")
     transcript.good("All are up. The gateway runs the shipped routes.yaml and policies; the demo put in three things:")
     transcript.note("a gateway key for billing-bot, free ports, and a hold.wait of 1 s.")
+    if scene.person_token:
+        transcript.note(f"And a token for {APPROVER}, because you asked for the page: you are going to decide there.")

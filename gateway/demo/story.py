@@ -7,22 +7,28 @@ only way a chapter may judge, and the sentence it is given is what the reader se
 import re
 import subprocess
 import time
+import webbrowser
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import httpx
 import stripe
 
 from gateway.demo import Broken
 from gateway.demo.approver import Notice
 from gateway.demo.collector import draw
-from gateway.demo.stage import ROOT, Scene, gateway_command
+from gateway.demo.stage import APPROVER, ROOT, Scene, gateway_command
 from gateway.demo.transcript import Transcript
 
 PAID, SMALL, LARGE, EXCESSIVE = 250_000, 1_200, 9_000, 120_000
 """Cents. The shipped policies ask finance above 5,000 and refuse above 100,000."""
 HELD_BY, DENIED_BY = "refunds-over-50-need-finance", "refunds-over-1000-never"
+YOURS = 7_000
+"""Cents, of the refund that whoever watches decides."""
 PATIENCE = 10.0
 """Seconds for what happens without a request: a notice, the effect after an approval, an export."""
+THINKING = 600.0
+"""Seconds that a person has for a decision on the page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,8 @@ def tell(scene: Scene, transcript: Transcript) -> None:
     unknown_tool_denied(scene, transcript, order)
     timeline(scene, transcript, held)
     exported_trace(scene, transcript, held)
+    if scene.person_token:
+        decided_on_the_page(scene, transcript, order)
 
 
 # --- The chapters -----------------------------------------------------------------------------------------------------
@@ -193,6 +201,44 @@ def exported_trace(scene: Scene, transcript: Transcript, held: Refused) -> None:
     expect(not leaked, "A span contains a secret.")
     transcript.good(f"{len(spans)} spans, exported over OTLP; none of their {len(values)} attributes is a credential.")
     transcript.note("Two traces, linked, because a person thought in between. docs/traces.md explains every attribute.")
+
+
+def decided_on_the_page(scene: Scene, transcript: Transcript, order: Order) -> None:
+    transcript.chapter(f"Your turn: a refund of {money(YOURS)} waits for you, on the approvers' page.")
+    before = scene.record.refunds(order.charge)
+    held = refused(transcript, lambda: refund(scene, transcript, order, YOURS))
+    expect(held.slug == "approval-pending", f"Expected approval-pending, got {held}.")
+    page = f"{scene.control}/inbox/{held.call}"
+    transcript.note(f"{page}")
+    transcript.note(f"You are {APPROVER}; sign in with this token, which is worth nothing once the demo has ended:")
+    transcript.code(scene.person_token)
+    if not webbrowser.open(page):
+        transcript.note("No browser could be opened here: open that address yourself.")
+    state = _decided(scene, held.call)
+    if state == "held":
+        transcript.note(
+            f"Nobody decided within {THINKING / 60:g} minutes, so the refund was not made; it would wait for a day."
+        )
+    elif state == "answered":
+        expect(
+            len(scene.record.refunds(order.charge)) == len(before) + 1,
+            "You approved, but localstripe has no new refund.",
+        )
+        transcript.good("You said yes, and the gateway made the refund. localstripe counts one more.")
+    else:
+        expect(scene.record.refunds(order.charge) == before, "You said no, but a refund was made.")
+        transcript.good("You said no, and nothing was refunded. The agent reads your reason.")
+
+
+def _decided(scene: Scene, call: str) -> str:
+    """How the call stands once somebody has decided, or when the time is over."""
+    deadline = time.monotonic() + THINKING
+    headers = {"authorization": f"Bearer {scene.person_token}"}
+    while True:
+        told = httpx.get(f"{scene.control}/calls/{call}", headers=headers, trust_env=False, timeout=10.0).json()
+        if told["state"] in ("answered", "denied") or time.monotonic() > deadline:
+            return str(told["state"])
+        time.sleep(0.3)
 
 
 # --- What chapters are made of ----------------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ encoding has no check mark an ASCII one takes its place. This file prints; it mu
 
 import io
 import sys
-from pathlib import Path
 
 from rich.console import Console
 from rich.syntax import Syntax
@@ -21,7 +20,7 @@ class Transcript:
     def __init__(self, console: Console | None = None) -> None:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="replace")  # an odd locale costs a glyph, not the demo
-        self._console = console or Console(highlight=False, record=True)
+        self._console = console or Console(highlight=False)
         self._console.width = min(self._console.width, WIDTH) if self._console.is_terminal else WIDTH
         self._fancy = self._console.encoding.lower().startswith("utf")
         self._chapters = 0
@@ -73,10 +72,6 @@ class Transcript:
         self._console.print()
         self._console.print(Text(text, style="bold green"))
         self._console.print()
-
-    def save(self, path: Path) -> Path:
-        self._console.save_html(str(path), clear=False)
-        return path
 
     def _line(self, mark: str, style: str, text: str, body: str = "") -> None:
         """The mark stands in a gutter of its own; what wraps, wraps beside it."""
