@@ -63,7 +63,7 @@ def test_the_list_shows_what_waits_soonest_first_and_how_much_more_there_is(scen
 
 
 def test_a_long_list_is_fetched_page_by_page():
-    from gateway import approvals_cli
+    from gateway import approvals_asking
 
     asked = []
 
@@ -74,10 +74,10 @@ def test_a_long_list_is_fetched_page_by_page():
             some = list(range(start, min(start + query["limit"], 250)))
             return {"approvals": some, "waiting": 250, "next": str(some[-1] + 1) if some[-1] < 249 else None}
 
-    found, waiting = approvals_cli._listed(Control(), 230)
+    found, waiting = approvals_asking.listed(Control(), 230)
     assert [str(item) for item in found] == [str(number) for number in range(230)] and waiting == 250
     assert asked == [{"limit": 100}, {"limit": 100, "after": "100"}, {"limit": 30, "after": "200"}]
-    assert len(approvals_cli._listed(Control(), 1000)[0]) == 250
+    assert len(approvals_asking.listed(Control(), 1000)[0]) == 250
 
 
 # --- Who and where ----------------------------------------------------------------------------------------------------
@@ -290,3 +290,54 @@ forbid (principal, action == Action::"bank.pay", resource) when { context.input.
         assert "has changed, look again" in terminal.said, terminal.said
         assert "Approved" not in scene.timeline(call) and scene.upstream.seen(to) == []
         eventually(lambda: "new-rule: A new rule." in approvals(scene, "show", call).stdout)
+
+
+# --- Editing, taking back, ending -------------------------------------------------------------------------------------
+
+
+def test_a_yes_with_other_arguments_does_those_and_shows_what_changes(scene):
+    to = fresh("pay")
+    call = scene.hold(to)
+    done = approvals(scene, "edit", call, "amount=2000", "--reason", "half now", YES)
+    assert (done.returncode, done.stderr) == (0, ""), done
+    assert f"amount  {HELD} -> 2000" in done.stdout and "carried out" in done.stdout
+    (sent,) = scene.upstream.seen(to)
+    assert json.loads(sent.body)["amount"] == 2000
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["amount"], "not NAME=VALUE"), ([], "say what to change"), ([f"amount={HELD}"], "already"),
+        (["--without", "note"], "no argument 'note'"), (["amount=-1"], "Nothing was recorded"),
+        (["amount=500000"], "denied"), (["other=1"], "Nothing was recorded"),
+    ],
+)  # fmt: skip
+def test_an_edit_that_cannot_be_made_records_nothing(scene, words, said):
+    to = fresh("pay")
+    call = scene.hold(to)
+    assert said in said_no(approvals(scene, "edit", call, *words, YES))
+    assert scene.state(call) == "held" and scene.upstream.seen(to) == []
+    assert not {"Edited", "Approved"} & set(scene.timeline(call))
+
+
+def test_a_yes_can_be_taken_back_while_another_is_awaited(scene):
+    call = scene.hold(fresh("pay"), PAIR)
+    assert "nobody said yes" in said_no(approvals(scene, "retract", call))
+    assert approvals(scene, "approve", call, YES).returncode == 0
+    assert "by 'second'" in said_no(approvals(scene, "retract", call, person="second"))
+    done = approvals(scene, "retract", call)
+    assert done.returncode == 0 and "your yes for pair is taken back" in done.stdout
+    assert "Retracted" in scene.timeline(call)
+
+
+def test_a_call_is_ended_by_who_answers_for_it_and_by_nobody_else(scene):
+    call = scene.hold(fresh("pay"))
+    assert "neither owns" in said_no(approvals(scene, "cancel", call, YES, person="outsider"))
+    assert scene.state(call) == "held"
+    done = approvals(scene, "cancel", call, YES, "--reason", "wrong month", person="boss")
+    assert done.returncode == 0 and "the call is denied" in done.stdout
+    told = scene.person("auditor").get(f"/calls/{call}").json()["timeline"]
+    assert [
+        "boss" in item["text"] and "wrong month" in item["text"] for item in told if item["fact"] == "Cancelled"
+    ] == [True]

@@ -35,6 +35,9 @@ COMMANDS = [
     "approvals show",
     "approvals approve",
     "approvals reject",
+    "approvals edit",
+    "approvals retract",
+    "approvals cancel",
     "approvals stats",
 ]
 
