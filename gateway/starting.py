@@ -9,7 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gateway.config.mistakes import Mistake, Mistakes
-from gateway.config.references import callback_mistakes, mail_mistakes, missing_secrets, missing_secrets_of_file
+from gateway.config.references import (
+    callback_mistakes,
+    links_only_here,
+    mail_mistakes,
+    missing_secrets,
+    missing_secrets_of_file,
+)
 from gateway.config.routes_file import load_routes
 from gateway.generations import load
 from gateway.settings import Settings, SettingsMistake, missing_for_mail, read_settings
@@ -73,11 +79,18 @@ def counted(count: int, noun: str) -> str:
 def notes(routes_path: Path, environ: Mapping[str, str]) -> list[str]:
     """What is no mistake and yet surely not meant, as sentences."""
     routes, _ = load_routes(routes_path, environ)
-    agents = routes.agents.values() if routes else ()
+    if routes is None:
+        return []
+    url = environ.get("GATEWAY_CONTROL_URL") or f"http://{routes.listen.control}"
     return [
+        f"Note: {', '.join(names)} will get links to {url}, which lead nowhere from other machines; set "
+        "GATEWAY_CONTROL_URL."
+        for names in [links_only_here(routes, url)]
+        if names
+    ] + [
         f"Note: the key of {agent.name} is the placeholder of an example, so nobody can call as {agent.name}; "
         f"`gateway key new agent {agent.name}` makes one."
-        for agent in agents
+        for agent in routes.agents.values()
         if PLACEHOLDER in agent.keys
     ]
 

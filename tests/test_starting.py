@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -103,6 +104,34 @@ def test_the_placeholder_of_a_key_is_noted_and_no_mistake(tmp_path):
     (note,) = notes(places[0], SECRETS)
     assert note.startswith("Note: the key of new is the placeholder") and "gateway key new agent new" in note
     assert notes(place(tmp_path)[0], SECRETS) == notes(tmp_path / "nowhere.yaml", SECRETS) == []
+
+
+MAIL = {"GATEWAY_SMTP_URL": "smtp://mail.example", "GATEWAY_EMAIL_FROM": "gateway@acme.example"}
+
+
+def by_mail() -> dict[str, Any]:
+    """Alice is told by e-mail and by nothing else."""
+    return {
+        "people": {"alice": {"roles": ["approver"], "email": "alice@acme.example"}, "olga": {"roles": ["operator"]}},
+        "approvals": {"finance": {"members": ["alice"], "notify": [{"email": "members"}]}},
+    }
+
+
+@pytest.mark.parametrize("missing", sorted(MAIL))
+def test_a_group_that_would_hear_by_mail_alone_does_not_start_without_a_mail_server(tmp_path, missing):
+    places = place(tmp_path, **by_mail())
+    (found,) = examine(*places, SECRETS | {name: value for name, value in MAIL.items() if name != missing})
+    assert found.startswith(str(places[0])) and found.endswith(f"of group `finance` by e-mail: set {missing}")
+    with pytest.raises(CannotServe, match=missing):
+        plan(*places, tmp_path / "data", 1, SECRETS)
+    assert examine(*places, SECRETS | MAIL) == []
+
+
+def test_links_that_lead_nowhere_from_other_machines_are_noted(tmp_path):
+    path, _ = place(tmp_path, **by_mail())
+    (note,) = notes(path, SECRETS | MAIL)
+    assert note.startswith("Note: finance will get links to http://127.0.0.1:8081") and "GATEWAY_CONTROL_URL" in note
+    assert notes(path, SECRETS | MAIL | {"GATEWAY_CONTROL_URL": "https://gate.acme.example"}) == []
 
 
 @pytest.mark.parametrize("wrong", ["routes", "policies", "address"])

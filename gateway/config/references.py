@@ -197,6 +197,20 @@ def callback_mistakes(routes: Routes, control_url: str, path: Path | None = None
     )
 
 
+def links_only_here(routes: Routes, control_url: str) -> list[str]:
+    """Groups whose people get links to the page that lead to their own machines."""
+    try:
+        if not addresses.only_here(addresses.host_of(control_url)):
+            return []
+    except ValueError:
+        return []  # `callback_mistakes` says so
+    return [
+        group.name
+        for group in routes.groups.values()
+        if any(isinstance(channel, Slack | EmailChannel) for channel in group.channels)
+    ]
+
+
 def mail_mistakes(routes: Routes, missing: Sequence[str], path: Path | None = None) -> list[Mistake]:
     """Groups that are told by e-mail although there is no way to send one. `missing`: settings that are not made."""
     lines = _Lines(path)
