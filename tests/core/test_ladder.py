@@ -70,6 +70,7 @@ def test_an_escalation_is_told_to_the_channels_of_both_groups_and_names_the_peop
         ("legal", 0, "approval.escalated", ("bea", "cfo")),
         ("legal", 1, "approval.escalated", ("bea", "cfo")),
     ]
+    assert [it.about for it in fact.notices] == ["", "finance", "finance"], "legal has to know whose question it is"
     assert len({notice.id for notice in fact.notices}) == 3
     assert fact.to == ("bea", "cfo")
     assert fact.at == 9
