@@ -237,7 +237,7 @@ class Engine:
         if (
             before is not None
             and decision == "hold"
-            and replace(before, generation="", at=0) == replace(fact, generation="", at=0)
+            and replace(before, generation="", weighed=0, at=0) == replace(fact, generation="", weighed=0, at=0)
         ):
             life.record = life.record.evolve(judged=fact)
         else:

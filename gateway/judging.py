@@ -59,7 +59,8 @@ async def judge(
     fact = Judged(verdict=verdict, generation=generation.digest, fingerprint=call.fingerprint, at=now)
     if verdict.decision != "hold":
         return fact
-    return replace(fact, lacking=approval.lacking(record, fact, generation.routes))
+    weighed = now if any(vote.undo and vote.at + vote.undo > now for vote in record.votes) else 0
+    return replace(fact, lacking=approval.lacking(record, fact, generation.routes), weighed=weighed)
 
 
 def _with_grants(

@@ -180,8 +180,10 @@ def may_cancel(record: Record, by: str, routes: Routes) -> None:
 def met(record: Record, *, fingerprint: str, routes: Routes, now: int) -> frozenset[Requirement]:
     """The requirements that enough distinct, still eligible people approved, for exactly this fingerprint, so that they
     can no longer take it back.
+
+    A vote that nobody can take back counts whatever the time: `now` may be a moment behind the journal's that it bears.
     """
-    final = record.evolve(votes=tuple(vote for vote in record.votes if vote.at + vote.undo <= now))
+    final = record.evolve(votes=tuple(vote for vote in record.votes if not vote.undo or vote.at + vote.undo <= now))
     supporters = _supporters(final, fingerprint, routes)
     return frozenset(item for item, people in supporters.items() if len(people) >= routes.groups[item.group].quorum)
 

@@ -43,6 +43,9 @@ class Judged:
     """What was judged, recomputed from today's routes. Votes for another fingerprint are void."""
     lacking: tuple[int, ...] = ()
     """Of a hold: how many more people each of its requirements takes today, in their order."""
+    weighed: int = 0
+    """While a yes can be taken back: the time up to which yeses counted, as the process knew it, which may have been a
+    moment before `at`. 0: all of them did."""
     at: int = 0
 
 

@@ -265,7 +265,8 @@ def _while_held(record: Record, judged: Judged, expires_at: int | None, now: int
     if record.sight.unseen:
         return Look(record.sight.unseen)
     assert expires_at is not None, "asking fixes the time at which a hold ends"
-    final = [at for vote in record.votes if vote.undo and (at := vote.at + vote.undo) > judged.at]
+    since = judged.weighed or judged.at
+    final = [at for vote in record.votes if vote.undo and (at := vote.at + vote.undo) > since]
     if final and min(final) <= now:
         return Judge()  # a yes can no longer be taken back, so now it counts
     if record.sight.unread:

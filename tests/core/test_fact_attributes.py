@@ -144,6 +144,6 @@ def test_no_field_of_a_fact_is_forgotten_without_a_decision():
         "key", "lease", "length", "message", "notice", "notices", "requirements", "sha256", "status", "token",
         "worker", "polled", "lacking", "ladder", "to", "on_behalf", "undo", "before", "changed", "kind", "receipt",
         "verdict", "via", "whole", "withheld", "error", "note", "reason",
-        "name", "digest", "bound", "failed", "again", "previews",
+        "name", "weighed", "digest", "bound", "failed", "again", "previews",
     }  # fmt: skip
     assert {field.name for fact in ALL for field in fields(fact)} == decided
