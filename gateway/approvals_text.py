@@ -39,7 +39,7 @@ def card(told: Told) -> list[str]:
     """One question whole."""
     lines = [visible(told["summary"]), ""]
     lines += _table(_about(told))
-    lines += ["", "  arguments", *_arguments(told["input"]), "", *_table(_asked(told))]
+    lines += ["", "  arguments", *_arguments(told["input"]), "", *_seen(told["preview"]), *_table(_asked(told))]
     return lines
 
 
@@ -62,6 +62,22 @@ def _arguments(given: Mapping[str, object] | None) -> list[str]:
     if given is None:
         return ["    cannot be shown: see the first line"]
     return [f"    {visible(name):{WIDEST_NAME}}  {_json(item)}" for name, item in given.items()] or ["    none"]
+
+
+def _seen(pictures: Iterable[Told]) -> Iterable[str]:
+    """What the system was seen to hold, what has changed since, and what a yes is bound to."""
+    for picture in pictures:
+        title = f" {picture['title']}" if picture["title"] else ""
+        yield visible(f"  {picture['name']}{title}, as {picture['tool']} said at {picture['at']}")
+        for name, member in (("could not be looked at", "failed"), ("could not be looked at again", "unread")):
+            if picture[member]:
+                yield visible(f"    {name}: {picture[member]}")
+        for item in picture["fields"]:
+            was = f" (was {item['was']})" if "was" in item else ""
+            after = f", would become {item['after']}" if "after" in item else ""
+            bound = "; your yes is bound to it" if item["field"] in picture["bind"] else ""
+            yield visible(f"    {item['field']:{WIDEST_NAME}}  {item['text']}{was}{after}{bound}")
+        yield ""
 
 
 def _asked(told: Told) -> Iterable[tuple[str, str]]:

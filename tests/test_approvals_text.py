@@ -27,7 +27,13 @@ TOLD: dict[str, Any] = {
     "expires_at": "2026-11-27T10:00:00Z",
     "seconds_left": 3599,
     "input": {"to": "ann", "amount": 5000},
+    "preview": [],
 }
+PICTURE: dict[str, Any] = {
+    "name": "account", "tool": "bank.get", "call": "07cd", "at": "2026-11-27T09:00:00Z", "title": "Rent",
+    "bind": ["balance"], "failed": "", "unread": "timed out",
+    "fields": [{"field": "balance", "text": "5.00 EUR", "was": "9.00 EUR"}, {"field": "by", "text": "x", "after": "y"}],
+}  # fmt: skip
 
 
 def shown(**more) -> str:
@@ -44,6 +50,16 @@ def test_a_card_has_everything_that_decides():
         "bank.pay", "Account/ann", '"it broke" (its own words)', '"ann"', '{"a": [1, null, true, "x"]}',
         "large: Above 10.00.", 'lead said yes for finance at 2026-11-27T09:00:00Z (by token): "fine"', "d" * 64,
         "f" * 64 + " of what is shown here, for finance",
+    ):  # fmt: skip
+        assert part in said, part
+
+
+def test_a_card_shows_what_the_system_was_seen_to_hold():
+    said = shown(preview=[PICTURE, {**PICTURE, "title": "", "failed": "no\x1b", "unread": "", "fields": []}])
+    for part in (
+        "  account Rent, as bank.get said at 2026-11-27T09:00:00Z", "    could not be looked at again: timed out",
+        "  5.00 EUR (was 9.00 EUR); your yes is bound to it", "  x, would become y",
+        "    could not be looked at: no\\u001b",
     ):  # fmt: skip
         assert part in said, part
 

@@ -26,9 +26,12 @@ def same_question(record: Record, admission: Admission) -> str:
     call, tool, judged = admission.call, admission.tool, record.judged
     weighed = {name: value for name, value in arguments(admission).items() if name != tool.key_input}
     asked = sorted((item.group, item.policy, item.text) for item in judged.verdict.requirements) if judged else []
+    # What people see of the system may differ where all else is the same, and their yes is bound to it.
+    bound = call.id if any(item.bound for item in record.sight.pictures) else ""
     parts = (
         FORMAT, call.agent.encode(), (call.user or "").encode(), call.tool.encode(), call.method.encode(),
         orjson.dumps(weighed, option=orjson.OPT_SORT_KEYS, default=str), orjson.dumps(asked),
+        bound.encode(),
     )  # fmt: skip
     return hashlib.sha256(joined(parts)).hexdigest()
 

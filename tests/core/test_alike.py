@@ -1,5 +1,6 @@
 """Which questions are one card: what a person weighs is the same, and whatever else differs does not count."""
 
+import secrets
 from dataclasses import replace
 from typing import Any
 
@@ -7,8 +8,8 @@ import pytest
 
 from gateway.core.admit import Admission
 from gateway.core.alike import one_card_each, same_question
-from gateway.core.facts import Admitted, Asked, Judged
-from gateway.core.lifecycle import Record, recall
+from gateway.core.facts import Admitted, Asked, Judged, Previewed
+from gateway.core.lifecycle import Record, after, recall
 from gateway.core.verdict import Requirement, Verdict
 from tests.company import CAPTURE, FINANCE, REFUND, admission
 
@@ -82,3 +83,16 @@ def test_cards_stand_in_the_order_of_their_first_question():
     keyed: list[tuple[str, Any]] = [("a", 1), ("b", 2), ("a", 3), ("c", 4), ("b", 5)]
     assert list(one_card_each(keyed).items()) == [("a", (1, 3)), ("b", (2, 5)), ("c", (4,))]
     assert one_card_each([]) == {}
+
+
+def test_what_a_yes_is_bound_to_may_differ_so_it_is_a_card_of_its_own():
+    def looked_at(bound: str) -> str:
+        made = admission(key=bound + "key", random=secrets.token_hex(10))
+        record = after(
+            held(made),
+            Previewed(name="p", call="r", digest="d", bound=bound, failed="", fingerprint=made.call.fingerprint),
+        )
+        return same_question(record, made)
+
+    assert looked_at("") == looked_at("")
+    assert looked_at("b") != looked_at("b")
