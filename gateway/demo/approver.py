@@ -51,6 +51,12 @@ class Notice:
     type: str
     data: Mapping[str, Any]
 
+    @property
+    def seen(self) -> str:
+        """What the gateway looked up in the system for whoever decides."""
+        fields = (field for picture in self.data["preview"] for field in picture["fields"])
+        return ", ".join(f"{field['field']} {field['text']}" for field in fields)
+
 
 class Approver:
     """Verifies and remembers notices; sends a signed decision when a person (here: the story) has made one."""

@@ -81,8 +81,7 @@ def read_allowed(scene: Scene, transcript: Transcript, order: Order) -> None:
     transcript.code(f'client.v1.charges.retrieve("{order.charge}")')
     charge = scene.client.v1.charges.retrieve(order.charge)
     expect(charge.id == order.charge and charge.amount == PAID, "The read did not return the charge.")
-    call = header(charge, "gateway-call")
-    expect(call != "", "The answer carries no Gateway-Call header.")
+    expect((call := header(charge, "gateway-call")) != "", "The answer carries no Gateway-Call header.")
     transcript.good(f"{charge.id}: {money(charge.amount)}, {charge.status}. This was call {call}.")
     transcript.note("The agent has a gateway key. Stripe's key was added on the way, and never came near the agent.")
 
@@ -97,8 +96,7 @@ def small_refund_allowed(scene: Scene, transcript: Transcript, order: Order) -> 
 
 def large_refund_held(scene: Scene, transcript: Transcript, order: Order) -> Refused:
     transcript.chapter(f"A refund of {money(LARGE)}: held, because finance has to say yes.")
-    before = scene.record.refunds(order.charge)
-    started = time.monotonic()
+    before, started = scene.record.refunds(order.charge), time.monotonic()
     held = refused(transcript, lambda: refund(scene, transcript, order, LARGE))
     waited = time.monotonic() - started
     expect((held.status, held.slug) == (409, "approval-pending"), f"Expected 409 approval-pending, got {held}.")
@@ -115,17 +113,10 @@ def approved_by_callback(scene: Scene, transcript: Transcript, order: Order, hel
     data = notice.data
     transcript.good(f"Signature verified, {notice.type}: {data['summary']}")
     expect([policy["id"] for policy in data["policies"]] == [HELD_BY], f"The notice names {data['policies']}.")
-    for policy in data["policies"]:
-        transcript.note(f"{policy['id']}: {policy['reason']}")
-    for seen in data["preview"]:
-        told = ", ".join(f"{field['field']} {field['text']}" for field in seen["fields"])
-        expect(seen["failed"] == "" and money(PAID).strip("$") in told, f"The preview is {seen}.")
-        transcript.note(f"Looked up for the approver, in call {seen['call']}: {told}.")
-        bound = ", ".join(seen["bind"])
-        transcript.note(f"The yes is bound to {bound}: it is looked up again before the refund is made.")
-    expect(len(data["preview"]) == 1, "The notice shows nothing of the charge.")
-    question = f"{data['fingerprint'][:16]}..., until {data['expires_at']}"
-    transcript.note(f"The yes is for exactly this question: {question}.")
+    transcript.note(f"{HELD_BY}: {data['policies'][0]['reason']}")
+    expect(money(PAID) in notice.seen, f"The notice says {notice.seen!r} of the charge.")
+    transcript.note(f"Looked up for the approver, and again before anything is sent: {notice.seen}.")
+    transcript.note(f"The yes is for exactly this: {data['fingerprint'][:16]}..., until {data['expires_at']}.")
     answer = scene.approver.decide(notice, "approve", "finance-lead", "The espresso machine came back broken.")
     expect(answer.status_code == 200, f"The callback was answered with {answer.status_code}: {answer.text}")
     transcript.good("POST to the callback, signed: 200.")
