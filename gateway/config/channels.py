@@ -58,6 +58,7 @@ def findings(model: GroupModel, people: Mapping[str, Person], named: frozenset[s
             if sentence := _unreachable(name, people, named):
                 yield ("notify", position, "email"), sentence
     yield from _undecidable(model, people)
+    yield from _unheard(model, people)
 
 
 def _address(entry: NotifyModel, members: list[str]) -> tuple[str, object]:
@@ -74,6 +75,24 @@ def _unreachable(name: str, people: Mapping[str, Person], named: frozenset[str])
     if name in people and not people[name].email:
         return f"`{name}` has no `email` under `people`, so would not hear of it; add the address"
     return ""
+
+
+def _unheard(model: GroupModel, people: Mapping[str, Person]) -> Iterator[tuple[Path, str]]:
+    """People to whom it is escalated and whom no channel of the group reaches. A webhook is taken to reach all."""
+    for position, item in enumerate(model.escalate):
+        for name in item.to:
+            person = people.get(name)
+            if person is None or not model.notify or any(_reaches(entry, person) for entry in model.notify):
+                continue
+            lacks = " or ".join(dict.fromkeys("`slack`" if entry.slack else "`email`" for entry in model.notify))
+            path: Path = ("escalate",) if len(model.escalate) == 1 else ("escalate", position)
+            yield path, f"`{name}` would not hear of this escalation; add {lacks} under `people`"
+
+
+def _reaches(entry: NotifyModel, person: Person) -> bool:
+    if entry.slack is not None:
+        return bool(person.slack)
+    return bool(person.email) if entry.email is not None else True
 
 
 def _undecidable(model: GroupModel, people: Mapping[str, Person]) -> Iterator[tuple[Path, str]]:

@@ -70,6 +70,27 @@ def test_a_channel_through_which_nobody_would_hear_or_decide_is_refused(lines, f
     expect(group(*lines), tmp_path, fragment)
 
 
+@pytest.mark.parametrize(
+    ("notify", "to", "lacks"),
+    [
+        (SLACK, "boss", "`boss` would not hear of this escalation; add `slack` under `people`"),
+        ("{email: [lead]}", "mute", "add `email` under `people`"),
+        (f"{SLACK}, {{email: [lead]}}", "mute", "add `slack` or `email` under `people`"),
+        (SLACK, "lead", ""),
+        ("{email: [lead]}", "boss", ""),
+        (f"{SLACK}, {{email: [lead]}}", "boss", ""),
+        (f"{SLACK}, {HOOK}", "mute", ""),
+    ],
+)
+def test_whom_an_escalation_would_not_reach_is_told(notify, to, lacks, tmp_path):
+    mark = "  # <-" if lacks else ""
+    text = group(f"notify: [{notify}]", f"escalate: {{after: 1h, to: [{to}]}}{mark}", members="[lead, boss]")
+    if lacks:
+        expect(text, tmp_path, lacks)
+    else:
+        assert loaded(text, tmp_path).groups["finance"].escalations
+
+
 def test_a_member_without_an_address_is_told_where_all_members_are_meant(tmp_path):
     expect(group("notify: [{email: members}]  # <-", members="[lead, mute]"), tmp_path, "`mute` has no `email`")
 
