@@ -111,7 +111,10 @@ class Life:
 
     def start_again(self, facts: list[Fact]) -> None:
         """Forget what is not written; the journal has exactly these."""
+        edits = self.record.edits
         self.record, self.facts, self.fresh = recall(facts), facts, False
+        if self.record.edits != edits:
+            self.admission = None  # the bytes beside the facts are others now
         self.written()
         self.bind()
 
