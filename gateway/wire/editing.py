@@ -2,8 +2,8 @@
 
 Everything that was not named stays as the agent wrote it: other fields of a form keep their bytes and order, other
 members of a JSON object their order, other headers their place. The result is only a proposal: it is read again by the
-same reader as any request, and `differences` refuses it unless exactly the named arguments differ. It must never touch
-what is not a declared argument.
+same reader as any request, and `differences` refuses it unless exactly the named arguments differ. No door has seen it,
+so what the door refuses in a target or a header is refused here. It must never touch what is not a declared argument.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from gateway.core.call import Request
 from gateway.core.routes import Tool, Variable
 from gateway.errors import AmbiguousRequest
 from gateway.wire import strict_json
-from gateway.wire.target import decoded_field
+from gateway.wire.target import checked_path, checked_query, decoded_field
 
 Changes = Mapping[str, object]
 """New values by argument; None takes an optional one away."""
@@ -24,7 +24,15 @@ Changes = Mapping[str, object]
 
 def edited(admission: Admission, changes: Changes) -> Request:
     """The request with these arguments. Raises CannotEdit."""
-    tool, request = admission.tool, admission.request
+    try:
+        return _edited(admission.tool, admission.request, changes)
+    except AmbiguousRequest as error:
+        raise CannotEdit(error.detail) from error
+    except (UnicodeEncodeError, TypeError) as error:  # half a character, or a number that JSON here cannot hold
+        raise CannotEdit("a new value cannot be written into the request") from error
+
+
+def _edited(tool: Tool, request: Request, changes: Changes) -> Request:
     if not changes:
         raise CannotEdit("an edit names at least one argument; to approve the call as it is, leave `edit` out")
     places = _places(tool)
@@ -37,9 +45,9 @@ def edited(admission: Admission, changes: Changes) -> Request:
         by_place.setdefault(places[name], {})[name] = value
     path, mark, query = request.target.partition("?")
     if changed := by_place.get("path"):
-        path = _path(tool, path, changed)
+        path = checked_path(_path(tool, path, changed).encode())
     if changed := by_place.get("query"):
-        query = _fields(query, changed)
+        query = checked_query(_fields(query, changed).encode())
         mark = "?" if query else ""
     if changed := by_place.get("header"):
         request = replace(request, headers=_headers(request.headers, changed))
@@ -113,6 +121,10 @@ def _encoded(name: str, value: object) -> list[str]:
 
 
 def _headers(headers: tuple[tuple[str, str], ...], changed: Changes) -> tuple[tuple[str, str], ...]:
+    for name, value in changed.items():
+        text = str(value)
+        if not (text.isascii() and text.isprintable()) or text != text.strip():
+            raise CannotEdit(f"{name!r} is a header: printable ASCII, without a space at its beginning or end")
     kept = tuple((name, value) for name, value in headers if name not in changed)
     return (*kept, *((name, str(value)) for name, value in changed.items() if value is not None))
 
@@ -120,9 +132,6 @@ def _headers(headers: tuple[tuple[str, str], ...], changed: Changes) -> tuple[tu
 def _body(tool: Tool, request: Request, changed: Changes) -> bytes:
     if tool.body == "form":
         return _fields(request.body.decode(), changed).encode("ascii")
-    try:
-        told, _ = strict_json.loads(request.body or b"{}")
-    except AmbiguousRequest as error:  # it was read before, so this is not what it was
-        raise CannotEdit(error.detail) from error
+    told, _ = strict_json.loads(request.body or b"{}")
     whole = {**told, **changed} if isinstance(told, dict) else dict(changed)
     return strict_json.dumps({name: value for name, value in whole.items() if value is not None or name not in changed})

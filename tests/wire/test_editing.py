@@ -163,3 +163,33 @@ def test_any_text_arrives_as_it_was_meant_or_is_refused(body, charge, order, nam
         after = again(before.tool, request, {"account": "ac_1"})
         differences(before, after, changes)
         assert after.question.input == {**changes, "account": "ac_1"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"account": ".."}, {"account": "."}, {"account": "a\\b"}, {"account": "a\r\nb"}, {"account": "a\0b"},
+        {"stripe-account": " acct_2"}, {"stripe-account": "acct_2\t"}, {"stripe-account": "a\r\nX-Evil: 1"},
+        {"stripe-account": "a\0"}, {"charge": "\udc00"}, {"account": "\ud800"},
+    ],
+)  # fmt: skip
+def test_an_edit_cannot_say_what_an_agent_could_not_have_sent(changes):
+    """What the door refuses or strips, another parser may read differently (peer failure 22, design promise 3)."""
+    before = admission(tool(), b"amount=5000", headers=(("stripe-account", "acct_1"),))
+    with pytest.raises(CannotEdit):
+        edited(before, changes)
+
+
+@pytest.mark.parametrize("path", ["a/../b", "a//b", "/a", "./a"])
+def test_the_rest_of_a_path_is_no_place_for_other_segments(path):
+    whole = tool(template=("v1", "files", Variable("path", rest=True)))
+    before = admission(whole, b"amount=5", "/v1/files/a/b", variables={"path": "a/b"})
+    with pytest.raises(CannotEdit):
+        edited(before, {"path": path})
+
+
+@pytest.mark.parametrize("value", ["\ud800", 10**30])
+def test_what_json_cannot_hold_is_an_answer_and_no_accident(value):
+    before = admission(tool("json"), b'{"amount": 5000}')
+    with pytest.raises(CannotEdit):
+        edited(before, {"metadata": {"a": value}})
