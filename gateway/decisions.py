@@ -133,11 +133,13 @@ class Decisions:
 
     async def _held(self, call: str) -> Life:
         """The call, once earlier votes are weighed and today's policies are asked. Raises NoSuchCall."""
+        weighing = None
         while True:
             life = await self._load(call)
             if not isinstance(self._step(life), Judge) or await self._is_held_today(life):
                 return life
-            spawn(self.engine.unattended(call), "weigh the votes so far")
+            if weighing is None or weighing.done():  # one at a time: weighing may look at the system
+                weighing = spawn(self.engine.unattended(call), "weigh the votes so far")
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _written(self, life: Life) -> bool:

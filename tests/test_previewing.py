@@ -1,5 +1,6 @@
 """Approvers are shown what a call is about, and nothing is sent on a picture that is no longer true."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,7 @@ from gateway.core.previews import MOST_BYTES, Preview, unpack
 from gateway.core.previews import field as shown_field
 from gateway.core.summaries import parse
 from gateway.core.verdict import Question, Requirement, Verdict
+from gateway.decisions import Decisions
 from gateway.ports import BodyBroken, CredentialEchoed, Delivery, NeverSent, SendLost
 from tests.company import CHARGE, FINANCE, REFUND, ROUTES, Generation, Policies, holding, with_tool
 from tests.test_steward import Receiver, rounds, steward
@@ -661,3 +663,25 @@ def test_a_notice_carries_the_pictures_and_waits_for_them():
     world.live(partial(rounds, steward(world, Listening())))
     assert [picture["fields"][1]["text"] for data in told for picture in data["preview"]] == ["0"]
     assert told[0]["preview"][0]["at"].endswith("Z")
+
+
+def test_whoever_decides_while_it_is_looked_at_again_makes_nobody_look_twice():
+    """A yes is being released, which takes as long as the system takes to answer; meanwhile bob says no."""
+    slow = charge()
+    slow.meanwhile = partial(asyncio.sleep, 0.4)
+    world = bank(charge(), slow)
+    call = waits(world)
+    print_ = shown(world.record(call), "finance")
+    no = Decision(approve=False, by="bob", group="finance", fingerprint=print_, via="token")
+    world.live(partial(world.vote, call))
+
+    async def story() -> object:
+        try:
+            return await Decisions(world.engine()).vote(call, no)
+        except Stale as stale:
+            return stale
+
+    assert isinstance(world.live(story), Stale)
+    assert world.effects == 1
+    assert isinstance(world.upstream, Bank)
+    assert world.upstream.reads == 2
