@@ -30,7 +30,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import ROOT, holding
-from bench.gateway import HERE, TOO_MUCH, environment, move_valkey, roles
+from bench.gateway import HERE, TOO_MUCH, environment, roles
 from bench.load import body, headers, target
 from bench.processes import BenchError, Running, ask, memory, running, tree
 from bench.results import versions
@@ -40,9 +40,9 @@ from gateway.core.call import PARTITIONS, partition_of
 PAGE = ROOT / "docs/performance.md"
 BEGIN = "<!-- holds:begin (written by `python -m bench.holds --page`; edits here are lost) -->"
 END = "<!-- holds:end -->"
-GATEWAY_CPU, OTHER_CPU = 0, 1
+OTHER_CPU = 1
 IDLE_SECONDS = 20.0
-TIMES = 20
+TIMES = 40
 """How often a request is made whose time is told."""
 RESTARTS = 3
 TURNED = 200
@@ -76,9 +76,8 @@ class Scene:
         command = [sys.executable, "-m", "gateway", "serve", "--routes", str(self.home / "routes.yaml")]
         command += ["--policies", str(HERE / "policies"), "--data", str(self.data), "--workers", "1"]
         variables = self.variables
-        with running("gateway", command, GATEWAY_CPU, self.home, variables) as process:
+        with running("gateway", command, None, self.home, variables) as process:
             seconds = process.wait_until_answers(self.control, "/readyz", 120.0)
-            move_valkey(process, OTHER_CPU)
             yield process, seconds
 
     @property
@@ -162,17 +161,19 @@ def idle(process: Running) -> dict[str, Idle]:
     return found
 
 
-def timed(scene: Scene, path: str, times: int = TIMES) -> float:
-    """Median milliseconds of a GET."""
-    found = []
-    for _ in range(times):
+def timed(scene: Scene, process: Running, path: str) -> str:
+    """What a GET takes: median wall time, and CPU per request."""
+    found, before = [], processor(process)
+    for _ in range(TIMES):
         began = time.perf_counter()
         scene.told(path)
         found.append((time.perf_counter() - began) * 1000)
-    return statistics.median(found)
+    after = processor(process)
+    gateway, valkey = ((after[name] - before[name]) / TIMES * 1000 for name in ("gateway", "valkey"))
+    return f"{statistics.median(found):.1f} ms; CPU {gateway:.1f} ms, Valkey {valkey:.1f} ms"
 
 
-def requests(scene: Scene, holds: int) -> list[Row]:
+def requests(scene: Scene, process: Running, holds: int) -> list[Row]:
     page = scene.told("/approvals")
     if page["waiting"] < holds:
         raise BenchError(f"only {page['waiting']} of {holds} held calls are on the list")
@@ -187,14 +188,14 @@ def requests(scene: Scene, holds: int) -> list[Row]:
         counted = scene.told("/approvals/stats")
     counting = time.perf_counter() - began
     return [
-        ("GET /approvals, the first page of 100", f"{timed(scene, '/approvals'):.1f} ms"),
-        (f"GET /approvals, page {pages}", f"{timed(scene, last):.1f} ms"),
-        ("GET /approvals/{call}", f"{timed(scene, f'/approvals/{one}'):.1f} ms"),
-        ("GET /calls?state=held (100 calls)", f"{timed(scene, '/calls?state=held'):.1f} ms"),
-        ("GET /calls?state=in-doubt", f"{timed(scene, '/calls?state=in-doubt'):.1f} ms"),
-        ("GET /metrics", f"{timed(scene, '/metrics'):.1f} ms"),
+        ("GET /approvals, the first page of 100", timed(scene, process, "/approvals")),
+        (f"GET /approvals, page {pages}", timed(scene, process, last)),
+        ("GET /approvals/{call}", timed(scene, process, f"/approvals/{one}")),
+        ("GET /calls?state=held (100 calls)", timed(scene, process, "/calls?state=held")),
+        ("GET /calls?state=in-doubt", timed(scene, process, "/calls?state=in-doubt")),
+        ("GET /metrics", timed(scene, process, "/metrics")),
         ("GET /approvals/stats, first, until the whole ledger is counted", f"{counting:.1f} s"),
-        ("GET /approvals/stats, then", f"{timed(scene, '/approvals/stats'):.1f} ms"),
+        ("GET /approvals/stats, then", timed(scene, process, "/approvals/stats")),
     ]
 
 
@@ -245,7 +246,7 @@ def measured(scene: Scene, holds: int, say: Callable[[str], None]) -> dict[str, 
         say(f"{len(calls)} calls are held; writing {holds:,} more")
         written = asyncio.run(holding.write(scene.data, calls, holds))
         say(f"written at {written.per_second:,.0f}/s, two appends each")
-        answers = requests(scene, holds)
+        answers = requests(scene, process, holds)
         after = idle(process)
         due = asyncio.run(holding.due(scene.data, calls, say))
     cost = [

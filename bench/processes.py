@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -90,13 +90,13 @@ def ask(
 
 @contextmanager
 def running(
-    name: str, command: Sequence[str], cpu: int, home: Path, environment: Mapping[str, str] | None = None
+    name: str, command: Sequence[str], cpu: int | None, home: Path, environment: Mapping[str, str] | None = None
 ) -> Iterator[Running]:
-    """Run a command on one processor, in a session of its own; afterwards nothing of it is left."""
+    """Run a command on one processor (None: any), in a session of its own; afterwards nothing of it is left."""
     log = home / f"{name}.log"
     # A user's interpreter writes .pyc files; without them every start would compile.
     inherited = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-    with log.open("ab") as output, on_cpu(cpu):
+    with log.open("ab") as output, on_cpu(cpu) if cpu is not None else nullcontext():
         popen = subprocess.Popen(
             command,
             cwd=ROOT,

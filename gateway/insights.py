@@ -72,6 +72,7 @@ class Counting:
     _reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self) -> None:
+        await asyncio.sleep(LOOK_SECONDS)  # a start has more urgent things to do
         while True:
             try:
                 more = await self.step()
@@ -116,10 +117,7 @@ class Counting:
         """Go on where whoever kept the count stopped, or begin KEPT_DAYS back."""
         kept = await self.ledger.note("insights")
         try:
-            value = orjson.loads(kept or b"{}")
-            if value.get("format") == FORMAT:
-                self.counted = Insights.unpacked(value["counted"])
-                self.cursors = {name: str(value["cursors"][name]) for name in NAMES}
+            self.counted, self.cursors = await asyncio.to_thread(_unpacked, kept or b"{}")
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             log.warning("the numbers about decisions are counted anew: what was kept cannot be read (%r)", error)
         if not self.cursors:
@@ -130,6 +128,19 @@ class Counting:
         due = self._unkept >= KEEP_ENTRIES or time.monotonic() - self._kept_at >= KEEP_SECONDS
         if not (due and self._unkept):
             return
-        self._unkept, self._kept_at = 0, time.monotonic()
+        async with self._reading:  # nothing is counted while a thread of its own packs what may be megabytes
+            self._unkept, self._kept_at = 0, time.monotonic()
+            value = await asyncio.to_thread(self._packed)
+        await self.ledger.keep("insights", value)
+
+    def _packed(self) -> bytes:
         value = {"format": FORMAT, "cursors": self.cursors, "counted": self.counted.packed()}
-        await self.ledger.keep("insights", orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS))
+        return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
+
+
+def _unpacked(kept: bytes) -> tuple[Insights, dict[str, str]]:
+    """Count and cursors; no cursors if it is of another version. Raises what reading a strange value raises."""
+    value = orjson.loads(kept)
+    if value.get("format") != FORMAT:
+        return Insights(), {}
+    return Insights.unpacked(value["counted"]), {name: str(value["cursors"][name]) for name in NAMES}
