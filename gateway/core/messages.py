@@ -5,7 +5,7 @@ policy or the system would read differently. What became of a call is told witho
 that nobody needs any more, because the question was answered or the doubt is settled, is `Moot`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -75,7 +75,9 @@ def message(
         body["data"]["preview"] = [told_picture(picture) for picture in pictures]
     else:
         body = ended(record, notice, routes, admission=admission, payload=payload, control_url=control_url, now=now)
-    return Message(id=notice.id, body=body, people=_meant(channel, notice, routes), receipt=_receipt(record, notice))
+    return Message(
+        id=notice.id, body=body, people=_meant(channel, notice, routes, now), receipt=_receipt(record, notice)
+    )
 
 
 def _open(record: Record, notice: Notice, routes: Routes) -> Judged:
@@ -117,6 +119,8 @@ def requested(
         "policies": [{"id": policy, "reason": reasons.get(policy, "")} for policy in unmet],
         "expires_at": iso(record.expires_at or now),
     }
+    if absent := _absent((*routes.groups[group].members, *notice.to), routes, now):
+        data["away"] = absent
     return {"type": notice.kind, "timestamp": iso(now), "data": data | ({"to": list(notice.to)} if notice.to else {})}
 
 
@@ -173,10 +177,18 @@ def _deciders(record: Record) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _meant(channel: Channel, notice: Notice, routes: Routes) -> tuple[Person, ...]:
-    """Those who always read the channel by name, and those whom this notice is for."""
+def _meant(channel: Channel, notice: Notice, routes: Routes, now: int) -> tuple[Person, ...]:
+    """Those who always read the channel by name, and those whom this notice is for; of the absent, their delegates."""
     names = (*(channel.people if isinstance(channel, EmailChannel) else ()), *notice.to)
-    return tuple(routes.people[name] for name in dict.fromkeys(names) if name in routes.people)
+    absent = _absent(names, routes, now)
+    present = dict.fromkeys(absent.get(name, name) for name in names)
+    return tuple(routes.people[name] for name in present if name in routes.people)
+
+
+def _absent(names: Iterable[str], routes: Routes, now: int) -> dict[str, str]:
+    """Those who are away, each with the delegate."""
+    people = (routes.people[name] for name in names if name in routes.people)
+    return {person.name: person.away.delegate for person in people if person.away and person.away.holds(now)}
 
 
 def _receipt(record: Record, notice: Notice) -> str:

@@ -148,3 +148,10 @@ def test_a_rung_without_a_ladder_changes_nothing(late):
     story = Playbook() >> HOLD >> asked(FINANCE)
     before = story.step
     story >> late << before
+
+
+def test_what_is_asked_about_other_bytes_leaves_no_rung_of_the_question_before():
+    story = Playbook() >> judged("hold", FINANCE, LEGAL) >> asked_with_ladder(FINANCE, LEGAL)
+    other = "0" * 64
+    story = story >> judged("hold", FINANCE, fingerprint=other) >> replace(asked_with_ladder(), fingerprint=other)
+    assert {rung.group for _, rung in story.record.ladder} == {"finance"}

@@ -23,7 +23,7 @@ from gateway.core.facts import (
 from gateway.core.lifecycle import Record
 from gateway.core.messages import Message, Moot, Unspeakable, asks, channel_of, message
 from gateway.core.payload import Answer, pack_answer
-from gateway.core.routes import EmailChannel, Group, Person, Routes
+from gateway.core.routes import Away, EmailChannel, Group, Person, Routes
 from tests.company import GROUPS, HOOK, NIGHT, PEOPLE, ROUTES, admission
 from tests.playbook import ALLOW, FINANCE, HOLD, PRINT, Playbook
 
@@ -75,6 +75,18 @@ def test_a_group_that_is_told_of_the_question_of_another_is_told_that_question()
     told = said(record, notice)
     assert told.body["data"]["approval"] == "finance" and told.body["data"]["fingerprint"] == shown(record, "finance")
     assert [person.name for person in told.people] == ["ann", "cfo"], "who left routes.yaml is not told"
+
+
+def test_who_is_away_is_said_and_their_delegate_is_reached_instead():
+    gone = replace(PEOPLE["ann"], away=Away(until=NIGHT + 1, delegate="bob"))
+    mail = replace(GROUPS["finance"], channels=(EmailChannel(people=("ann", "bob", "carl")),))
+    for now, reached, absent in ((NIGHT, ["bob", "carl"], {"ann": "bob"}), (NIGHT + 1, ["ann", "bob", "carl"], None)):
+        routes = replace(ALL, people={**PEOPLE_TOO, "ann": gone}, groups={**GROUPS, "finance": mail})
+        told = message(
+            held(), FIRST, routes, admission=admission(), payload={}, control_url="https://gate.example", now=now
+        )
+        assert [person.name for person in told.people] == reached
+        assert told.body["data"].get("away") == absent
 
 
 VOTE = Approved(by="ann", group="finance", fingerprint=PRINT, requirements=(FINANCE,), via="t", on_behalf="bob")

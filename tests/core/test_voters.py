@@ -20,7 +20,7 @@ from gateway.core.facts import Claimed, Edited, Escalated, Expired, Retracted
 from gateway.core.lifecycle import Ask, Judge, Wait
 from gateway.core.routes import Away, Group, Person
 from tests.company import AGENTS, PEOPLE, ROUTES, with_group
-from tests.playbook import ALLOW, CALL, EXPIRE, FINANCE, HOLD, OTHER_PRINT, PRINT, Playbook, asked, judged, yes
+from tests.playbook import ALLOW, CALL, EXPIRE, FINANCE, HOLD, LEGAL, OTHER_PRINT, PRINT, Playbook, asked, judged, yes
 
 WEEK = 7 * 24 * 3_600_000
 
@@ -190,6 +190,11 @@ def test_meanwhile_others_may_say_no_and_it_can_be_taken_back():
 def test_only_an_own_yes_can_be_taken_back(by, group):
     with pytest.raises(Stale, match="no approval"):
         may_retract((held() >> yes("ann")).record, by, group)
+
+
+def test_taking_back_for_one_group_leaves_what_was_said_for_another():
+    story = held() >> yes("ann") >> yes("ann", LEGAL) >> Retracted(by="ann", group="legal", via="token")
+    assert [vote.group for vote in story.record.votes] == ["finance"]
 
 
 @pytest.mark.parametrize("late", [Expired(), Claimed(token="t", fingerprint=PRINT, lease=1)])
