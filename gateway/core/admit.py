@@ -150,7 +150,7 @@ def look(
 def readmit(
     call: Call, system: System, tool: Tool, request: Request, arguments: Arguments, *, salt: bytes
 ) -> Admission:
-    """A call that exists, as it would be admitted today: same identity, today's fingerprint and arguments.
+    """A call that exists, as it would be admitted today: same identity, today's fingerprint, arguments and resource.
 
     Raises Inadmissible if the tool is another kind of tool now: a read that became an effect would be sent without a
     claim, and one whose system no longer takes our key would be sent again without it.
@@ -158,7 +158,8 @@ def readmit(
     if tool.acts != call.acts or (call.repeatable and not tool.repeatable):
         raise Inadmissible("tool-changed", f"{tool.name!r} has changed since this call was made; make the call anew")
     digest = _fingerprint(call.agent, call.user, system, tool, request, arguments, salt)
-    return _admission(replace(call, fingerprint=digest), system, tool, request, arguments, salt)
+    today = replace(call, fingerprint=digest, resource=_resource(tool, arguments))
+    return _admission(today, system, tool, request, arguments, salt)
 
 
 def _admission(

@@ -150,7 +150,7 @@ def ended(
             "run": call.run,
             "why": call.reason,
             "tool": call.tool,
-            "resource": call.resource,
+            "resource": (admission.call if admission is not None else call).resource,
             "state": state,
             "outcome": what.head,
             "told": what.text,

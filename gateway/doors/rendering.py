@@ -103,8 +103,8 @@ def status_document(
     """What `GET /calls/{id}` tells the agent. `admission`: the call as it is now, if its request is at hand."""
     call = record.call
     document: dict[str, object] = {
-        "call": call.id, "status": timeline.state(record), "tool": call.tool, "resource": call.resource,
-        "run": call.run,
+        "call": call.id, "status": timeline.state(record), "tool": call.tool,
+        "resource": (admission.call if admission is not None else call).resource, "run": call.run,
     }  # fmt: skip
     if document["status"] == "held":
         document |= {"approvals": _groups(record), "expires_at": iso(record.expires_at or 0)}

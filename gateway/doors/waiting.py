@@ -69,12 +69,14 @@ class Waiting:
 
     async def _brief(self, life: Life) -> dict[str, Any]:
         """A question as it stands in a list."""
+        told: dict[str, Any]
         try:
             admission = await admission_of(life, self.engine.journal)
-            line, key = summary(admission), same_question(life.record, admission)
+            told = {"summary": summary(admission), "same_as": same_question(life.record, admission)}
+            told |= {"resource": admission.call.resource}  # an edit may have changed it
         except Inadmissible as no:
-            line, key = no.reason, None
-        return pending(life.record, self.engine.journal.now()) | {"summary": line, "same_as": key}
+            told = {"summary": no.reason, "same_as": None}
+        return pending(life.record, self.engine.journal.now()) | told
 
 
 def _asked_for(query: QueryParams) -> tuple[int, Place | None]:

@@ -197,3 +197,17 @@ def test_a_look_that_failed_says_so_and_blocks_nothing(scene, lead):
     call = looks(scene, lead, answer(500), answer(500), answer(200, {"id": "x"}))
     assert "It could not be looked at:" in lead.get(f"/inbox/{call}").text
     assert lead.form(call)["group"] == "finance"
+
+
+def test_after_an_edit_everybody_is_told_what_it_acts_on_now(scene, lead):
+    to, other = fresh("pay"), fresh("pay")
+    call = scene.hold(to, PAIR)
+    assert edit(lead, call, to=other).status_code == 303
+    told = scene.person("second").get(f"/approvals/{call}").json()
+    assert told["resource"] == f"Account/{other}" and told["input"]["to"] == other
+    assert f"bank.pay on Account/{other}" in words(Page(scene, "second").get(f"/inbox/{call}").text)
+    assert scene.approvers.notice(call, "pair", 2).data["resource"] == f"Account/{other}"
+    assert Page(scene, "second").decide(call, "approve").status_code == 303
+    eventually(lambda: "Done" in lead.outcome(call), "two people have said yes to it")
+    assert scene.agent().get(f"/calls/{call}").json()["resource"] == f"Account/{other}"
+    assert [json.loads(it.body)["to"] for it in scene.upstream.seen(other)] == [other] and not scene.upstream.seen(to)
