@@ -8,10 +8,11 @@ from functools import partial
 import pytest
 
 from gateway.core.approval import CannotEdit, Decision, NotEligible, Stale, shown
-from gateway.core.facts import Approved, Cancelled, Edited, Reported
+from gateway.core.facts import Approved, Cancelled, Delivered, Edited, Reported
 from gateway.core.lifecycle import Finish, Wait
 from gateway.core.payload import unpack_request
 from gateway.core.routes import Escalation
+from gateway.core.verdict import Requirement
 from gateway.decisions import Decisions
 from gateway.doors.rendering import edited_fields, status_document
 from gateway.ports import SendLost
@@ -93,6 +94,33 @@ def test_an_edit_that_is_denied_changes_nothing():
     assert world.facts(call) == before and sent(world) == []
     decide(world, "vote", call, decision(world, call))
     assert sent(world) == [50]
+
+
+def test_an_edit_is_no_yes_to_a_forbid_that_was_not_shown():
+    larger = Requirement("finance", "over-15", "text-9")
+
+    def decide_(question, met):
+        unmet = tuple(
+            item for item, least in ((FINANCE, 5), (larger, 15))
+            if question.input["amount"] > least and item not in met
+        )  # fmt: skip
+        return replace(allow(question, met), decision="hold" if unmet else "allow", requirements=unmet)
+
+    world, call = held(World(generation=replace(HOLDING, policies=Policies(decide_))), amount=10)
+    decide(world, "edit", call, decision(world, call), {"amount": 20})
+    assert sent(world) == []
+    assert world.record(call).asked == (larger,)
+    decide(world, "vote", call, decision(world, call))
+    assert sent(world) == [20]
+
+
+def test_what_the_agent_asked_for_stays_beside_however_often_it_is_edited():
+    world, call = held(World(generation=replace(limit(5), routes=with_group("finance", quorum=2))), amount=50)
+    for by, amount in (("ann", 40), ("bob", 30)):
+        decide(world, "edit", call, decision(world, call, by), {"amount": amount})
+    payload = world.live(partial(world.journal.payload, call))
+    assert json.loads(unpack_request(payload["original"]).body) == {"amount": 50}
+    assert json.loads(unpack_request(payload["request"]).body) == {"amount": 30}
 
 
 def test_an_edit_voids_the_votes_of_others():
@@ -250,6 +278,7 @@ def test_every_end_is_told_once(end):
             decide(world, "withdraw", call, "billing-bot")
     world.steward()
     world.live(partial(world.engine().unattended, call))
+    world.live(partial(world.engine().note, call, Delivered()))
     assert reports(world, call) == ["call.finished"]
     assert [it.kind for it in world.record(call).notices][-1] == "call.finished"
 
