@@ -38,7 +38,9 @@ class Page:
 
     def form(self, call: str, number: int = 0) -> dict[str, str]:
         """The hidden fields of a decision's form on a card."""
-        found = re.findall(r'<form method="post" action="/inbox/.*?</form>', self.get(f"/inbox/{call}").text, re.DOTALL)
+        found = re.findall(
+            r'<form method="post" action="/inbox/\w+/decision".*?</form>', self.get(f"/inbox/{call}").text, re.DOTALL
+        )
         return fields(found[number])
 
     def decide(self, call: str, decision: str, **more: str) -> httpx.Response:

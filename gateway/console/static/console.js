@@ -70,11 +70,19 @@
   tick();
   setInterval(tick, 1000);
 
-  // Looking again. What has the focus keeps it.
+  // Looking again. What has the focus keeps it. Twice, because an answer that is on its way may be older than the change,
+  // and the element that would ask anew is replaced by that answer.
+  let later = 0;
+  const look = () => {
+    const ask = () => htmx.trigger(document.body, "changed");
+    clearTimeout(later);
+    later = setTimeout(ask, 1000);
+    ask();
+  };
   const events = document.body.dataset.events;
   if (events && window.EventSource) {
     const source = new EventSource(events);
-    source.addEventListener("changed", () => htmx.trigger(document.body, "changed"));
+    source.addEventListener("changed", look);
     window.addEventListener("pagehide", () => source.close());
   }
   let focused = "";
