@@ -403,8 +403,8 @@ PAYS: dict[str, dict[str, object]] = {
 }  # fmt: skip
 
 
-def looked(tmp_path: Path, **arguments: object) -> Admission:
-    loaded = opened(deploy(tmp_path, text=routes(**PAYS))).current
+def looked(tmp_path: Path, tools: dict[str, dict[str, object]] = PAYS, **arguments: object) -> Admission:
+    loaded = opened(deploy(tmp_path, text=routes(**tools))).current
     tool = loaded.routes.tool("bank.pay")
     assert tool is not None
     body = json.dumps({"amount": 5} | arguments).encode()
@@ -437,3 +437,13 @@ def test_a_preview_is_admitted_as_a_read_of_the_agent_in_its_run(tmp_path):
 def test_a_preview_that_could_be_read_otherwise_is_not_admitted(arguments, tmp_path):
     with pytest.raises(Inadmissible, match=r"^the arguments of this call make no request of bank.get$"):
         looked(tmp_path, **arguments)
+
+
+def test_a_preview_whose_arguments_make_it_another_tool_is_not_admitted(tmp_path):
+    more: dict[str, dict[str, object]] = PAYS | {
+        "get": {"request": "GET /{item...}", "effect": "read"},
+        "file": {"request": "GET /files/{item...}", "effect": "read"},
+    }
+    assert looked(tmp_path, more, item="x/y").request.target == "/x/y"
+    with pytest.raises(Inadmissible, match=r"make no request of bank.get$"):
+        looked(tmp_path, more, item="files/y")

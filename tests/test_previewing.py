@@ -21,6 +21,7 @@ from gateway.core.summaries import parse
 from gateway.core.verdict import Question, Requirement, Verdict
 from gateway.decisions import Decisions
 from gateway.ports import BodyBroken, CredentialEchoed, Delivery, NeverSent, SendLost
+from gateway.previewing import pictures_in
 from tests.company import CHARGE, FINANCE, REFUND, ROUTES, Generation, Policies, holding, with_tool
 from tests.test_steward import Receiver, rounds, steward
 from tests.world import Behaviour, Crash, FakeReply, Fault, Stripe, World, held
@@ -685,3 +686,13 @@ def test_whoever_decides_while_it_is_looked_at_again_makes_nobody_look_twice():
     assert world.effects == 1
     assert isinstance(world.upstream, Bank)
     assert world.upstream.reads == 2
+
+
+def test_a_picture_of_another_request_is_shown_to_nobody():
+    """After an edit the old picture stays beside the call until the new one is there."""
+    world = bank()
+    call = waits(world)
+    record, payload = world.record(call), world.journal.payloads[call]
+    assert [picture["name"] for picture in pictures_in(record, payload)] == ["charge"]
+    other = replace(record.sight, wanted=("charge", "other"), pictures=(replace(looks(world, call)[0], name="other"),))
+    assert pictures_in(record.evolve(sight=other), payload) == []

@@ -41,11 +41,10 @@ def systems(sections: Mapping[str, Node], people: frozenset[str], reading: Readi
             continue
         reading.findings(definition, _findings(definition.name, model, people, hosts))
         named = {single.name: single for single, _ in tools}
+        whole = len(tools) == len(list(items(dict(items(definition.node)).get("tools"))))
         for single, entry in tools:
             reading.findings(entry, _tool_findings(single, entry, model, definition.name))
-            if len(tools) == len(
-                list(items(dict(items(definition.node)).get("tools")))
-            ):  # a tool that is wrong in itself is not missed here too
+            if whole:  # a tool that is wrong in itself is not missed here too
                 reading.findings(entry, previews.findings(single.previews, named))
         found[definition.name] = _system(definition.name, model, tuple(single for single, _ in tools))
     return found

@@ -12,6 +12,7 @@ READS = (
     "    input: {expand: {type: array, items: {type: string}, optional: true}}",
     "    headers: {Stripe-Account: {type: string, optional: true}}",
     '  any: {request: "GET /any/{path...}", effect: read, open: true}',
+    "  trigger: {request: GET /trigger, effect: write}",
     "  search: {request: POST /search, effect: read, safe: true}",
 )
 REFUND = (
@@ -60,6 +61,7 @@ def test_a_preview_reaches_the_tool_whole(tmp_path):
     [
         ('tool: chrge, input: {charge: "{charge}"}, show: [a]', "`tool` names `chrge`, which is not a tool of this"),
         ("tool: refund, show: [a]", "`shop.refund` is no read by GET, and a preview must change nothing"),
+        ("tool: trigger, show: [a]", "`shop.trigger` is no read by GET"),
         ("tool: search, show: [a]", "`shop.search` is no read by GET"),
         ("tool: charge, show: [a]", "`shop.charge` needs `charge`; say under `input` where it comes from"),
         ('tool: charge, input: {charge: "{charge}", x: 1}, show: [a]', "`shop.charge` has no argument `x`"),
