@@ -1,7 +1,7 @@
 """What people made of the questions that were put to them: how many, how fast, which policies, by whom.
 
 A running count over facts, in the order of the ledger, and never a look back: it remembers which questions are open
-(some 250 bytes each) and per day and name a few numbers, for KEPT_DAYS days. Times are kept in steps of five percent,
+(some 700 bytes each) and per day and name a few numbers, for KEPT_DAYS days. Times are kept in steps of five percent,
 so a median is right to some two percent and costs no more after a million decisions than after ten.
 
 It never decides anything. Pure: it reads no clock, and only adds up what it is given.
