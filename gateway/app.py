@@ -182,10 +182,10 @@ async def steward(duty: Duty, settings: Settings) -> None:
     channels, chat = notifying(settings, parts.secrets.read)
     looking = Steward(parts.engine, parts.journal, channels, control_url, lease)
     exporter = TraceExporter(ledger, parts.journal.facts, origin=parts.generations.origin) if configured() else None
-    decisions = Decisions(parts.engine)
-    people = console(settings, decisions, parts.journal, held, ledger, control_url)
+    granting = await _granting(parts, ledger)
+    people = console(settings, granting, parts.journal, held, ledger, control_url)
     plane = ControlPlane(
-        decisions=decisions,
+        decisions=granting.decisions,
         journal=parts.journal,
         ledger=ledger,
         open_calls=open_calls,
@@ -194,7 +194,7 @@ async def steward(duty: Duty, settings: Settings) -> None:
         readiness=readiness_of(settings, parts.redis, parts.generations, parts.journal, _embedded(duty, settings)),
         whisper=chat.whisper,
         measures=measures_of(parts.generations, ledger, open_calls, exporter),
-        grants=GrantsDoor(await _granting(parts, decisions, ledger)),
+        grants=GrantsDoor(granting),
         stats=(counting := Counting(ledger, parts.journal.now)).report,
         pages=people.routes(),
     )
@@ -209,9 +209,9 @@ async def steward(duty: Duty, settings: Settings) -> None:
     await _serve(duty, parts, plane.app(), duties, plane.readiness, people.live.close)
 
 
-async def _granting(parts: Parts, decisions: Decisions, ledger: RedisLedger) -> Granting:
+async def _granting(parts: Parts, ledger: RedisLedger) -> Granting:
     key = await parts.journal.deployment_key(random.token_bytes(32))
-    return Granting(parts.engine, decisions, RedisGrants(parts.journal), ledger.unsettled, key)
+    return Granting(parts.engine, Decisions(parts.engine), RedisGrants(parts.journal), ledger.unsettled, key)
 
 
 async def _serve(

@@ -19,7 +19,8 @@ from gateway.console.pages import Console
 from gateway.console.past import Past
 from gateway.console.sessions import Sessions
 from gateway.console.signing_in import SigningIn
-from gateway.decisions import Decisions
+from gateway.console.standing import GrantPages
+from gateway.granting import Granting
 from gateway.settings import Settings
 
 PROVIDER_SECONDS = 10.0
@@ -27,20 +28,21 @@ PROVIDER_SECONDS = 10.0
 
 
 def console(
-    settings: Settings, decisions: Decisions, journal: RedisJournal, held: HeldCalls, ledger: RedisLedger,
+    settings: Settings, granting: Granting, journal: RedisJournal, held: HeldCalls, ledger: RedisLedger,
     control_url: str,
 ) -> Console:  # fmt: skip
     """The page, on this journal. Nothing is connected before somebody looks."""
     kept = RedisShortLived(journal)
     signing_in = SigningIn(Sessions(kept), control_url, provider=bool(settings.oidc_issuer))
     return Console(
-        decisions=decisions,
-        inbox=Inbox(held, journal, decisions.engine),
+        decisions=granting.decisions,
+        inbox=Inbox(held, journal, granting.engine),
         past=Past(RedisHistory(journal), journal),
         looking=kept,
         live=Live(ledger),
         signing_in=signing_in,
         by_provider=ByProvider(_provider(settings), signing_in) if settings.oidc_issuer else None,
+        grants=GrantPages(granting, control_url),
     )
 
 

@@ -30,6 +30,7 @@ from gateway.console.past import Past
 from gateway.console.rendering import page, static
 from gateway.console.sessions import Session
 from gateway.console.signing_in import SigningIn
+from gateway.console.standing import GrantPages
 from gateway.core.admit import Inadmissible
 from gateway.core.routes import Routes
 from gateway.core.timeline import state
@@ -65,6 +66,7 @@ class Console:
     live: Live
     signing_in: SigningIn
     by_provider: ByProvider | None = None
+    grants: GrantPages | None = None
 
     def routes(self) -> list[Route]:
         return [
@@ -76,6 +78,7 @@ class Console:
             Route("/logout", self._guarded(self.sign_out), methods=["POST"]),
             Route("/inbox", self._guarded(self._for_people(self.waiting))),
             Route("/inbox/events", self._guarded(self._for_people(self.events))),
+            *(self.grants.routes(lambda shows: self._guarded(self._for_people(shows))) if self.grants else ()),
             Route("/inbox/{call}", self._guarded(self._for_people(self.show))),
             Route("/inbox/{call}/run", self._guarded(self._for_people(self.run))),
             *(
@@ -213,6 +216,7 @@ class Console:
         return page(
             "card.html", status, session=session, card=shown, before=before, now=self._now, said=said or [],
             same=await self._alike(same, call, person), next=_after(call, listed.items), waiting=listed.waiting,
+            grantable={name for name, group in routes.groups.items() if group.standing_seconds and self.grants},
             seen=shown.shown, present=await self._present(call, person), once=random.token_urlsafe(16),
         )  # fmt: skip
 
