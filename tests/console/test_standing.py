@@ -69,6 +69,7 @@ def test_the_whole_story(scene, lead):
     eventually(lambda: scene.state(call) == "answered")
     eventually(lambda: scene.pay(to, int(fresh("")[-3:], 16) % 900 + 2000, prefer="wait=0").status_code == 200)
 
+    assert lead.get(f"/inbox/{call}").status_code == 200, "what the agent did before is told beside who granted what"
     listed = lead.get("/inbox/grants").text
     grant = re.findall(r'action="/inbox/grants/(grant-\w+)/revoke"', listed)[0]
     assert "bot may use bank.pay until" in words(listed) and "given by lead" in words(listed)

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.adapters.memory_grants import MemoryGrants
 from gateway.adapters.redis.grants import RedisGrants
+from gateway.adapters.redis.history import RedisHistory
 from gateway.adapters.redis.ledger import RedisLedger
 from gateway.core.call import partition_of
 from gateway.core.grants import KEPT_MS, Granted, Revoked
@@ -179,6 +180,7 @@ def test_every_fact_about_a_grant_is_in_the_ledger_in_order_and_none_of_what_it_
         assert await ledger.recent(9) == [call]
         stretch = (await ledger.stretches({PARTITION: ""}, 9))[PARTITION]
         assert [about for about, _ in stretch.entries] == [call] and stretch.last == entries[-1].id
+        assert [begun.agent for begun in await RedisHistory(it.journal).begun(AGENT)] == [AGENT]
         raw = repr(await it.journal.ask("XRANGE", f"{{{PARTITION}}}:ledger", "-", "+"))
         assert "billing-bot" in raw and "permit" not in raw and "principal" not in raw
         assert it.journal.highest[PARTITION] == tuple(map(int, entries[-1].id.split("-")))

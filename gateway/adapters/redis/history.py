@@ -27,7 +27,7 @@ class RedisHistory:
         found = []
         for _, fields in entries:
             told = dict(zip(fields[::2], fields[1::2], strict=True))
-            if told[b"from"] == b"0":
+            if b"call" in told and told[b"from"] == b"0":  # other entries are about standing grants
                 first = decode(told[b"facts"].partition(b"\n")[0])
                 if isinstance(first, Admitted) and first.call.agent == agent:
                     found.append(first.call)
