@@ -25,6 +25,7 @@ from gateway.adapters.announcer import Announcer
 from gateway.adapters.otlp.collector import configured
 from gateway.adapters.otlp.exporter import TraceExporter
 from gateway.adapters.redis.connecting import Server, client
+from gateway.adapters.redis.digests import RedisDigests
 from gateway.adapters.redis.grants import RedisGrants
 from gateway.adapters.redis.held import HeldCalls
 from gateway.adapters.redis.high_water import HighWater
@@ -180,7 +181,7 @@ async def steward(duty: Duty, settings: Settings) -> None:
     with_tls = bool(parts.generations.current.routes.listen.certificate)
     control_url = settings.control_url or f"{'https' if with_tls else 'http'}://{_address(duty)}"
     channels, chat = notifying(settings, parts.secrets.read)
-    looking = Steward(parts.engine, parts.journal, channels, control_url, lease)
+    looking = Steward(parts.engine, parts.journal, channels, control_url, lease, RedisDigests(parts.journal))
     exporter = TraceExporter(ledger, parts.journal.facts, origin=parts.generations.origin) if configured() else None
     granting = await _granting(parts, ledger)
     people = console(settings, granting, parts.journal, held, ledger, control_url)

@@ -172,6 +172,10 @@ class Timers(Protocol):
         """Notices that are due, as (call, notice id)."""
         ...
 
+    async def postpone(self, call: str, notice: str, milliseconds: int) -> None:
+        """Look at this notice again that much later, if it still waits."""
+        ...
+
     async def discard(self, call: str, notice: str) -> None:
         """Nobody needs to hear of this any more."""
         ...
@@ -290,6 +294,8 @@ class Delivery:
     """How the receiver calls what it accepted, if that is needed to change it later."""
     gone: bool = False
     """The receiver wants no more notices, so trying again is pointless and somebody must hear of it."""
+    digest: str = ""
+    """Id of the digest in which it was told; empty: it had a message of its own."""
 
 
 class Notifier(Protocol):

@@ -17,6 +17,8 @@ from gateway.core.lifecycle import Finish, Wait
 from gateway.core.messages import Moot, Unspeakable, asks, channel_of, message
 from gateway.core.pointers import REMINDER_MS
 from gateway.core.times import span
+from gateway.digest_ports import Digests
+from gateway.digesting import Digesting, Later
 from gateway.doubts import tell_doubt
 from gateway.engine import Engine
 from gateway.errors import GatewayError
@@ -45,9 +47,14 @@ class Steward:
     control_url: str
     lease: Callable[[str, int], Awaitable[bool]]
     """True if this steward may do the named thing for that many milliseconds."""
+    digests: Digests
     _looked_at: set[str] = field(default_factory=set)
     _delivering: set[str] = field(default_factory=set)
     """Ids of notices whose receiver has not answered yet."""
+    _digesting: Digesting = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._digesting = Digesting(self.engine, self.digests, self.notifier, self.control_url, self.lease)
 
     async def run(self) -> None:
         while True:
@@ -117,6 +124,9 @@ class Steward:
             return
         attempt = 1 + sum(heard.notice == notice_id for heard in life.record.heard)
         delivery = await self._attempt(life, notice)
+        if isinstance(delivery, Later):
+            await self.timers.postpone(call, notice_id, delivery.milliseconds)
+            return
         while True:
             try:
                 life = await self.engine.load(call)
@@ -140,13 +150,13 @@ class Steward:
             again = next_attempt_ms(attempt, retry_after=delivery.retry_after, expires_in=left, jitter=random.random())  # noqa: S311 - it only spreads attempts
         fact = Notified(
             notice=notice.id, attempt=attempt, status=delivery.status, done=delivery.done, error=delivery.error,
-            receipt=delivery.receipt, at=now,
+            receipt=delivery.receipt, digest=delivery.digest, at=now,
         )  # fmt: skip
         life.add(fact)
         life.notices.append((notice.id, again))
         return again
 
-    async def _attempt(self, life: Life, notice: Notice) -> Delivery:
+    async def _attempt(self, life: Life, notice: Notice) -> Delivery | Later:
         record, routes, now = life.record, life.generation.routes, self.engine.journal.now()
         admission, payload = await self._admission(life), await self.engine.journal.payload(record.call.id)
         pictures = await pictures_of(life, self.engine.journal) if asks(notice) else ()
@@ -159,6 +169,8 @@ class Steward:
             return Delivery(status=0, done=False, gone=True, error=str(moot))
         except Unspeakable as no:
             return Delivery(status=0, done=False, error=str(no))
+        if (together := await self._digesting.instead(life, notice)) is not None:
+            return together
         return await self.notifier.deliver(channel_of(notice, routes), told, now)
 
     async def _admission(self, life: Life) -> Admission | None:

@@ -20,7 +20,7 @@ ENGINE = {
     "standing",
 }  # fmt: skip
 """One layer: what is done with a call, whoever asks for it."""
-HANDS = {"core", "ports", "grant_ports", "errors", "tasks", "randomness", "clock", *ENGINE}
+HANDS = {"core", "ports", "digest_ports", "grant_ports", "errors", "tasks", "randomness", "clock", *ENGINE}
 
 MAY_IMPORT: dict[str, set[str]] = {
     # Inside: values in, values out.
@@ -31,6 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"config", "core"},
     # The seam.
     "ports": {"core", "grant_ports"},
+    "digest_ports": {"core"},
     "grant_ports": {"core"},
     # Hands.
     **dict.fromkeys(ENGINE, HANDS),
@@ -40,14 +41,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "trouble": {"core"},
     "valkey_log": set(),
     # Outside things, one per file or package.
-    "adapters": {"core", "ports", "grant_ports", "tasks", "clock"},
+    "adapters": {"core", "ports", "digest_ports", "grant_ports", "tasks", "clock"},
     # Ways in.
     "open_calls": {"core"},
     "insights": {"core", "ports"},
     "metrics": set(),
     "doors": {"doors", "wire", "control_errors", "metrics", "open_calls", *HANDS},
     "console": {"console", "doors", "wire", "control_errors", *HANDS},
-    "steward": {"wire", *HANDS},
+    "digesting": {"wire", *HANDS},
+    "steward": {"digesting", "wire", *HANDS},
     # Configuration as a whole.
     "generations": {"config", "core", "errors", "wire"},
     "starting": {"config", "core", "generations", "settings", "supervisor"},
@@ -130,9 +132,9 @@ CLOCKS = {"now", "utcnow", "today"}
 
 LONGEST_FILE, LONGEST_FUNCTION = 300, 40
 LONG_FILES = {
-    "ports.py": (305, "what the engine needs of the world: one list of obligations"),
+    "ports.py": (309, "what the engine needs of the world: one list of obligations"),
     "config/models.py": (303, "the shape of routes.yaml: one list, a class for each mapping"),
-    "core/facts.py": (350, "the vocabulary of what can happen to a call: one list, each with its fields"),
+    "core/facts.py": (352, "the vocabulary of what can happen to a call: one list, each with its fields"),
     "adapters/redis/journal.py": (352, "to be split: what was acknowledged, and its loss, is a subject of its own"),
     "core/lifecycle.py": (440, "the whole story in one file is worth more than the limit; half of it is one record"),
     "adapters/cedar.py": (330, "one outside thing, one file: the only one that knows cedarpy"),
@@ -141,21 +143,24 @@ LONG_FILES = {
 LONG_FUNCTIONS = {
     "core/timeline.py line": (64, "one sentence per fact: a table, written as a match"),
     "core/lifecycle.py _changes": (52, "one line per fact: a table, written as a match"),
-    "core/fact_attributes.py of_fact": (42, "one line per fact: a table, written as a match"),
+    "core/fact_attributes.py of_fact": (43, "one line per fact: a table, written as a match"),
     "engine.py drive": (44, "one arm per step"),
 }
 """With the length that each may not exceed."""
 
 TESTED_ELSEWHERE: dict[str, str] = {
     "__main__": "test_cli",
+    "digest_ports": "contracts/test_digests",
     "doors.ending": "console/test_pages",
     "duties": "doors/test_control_plane",
     "core.addresses": "adapters/test_addresses",
     "core.expected": "core/test_lifecycle",
     "core.identity": "adapters/test_oidc",
     "adapters.announcer": "doors/test_control_plane",
+    "adapters.memory_digests": "contracts/test_digests",
     "adapters.memory_grants": "contracts/test_grants",
     "adapters.memory_journal": "contracts/test_journal",
+    "adapters.redis.digests": "contracts/test_digests",
     "adapters.redis.grants": "contracts/test_grants",
     "adapters.redis.connecting": "contracts/test_redis_line",
     "adapters.redis.cluster": "contracts/test_redis_line",

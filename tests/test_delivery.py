@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from gateway.adapters.memory_digests import MemoryDigests
 from gateway.core.facts import Notified, Reported
 from gateway.core.messages import Message
 from gateway.core.routes import Channel
@@ -57,7 +58,8 @@ def live(world: World, receiver: Receiver, *, hours: int = 24 * 6) -> None:
         return True
 
     async def one_round() -> None:
-        await Steward(world.engine(), world.journal, receiver, "http://control", lease).round()
+        digests = MemoryDigests(world.clock)
+        await Steward(world.engine(), world.journal, receiver, "http://control", lease, digests).round()
         await settle()
 
     end = world.now + hours * HOUR

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from gateway.adapters.memory_digests import MemoryDigests
 from gateway.core.facts import Expired, Notified
 from gateway.core.lifecycle import Wait
 from gateway.core.messages import Message
@@ -39,7 +40,8 @@ def steward(world: World, receiver: Receiver, engine: Any = None) -> Steward:
     async def lease(name: str, milliseconds: int) -> bool:
         return True  # as for whoever holds it already
 
-    return Steward(engine or world.engine(), world.journal, receiver, "http://control", lease)
+    digests = MemoryDigests(world.clock)
+    return Steward(engine or world.engine(), world.journal, receiver, "http://control", lease, digests)
 
 
 async def rounds(looking: Steward, many: int = 5) -> None:

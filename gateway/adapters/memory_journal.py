@@ -178,5 +178,9 @@ class MemoryJournal:
         ready = sorted((time, key) for key, time in self.notices.items() if time <= now)
         return [key for _, key in ready[:limit]]
 
+    async def postpone(self, call: str, notice: str, milliseconds: int) -> None:
+        if (call, notice) in self.notices:
+            self.notices[call, notice] = self.clock() + milliseconds
+
     async def discard(self, call: str, notice: str) -> None:
         self.notices.pop((call, notice), None)

@@ -46,7 +46,8 @@ class Cards(Protocol):
     def card(self, body: Mapping[str, Any], /) -> dict[str, Any]: ...
     def nudge(self, body: Mapping[str, Any], people: Sequence[Person], /) -> dict[str, Any]: ...
     def ending(self, body: Mapping[str, Any], /) -> dict[str, Any]: ...
-    def superseded(self) -> dict[str, Any]: ...
+    def digest(self, body: Mapping[str, Any], /) -> dict[str, Any]: ...
+    def superseded(self, kind: str, /) -> dict[str, Any]: ...
     def escaped(self, text: str, /) -> str: ...
 
 
@@ -71,10 +72,9 @@ class SlackSender:
         body, (_, _, card) = message.body, message.receipt.partition(":")
         kind = body["type"]
         if kind == "approval.requested":
-            posted = await self._say("chat.postMessage", token, {"channel": channel} | self._cards.card(body))
-            if posted.done and card:  # for tidiness only: what the old buttons say is refused
-                await self._change(message.receipt, token, self._cards.superseded())
-            return posted
+            return await self._post(channel, token, message, self._cards.card(body))
+        if kind == "approval.digest":
+            return await self._digest(channel, token, message)
         if kind in ("approval.reminded", "approval.escalated"):
             if not card:
                 return await self._say("chat.postMessage", token, {"channel": channel} | self._cards.card(body))
@@ -83,10 +83,23 @@ class SlackSender:
         if not card:
             return await self._say("chat.postMessage", token, {"channel": channel} | ending)
         changed = await self._change(message.receipt, token, ending)
-        lost = not changed.done and any(code in changed.error for code in LOST_CARDS)
-        if lost or (changed.done and kind == "call.in_doubt"):  # a changed card calls nobody
+        if _lost(changed) or (changed.done and kind == "call.in_doubt"):  # a changed card calls nobody
             return await self._below(message, token, ending)
         return changed
+
+    async def _post(self, channel: str, token: str, message: Message, said: Mapping[str, Any]) -> Delivery:
+        posted = await self._say("chat.postMessage", token, {"channel": channel} | dict(said))
+        if posted.done and message.receipt:  # for tidiness only: what the old buttons say is refused
+            await self._change(message.receipt, token, self._cards.superseded(message.body["type"]))
+        return posted
+
+    async def _digest(self, channel: str, token: str, message: Message) -> Delivery:
+        said = self._cards.digest(message.body)
+        if message.receipt and not message.anew:
+            changed = await self._change(message.receipt, token, said)
+            if changed.done or not _lost(changed):
+                return changed
+        return await self._post(channel, token, message, said)
 
     async def whisper(self, channel: str, token: str, user: str, text: str) -> Delivery:
         """Tell one user of the channel something that nobody else sees."""
@@ -123,6 +136,11 @@ class SlackSender:
 
     async def close(self) -> None:
         await self._client.aclose()
+
+
+def _lost(changed: Delivery) -> bool:
+    """True if what should have been changed is not there to be changed."""
+    return not changed.done and any(code in changed.error for code in LOST_CARDS)
 
 
 async def _read(response: httpx.Response) -> bytes:

@@ -170,7 +170,6 @@ class StandingModel(Strict):
 
 class GroupModel(Strict):
     expected: ClassVar[str] = "a mapping such as {members: [finance-lead], notify: [...]}"
-    later: ClassVar[frozenset[str]] = frozenset({"batch"})
     members: Annotated[list[Text], Field(min_length=1), AfterValidator(unique)]
     quorum: Annotated[int, Field(ge=1)] = 1
     notify: list[NotifyModel] = []
@@ -178,6 +177,7 @@ class GroupModel(Strict):
     remind: Several[Duration] = []
     escalate: Several[EscalationModel] = []
     hours: HoursModel | None = None
+    batch: PerTime = None
     undo: Wait = 0.0
     allow_owner: bool = False
     expire: Duration = 24 * 3600.0

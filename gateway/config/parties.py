@@ -145,6 +145,7 @@ def _group(name: str, model: GroupModel, members: Mapping[str, list[str]]) -> Gr
         remind_seconds=tuple(sorted(model.remind)),
         escalations=ladders.escalations(model, members),
         hours=ladders.hours(model.hours),
+        batch=Quota(*model.batch) if model.batch else None,
         undo_seconds=model.undo,
         allow_owner=model.allow_owner,
         standing_seconds=model.standing.longest if model.standing else 0.0,

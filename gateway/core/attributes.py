@@ -77,6 +77,7 @@ NOTICE_ID = "gateway.notice.id"
 NOTICE_KIND = "gateway.notice.kind"
 NOTICE_ATTEMPT = "gateway.notice.attempt"
 NOTICE_DONE = "gateway.notice.done"
+NOTICE_DIGEST = "gateway.notice.digest"
 
 # --- What became of it ---
 OUTCOME = "gateway.outcome"

@@ -135,6 +135,7 @@ def of_fact(fact: Fact, waited: int) -> Attributes:  # noqa: C901, PLR0911, PLR0
             return _of_preview(fact)
         case Notified():
             found = {names.NOTICE_ID: fact.notice, names.NOTICE_ATTEMPT: fact.attempt, names.NOTICE_DONE: fact.done}
+            found |= {names.NOTICE_DIGEST: fact.digest} if fact.digest else {}
             return found | _status(fact.status) | ({} if fact.done else {names.ERROR_TYPE: _code(fact.status)})
         case Reminded(group=group):
             return {names.APPROVAL_GROUPS: (group,), names.APPROVAL_WAITED_MS: waited}

@@ -153,6 +153,8 @@ class Notified:
     error: str = ""
     receipt: str = ""
     """How the receiver calls what it accepted, such as a chat message's id: needed to change it later."""
+    digest: str = ""
+    """Id of the digest that it was told in; empty: it had a message of its own."""
     at: int = 0
 
 

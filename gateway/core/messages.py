@@ -42,6 +42,8 @@ class Message:
     """Whom the channel has to reach by name; empty if whoever reads it is meant."""
     receipt: str = ""
     """What the channel calls its earlier message about the same question; empty if there is none."""
+    anew: bool = False
+    """A message that changes while it stands (a digest) is now to be said again, so that people notice."""
 
 
 def asks(notice: Notice) -> bool:
@@ -76,7 +78,7 @@ def message(
     else:
         body = ended(record, notice, routes, admission=admission, payload=payload, control_url=control_url, now=now)
     return Message(
-        id=notice.id, body=body, people=_meant(channel, notice, routes, now), receipt=_receipt(record, notice)
+        id=notice.id, body=body, people=meant(channel, notice, routes, now), receipt=_receipt(record, notice)
     )
 
 
@@ -177,7 +179,7 @@ def _deciders(record: Record) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _meant(channel: Channel, notice: Notice, routes: Routes, now: int) -> tuple[Person, ...]:
+def meant(channel: Channel, notice: Notice, routes: Routes, now: int) -> tuple[Person, ...]:
     """Those who always read the channel by name, and those whom this notice is for; of the absent, their delegates."""
     names = (*(channel.people if isinstance(channel, EmailChannel) else ()), *notice.to)
     absent = _absent(names, routes, now)

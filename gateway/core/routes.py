@@ -258,6 +258,8 @@ class Group:
     escalations: tuple[Escalation, ...] = ()
     hours: Hours | None = None
     """Reminders and escalations count working time only; None: all time is."""
+    batch: Quota | None = None
+    """How many questions it hears of by themselves; the others come in a digest. None: all of them."""
     undo_seconds: float = 0.0
     """How long a yes can be taken back, and waits before it releases anything."""
     allow_owner: bool = False

@@ -81,6 +81,8 @@ def line(fact: Fact) -> str:  # noqa: C901, PLR0911, PLR0912 - one sentence per 
             return f"{groups} was asked ({_count(notices)}); open for {span(expire)}"
         case Previewed():
             return _previewed(fact)
+        case Notified(done=True, digest=digest, status=status) if digest:
+            return f"told in a digest of what waits ({status}, {digest})"
         case Notified(done=True, status=status, attempt=attempt):
             return f"notice delivered ({status}, attempt {attempt})"
         case Notified(error=error, attempt=attempt):

@@ -19,6 +19,8 @@ from gateway.core.messages import Message
 from gateway.core.one_line import visible
 from gateway.wire import told
 
+MOST_ITEMS = 50
+"""Of a digest, that wait and that are over."""
 LONGEST_SUBJECT = 150
 """Characters: what a list of messages shows of it."""
 BEGINNINGS: Mapping[str, str] = {
@@ -33,22 +35,50 @@ BEGINNINGS: Mapping[str, str] = {
 def compose(message: Message, sender: str, now: int) -> EmailMessage:
     """The message to all of `message.people`. `now`: milliseconds since the epoch. Raises ValueError for an address
     that is none."""
-    data = message.body["data"]
-    beginning = BEGINNINGS[message.body["type"]].format(agent=data["agent"])
-    subject = told.cut(visible(f"[{data['approval']}] {beginning}: {data['summary']}"), LONGEST_SUBJECT)
-    rows = list(_rows(message.body))
+    body = message.body
+    subject, thread, plain, html = _digest(body) if body["type"] == "approval.digest" else _single(body)
     mail = EmailMessage(policy=SMTP)
     mail["From"] = _address(sender)
     mail["To"] = [_address(person.email) for person in message.people]
-    mail["Subject"] = subject
+    mail["Subject"] = told.cut(visible(subject), LONGEST_SUBJECT)
     mail["Date"] = format_datetime(datetime.fromtimestamp(now // 1000, UTC))
     domain = sender.rpartition("@")[2]
     mail["Message-ID"] = f"<{message.id}@{domain}>"
-    mail["References"] = f"<{data['call']}.{data['approval']}@{domain}>"  # all about one question in one thread
+    mail["References"] = f"<{thread}@{domain}>"
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's holiday notice answers it
-    mail.set_content(_plain(beginning, data, rows))
-    mail.add_alternative(_html(beginning, data, rows), subtype="html")
+    mail.set_content(plain)
+    mail.add_alternative(html, subtype="html")
     return mail
+
+
+def _single(body: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    """Subject, thread, plain text and HTML about one question: all about it is one thread."""
+    data = body["data"]
+    beginning = BEGINNINGS[body["type"]].format(agent=data["agent"])
+    rows = list(_rows(body))
+    subject = f"[{data['approval']}] {beginning}: {data['summary']}"
+    return subject, f"{data['call']}.{data['approval']}", _plain(beginning, data, rows), _html(beginning, data, rows)
+
+
+def _digest(body: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    """The same about everything in a digest."""
+    data = body["data"]
+    beginning, ended = told.waiting(data), list(told.over(data, MOST_ITEMS))
+    items = list(told.questions(body, MOST_ITEMS))
+    more = list(told.unlisted(data, MOST_ITEMS))
+    lines = [f"{item.summary}\n    {item.text}\n    {item.page}\n" for item in items]
+    lines += [f"Over: {item.summary}\n    {item.text}\n    {item.page}\n" for item in ended]
+    plain = "\n".join([f"{beginning}.", "", *lines, *more, "", "All that waits for you:", data["page"], "", WHY, ""])
+    listed = "".join(
+        f'<li>{over}<a href="{escape(item.page)}">{escape(item.summary)}</a><br>{escape(item.text)}</li>'
+        for over, found in (("", items), ("Over: ", ended)) for item in found
+    )  # fmt: skip
+    html = (
+        f"<!doctype html><html><body><p>{escape(beginning)}.</p><ul>{listed}</ul><p>{escape(' '.join(more))}</p>"
+        f'<p><a href="{escape(data["page"])}">All that waits for you</a></p><p><small>{escape(WHY)}</small></p></body>'
+        "</html>\n"
+    )
+    return f"[{data['approval']}] {beginning}", f"digest.{data['approval']}", plain, html
 
 
 def _address(text: str) -> Address:

@@ -23,6 +23,8 @@ LONGEST_VALUE = 700
 LONGEST_ARGUMENTS = 4_500
 """Of all arguments: Slack refuses a card with more than about 13,000 characters (`msg_blocks_too_long`)."""
 MOST_ARGUMENTS = 40
+MOST_ITEMS = 12
+"""Of a digest, that wait and that are over: at most 10,000 characters together."""
 LONGEST_LINE = 300
 """Of the name of an argument, and of the line for notifications."""
 LONGEST_HEADER = 150
@@ -83,9 +85,30 @@ def ending(body: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
-def superseded() -> dict[str, Any]:
-    """In the place of a card whose question has changed since."""
-    said = "This question has changed. The new one stands below."
+def digest(body: Mapping[str, Any]) -> dict[str, Any]:
+    """What waits, beyond what the group hears of by itself: a list with links, and no button that decides."""
+    data = body["data"]
+    heading = told.cut(told.waiting(data), LONGEST_HEADER)
+    waiting, over = (
+        list(map(_item, found)) for found in (told.questions(body, MOST_ITEMS), told.over(data, MOST_ITEMS))
+    )
+    more = [_section(_text(line)) for line in told.unlisted(data, MOST_ITEMS)]
+    return _payload(
+        heading,
+        [
+            {"type": "header", "text": {"type": "plain_text", "text": heading}},
+            *([_rich(*waiting)] if waiting else ()),
+            *([_rich(_section(_text("Over", bold=True)), *over)] if over else ()),
+            *([_rich(*more)] if more else ()),
+            {"type": "actions", "elements": [_open(data)]},
+        ],
+    )
+
+
+def superseded(kind: str) -> dict[str, Any]:
+    """In the place of a message that another one of that kind replaces."""
+    changed = "This question has changed. The new one stands below."
+    said = "A newer digest stands below." if kind == "approval.digest" else changed
     return _payload(said, [{"type": "section", "text": {"type": "mrkdwn", "text": said}}])
 
 
@@ -126,6 +149,11 @@ def _header(data: Mapping[str, Any]) -> Block:
     """Names of routes.yaml only, which have no room for mischief."""
     text = told.cut(f"{data['agent']}: {data['tool']}", LONGEST_HEADER)
     return {"type": "header", "text": {"type": "plain_text", "text": text}}
+
+
+def _item(item: told.Item) -> Block:
+    link = {"type": "link", "url": item.page, "text": "open"}
+    return _section(_text(item.summary, bold=True), _text(f" {item.text}. "), link)
 
 
 def _rows(rows: Iterable[told.Row]) -> Iterator[Block]:

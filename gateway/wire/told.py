@@ -6,7 +6,7 @@ escape it for its own language.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.core.legible import legible
 from gateway.core.one_line import visible
@@ -17,10 +17,20 @@ LONGEST_TEXT = 300
 MOST_POLICIES = 8
 MOST_PREVIEWS, MOST_FIELDS, LONGEST_FIELD = 3, 6, 120
 """More stands on the page, and nothing here may make a message too long."""
+LONGEST_ITEM = 150
+"""Of one line in a digest."""
 CHANGES = {"was": "before:", "after": "would become:"}
 """Members of a preview's field beside its text, and how they are told."""
 
 Row = tuple[str, str]
+
+
+class Item(NamedTuple):
+    """One call in a digest."""
+
+    summary: str
+    text: str
+    page: str
 
 
 def requester(data: Mapping[str, Any]) -> Iterator[Row]:
@@ -59,6 +69,37 @@ def outcome(data: Mapping[str, Any]) -> Iterator[Row]:
     yield data["outcome"], cut(visible(data["told"]), 2 * LONGEST_TEXT)
     if data["decided_by"]:
         yield "Decided by", cut(visible(", ".join(data["decided_by"])), LONGEST_TEXT)
+
+
+def waiting(data: Mapping[str, Any]) -> str:
+    """What a digest is about, in a line."""
+    count = data["waiting"]
+    if not count:
+        return f"Nothing in the digest of {data['approval']} waits any more"
+    return f"{count} question{'s' if count > 1 else ''} wait{'' if count > 1 else 's'} for {data['approval']}"
+
+
+def questions(body: Mapping[str, Any], most: int) -> Iterator[Item]:
+    """At most so many of the questions in a digest: what each is, who asks, and how long it is open."""
+    for item in body["data"]["questions"][:most]:
+        who = f"{item['agent']} (owner {item['owner']})" + (f" for {item['user']}" if item["user"] else "")
+        left = time_left({"timestamp": body["timestamp"], "data": item})
+        summary = cut(visible(item["summary"]), LONGEST_ITEM)
+        yield Item(summary, f"{cut(visible(who), LONGEST_FIELD)}; {left} left", item["page"])
+
+
+def over(data: Mapping[str, Any], most: int) -> Iterator[Item]:
+    """At most so many of the calls that a digest says are over."""
+    for item in data["over"][:most]:
+        text = cut(visible(f"{item['outcome']}: {item['told']}"), LONGEST_ITEM)
+        yield Item(cut(visible(item["summary"]), LONGEST_ITEM), text, item["page"])
+
+
+def unlisted(data: Mapping[str, Any], most: int) -> Iterator[str]:
+    """How many a digest counts and does not list."""
+    for count, listed, word in (("waiting", "questions", "wait"), ("ended", "over", "are over")):
+        if more := data[count] - len(data[listed][:most]):
+            yield f"{more} more {word}."
 
 
 def time_left(body: Mapping[str, Any]) -> str:

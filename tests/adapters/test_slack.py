@@ -14,7 +14,7 @@ from gateway.ports import Delivery
 from gateway.wire import slack
 from tests.adapters.test_webhook_sender import receiving
 from tests.slack_service import CHANNEL, TOKEN, slack_service
-from tests.wire.test_slack import CALL, body
+from tests.wire.test_slack import CALL, body, digest
 
 RECEIPT = f"{CHANNEL}:1503435956.000247"
 OUTCOME = {"outcome": "Done", "told": "bank answered 200.", "decided_by": ["ann"]}
@@ -156,3 +156,35 @@ def test_a_whisper_is_for_one_person_and_escaped():
     assert said.method == "chat.postEphemeral"
     assert said.body == {"channel": CHANNEL, "user": "U1", "text": "not &lt;!channel&gt; &amp; co"}
     assert CALL not in str(said.body)
+
+
+# --- Digests ----------------------------------------------------------------------------------------------------------
+
+
+def told(receipt: str = "", *, anew: bool = False) -> Message:
+    return Message(id="digest-1", body=digest(), receipt=receipt, anew=anew)
+
+
+def test_a_digest_is_posted_once_and_then_changed():
+    delivery, (said,) = deliver(told())
+    assert said.method == "chat.postMessage" and said.body["text"] == "2 questions wait for finance"
+    assert delivery.receipt == f"{CHANNEL}:1503435956.000001"
+    delivery, (said,) = deliver(told(RECEIPT))
+    assert said.method == "chat.update" and delivery.done and delivery.receipt == RECEIPT
+
+
+def test_a_digest_that_is_said_anew_takes_the_place_of_the_old_one():
+    delivery, (new, old) = deliver(told(RECEIPT, anew=True))
+    assert (new.method, old.method) == ("chat.postMessage", "chat.update") and delivery.receipt != RECEIPT
+    assert old.body["ts"] == RECEIPT.partition(":")[2] and old.body["text"] == "A newer digest stands below."
+
+
+def test_a_digest_whose_message_is_gone_is_posted():
+    delivery, said = deliver(told(RECEIPT), refusing("message_not_found"))
+    assert [each.method for each in said][:2] == ["chat.update", "chat.postMessage"]
+    assert delivery.done and delivery.receipt != RECEIPT
+
+
+def test_a_digest_that_cannot_be_changed_now_is_tried_again_later():
+    delivery, said = deliver(told(RECEIPT), refusing("ratelimited"))
+    assert not delivery.done and [each.method for each in said] == ["chat.update"]

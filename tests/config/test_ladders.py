@@ -2,6 +2,7 @@
 
 import pytest
 
+from gateway.core.quota import Quota
 from gateway.core.routes import Away, Escalation, Hours
 from tests.config.routes_documents import document, expect, loaded
 from tests.config.test_parties import HOOK, group
@@ -22,7 +23,7 @@ def finance(*lines: str) -> str:
 def test_a_whole_ladder(tmp_path):
     lines = [
         "remind: [1h, 15m]", "escalate: [{after: 2h, to: [boss]}, {after: 3h, to: [board, boss]}]", HOURS, "undo: 10s",
-        "allow_owner: true", "expire: 72h",
+        "batch: 5/h", "allow_owner: true", "expire: 72h",
     ]  # fmt: skip
     text = finance(*lines).replace("  finance:", f"{BOARD}  finance:")
     found = loaded(text, tmp_path).groups["finance"]
@@ -32,7 +33,7 @@ def test_a_whole_ladder(tmp_path):
         Escalation(after_seconds=10800.0, people=("boss", "lead"), groups=("board",)),
     )
     assert found.hours == Hours(timezone="Europe/Vienna", days=(0, 1, 2, 3, 4), begin=540, end=1020)
-    assert found.undo_seconds == 10
+    assert found.undo_seconds == 10 and found.batch == Quota(5, 3600.0)
     assert found.allow_owner
 
 
@@ -47,6 +48,7 @@ def test_what_nothing_is_said_about_is_off(tmp_path):
     assert (found.remind_seconds, found.escalations, found.hours, found.undo_seconds, found.allow_owner) == (
         (), (), None, 0.0, False,
     )  # fmt: skip
+    assert found.batch is None
 
 
 @pytest.mark.parametrize(

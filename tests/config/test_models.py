@@ -120,7 +120,6 @@ def test_what_comes_later_is_never_a_field_already():
 @pytest.mark.parametrize(
     ("model", "names"),
     [
-        (models.GroupModel, {"batch"}),
         (models.SystemModel, {"mcp", "unlisted"}),
         (models.ToolModel, {"record", "unlisted", "budget"}),
     ],

@@ -167,13 +167,7 @@ def test_a_key_belongs_to_one_caller(key, tmp_path):
         (["members: [lead]", "expire: 0s  # <-", f"notify: [{HOOK}]"], "`expire` must be longer than zero"),
         (["members: [lead]", "expire: 1 day  # <-", f"notify: [{HOOK}]"], "`expire` must be a duration"),
         (["members: [lead]", "trusted: on  # <-", f"notify: [{HOOK}]"], "`trusted` must be true or false, not `on`"),
-        *(
-            (
-                ["members: [lead]", f"{name}: x  # <-", f"notify: [{HOOK}]"],
-                f"this version does not perform `{name}` yet",
-            )
-            for name in ("batch",)
-        ),
+        (["members: [lead]", "batch: 5  # <-", f"notify: [{HOOK}]"], "`batch` must be how many in a minute, an hour"),
     ],
 )
 def test_a_group_that_cannot_be_is_refused(lines, fragment, tmp_path):

@@ -443,6 +443,21 @@ def test_a_notice_can_be_discarded_and_its_neighbours_stay(bench):
     on(bench, story)
 
 
+def test_a_notice_is_postponed_if_it_still_waits(bench):
+    async def story(it):
+        call = new_call()
+        await it.journal.append(write(call, 0, FIRST, notices=(("n-1", 0), ("n-2", 0))))
+        await it.journal.postpone(call, "n-1", DAY)
+        await it.journal.postpone(call, "never-there", 0)
+        await asyncio.sleep(0.01)
+        assert await it.journal.outbox(9) == [(call, "n-2")]
+        await it.journal.postpone(call, "n-1", 0)
+        await asyncio.sleep(0.01)
+        assert sorted(await it.journal.outbox(9)) == [(call, "n-1"), (call, "n-2")]
+
+    on(bench, story)
+
+
 # --- What is being sent ----------------------------------------------------------------------------------------------
 
 

@@ -97,6 +97,7 @@ EXAMPLES: list[Fact] = [
     replace(PREVIEWED, again=True, failed="timed out"),
     replace(PREVIEWED, again=True, changed=("amount",)),
     Notified(notice="n", attempt=1, status=204, done=True),
+    Notified(notice="n", attempt=1, status=204, done=True, digest="digest-ab"),
     Notified(notice="n", attempt=2, status=0, done=False, error="the receiver did not answer"),
     yes(),
     no(),

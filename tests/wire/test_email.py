@@ -3,7 +3,7 @@
 import re
 from email import message_from_bytes
 from email.policy import default
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gateway.core.messages import Message
 from gateway.core.routes import Person
 from gateway.wire.email import compose
-from tests.wire.test_slack import CALL, body
+from tests.wire.test_slack import CALL, body, digest
 
 NOW = 1_795_168_800_000
 ANN, BOB = Person(name="ann", email="ann@acme.example"), Person(name="bob", email="bob@acme.example")
@@ -95,3 +95,26 @@ def test_an_address_that_is_none_is_refused_without_quoting_it(address):
     with pytest.raises(ValueError, match="is not an e-mail address") as caught:
         composed(body(), people=(Person(name="ann", email=address),))
     assert address not in str(caught.value) or address == "a"
+
+
+# --- Digests ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_digest_says_how_many_wait_what_each_is_and_what_is_over():
+    mail = composed(digest(waiting=3, listed=2))
+    assert mail["Subject"] == "[finance] 3 questions wait for finance"
+    assert mail["References"] == "<digest.finance@acme.example>", "one thread for all of them"
+    for text in texts(mail):
+        assert text.count("shop-bot (owner olga) for kim@acme.example; 60 min left") == 2
+        assert "Rejected: ann said no." in text and text.count("Over: ") == 1 and "1 more wait." in text
+        assert text.count("https://gateway.example/inbox/c?approval=finance") == 3
+        assert "https://gateway.example/inbox" in text and "Opening the link decides nothing" in text
+
+
+@pytest.mark.parametrize("place", ["summary", "user", "told", "agent"])
+def test_nothing_from_outside_is_a_header_or_html_in_a_digest(place):
+    mail = composed(digest(**cast("dict[str, Any]", {place: SPELLS})))
+    assert mail["Bcc"] is None
+    plain, html = texts(mail)
+    assert not re.findall(r"(?m)^Bcc:", plain) and "\u202e" not in plain + html
+    assert set(re.findall(r"<(\w+)", html)) <= {"html", "body", "p", "ul", "li", "br", "a", "small"}

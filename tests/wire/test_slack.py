@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pytest
@@ -174,4 +174,66 @@ def test_an_ended_call_has_no_buttons_to_decide_any_more():
     for part in ("Done: bank answered 200.", "Decided by: ann"):
         assert part in text
     assert list(buttons(ending)) == [slack.OPEN]
-    assert not buttons(slack.superseded())
+    old = {kind: slack.superseded(kind) for kind in ("approval.requested", "approval.digest")}
+    assert not buttons(old["approval.requested"]) and old["approval.requested"]["text"].startswith("This question has")
+    assert not buttons(old["approval.digest"]) and old["approval.digest"]["text"] == "A newer digest stands below."
+
+
+# --- Digests ----------------------------------------------------------------------------------------------------------
+
+
+def digest(*, waiting: int = 2, ended: int = 1, listed: int | None = None, **changes: Any) -> dict[str, Any]:
+    """Two questions, and one that is over; each of `changes` is in each line."""
+    question = {
+        "page": "https://gateway.example/inbox/c?approval=finance", "summary": "Pay 900.00 to acme",
+        "agent": "shop-bot", "owner": "olga", "user": "kim@acme.example", "tool": "bank.pay",
+        "expires_at": "2026-11-20T11:00:00Z",
+    } | changes  # fmt: skip
+    rejected = {"state": "denied", "outcome": "Rejected", "told": "ann said no.", "decided_by": ["ann"]}
+    over = question | rejected | changes
+    data = {
+        "approval": "finance", "page": "https://gateway.example/inbox", "waiting": waiting,
+        "expires_at": "2026-11-20T11:00:00Z", "ended": ended,
+        "questions": [question | {"call": f"call-{number}"} for number in range(min(waiting, listed or waiting))],
+        "over": [over | {"call": f"over-{number}"} for number in range(min(ended, listed or ended))],
+    }  # fmt: skip
+    return {"type": "approval.digest", "timestamp": "2026-11-20T10:00:00Z", "data": data}
+
+
+def test_a_digest_says_how_many_wait_what_each_is_and_what_is_over_and_decides_nothing():
+    message = slack.digest(digest())
+    text = shown(message)
+    assert message["text"] == "2 questions wait for finance"
+    assert text.count("Pay 900.00 to acme shop-bot (owner olga) for kim@acme.example; 60 min left.") == 2
+    assert "Over\nPay 900.00 to acme Rejected: ann said no." in text
+    links = [item["url"] for item in elements(message["blocks"]) if item["type"] == "link"]
+    assert links == ["https://gateway.example/inbox/c?approval=finance"] * 3
+    assert list(buttons(message)) == [slack.OPEN]
+    assert buttons(message)[slack.OPEN]["url"] == "https://gateway.example/inbox"
+
+
+@pytest.mark.parametrize(
+    ("waiting", "line"),
+    [(0, "Nothing in the digest of finance waits any more"), (1, "1 question waits for finance")],
+)
+def test_a_digest_counts_in_words(waiting, line):
+    assert slack.digest(digest(waiting=waiting, ended=0))["text"] == line
+
+
+def test_a_digest_counts_what_it_does_not_list_and_stays_below_what_slack_takes():
+    message = slack.digest(digest(waiting=700, ended=80, listed=50, summary="x" * 999, told="y" * 999, user="z" * 999))
+    text = shown(message)
+    assert f"{700 - slack.MOST_ITEMS} more wait.\n{80 - slack.MOST_ITEMS} more are over." in text
+    assert len(text) + sum(len(item.get("url", "")) for item in elements(message["blocks"])) < 13_000
+    assert "more" not in shown(slack.digest(digest()))
+
+
+@pytest.mark.parametrize("place", ["summary", "user", "told"])
+def test_nothing_from_outside_is_markup_in_a_digest(place):
+    message = slack.digest(digest(**cast("dict[str, Any]", {place: SPELLS})))
+    for item in elements(message["blocks"]):
+        if item["type"] in {"mrkdwn", "plain_text"}:
+            assert "evil" not in item["text"]
+    assert "<" not in message["text"] and {item["type"] for item in elements(message["blocks"])} <= {
+        "header", "rich_text", "rich_text_section", "text", "link", "actions", "button", "plain_text",
+    }  # fmt: skip

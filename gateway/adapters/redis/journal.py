@@ -216,6 +216,9 @@ class RedisJournal:
         found = [member.decode().partition(" ") for member in await self._ready("outbox", limit)]
         return [(call, notice) for call, _, notice in found]
 
+    async def postpone(self, call: str, notice: str, milliseconds: int) -> None:
+        await self.ask("ZADD", keys(call, "")[5], "XX", str(self.now() + milliseconds), f"{call} {notice}")
+
     async def discard(self, call: str, notice: str) -> None:
         await self.ask("ZREM", keys(call, "")[5], f"{call} {notice}")
 
