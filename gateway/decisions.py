@@ -71,8 +71,9 @@ class Decisions:
         """Approve the call with other arguments: validated, fingerprinted and judged anew before anything is written.
 
         `changes` names arguments of the tool; None takes one away. All earlier votes were for other bytes, so they are
-        void; this decision is a yes to the new ones, as far as they are held by what was shown. The request that the
-        agent made is kept beside. Raises NoSuchCall, Stale, NotEligible or CannotEdit; then nothing was recorded.
+        void; this decision is a yes to the new ones, as far as they are held by what was shown; unless a yes is bound
+        to what previews show: then all are asked with what these show of the new request. The agent's own request is
+        kept beside. Raises NoSuchCall, Stale, NotEligible or CannotEdit; then nothing was recorded.
         """
         while True:
             life = await self._held(call)
@@ -103,7 +104,8 @@ class Decisions:
         if verdict.decision == "deny":
             raise CannotEdit(f"the edited call is denied: {' '.join(verdict.reasons) or verdict.code}")
         agreed = tuple(item for item in ballot.requirements if item in verdict.requirements)
-        if agreed:
+        bound = any(item.bound for item in record.sight.pictures)  # to what was shown of another request
+        if agreed and not bound:
             yes = _vote(decision, replace(ballot, requirements=agreed), life, journal.now())
             life.add(replace(yes, fingerprint=fingerprint))
         life.payload |= {"request": edit.request} | ({} if record.edits else {"original": payload["request"]})

@@ -696,3 +696,29 @@ def test_a_picture_of_another_request_is_shown_to_nobody():
     assert [picture["name"] for picture in pictures_in(record, payload)] == ["charge"]
     other = replace(record.sight, wanted=("charge", "other"), pictures=(replace(looks(world, call)[0], name="other"),))
     assert pictures_in(record.evolve(sight=other), payload) == []
+
+
+def edit(world: World, call: str, amount: int) -> Any:
+    print_ = shown(world.record(call), "finance")
+    yes = Decision(approve=True, by="ann", group="finance", fingerprint=print_, via="token")
+    return world.live(lambda: Decisions(world.engine()).edit(call, yes, {"amount": amount}))
+
+
+def test_an_edit_is_no_yes_to_what_nobody_has_seen():
+    """What was shown was of the request as it was; who edits is asked with what the system says of the new one."""
+    world = bank(charge(), charge(amount_refunded=4000), charge(amount_refunded=4000))
+    call = waits(world)
+    edit(world, call, 4)
+    drive(world, call)
+    assert world.effects == 0
+    assert world.kinds(call)[4:] == ["Edited", "Judged", "Asked", "Previewed"]
+    assert pictures(world, call)[0]["fields"][1]["text"] == "4000"
+    approve(world, call)
+    assert world.effects == 1
+
+
+def test_an_edit_is_a_yes_where_nothing_is_bound():
+    world = World(generation=looking(UNBOUND), upstream=Bank())
+    call = waits(world)
+    edit(world, call, 4)
+    assert world.effects == 1
