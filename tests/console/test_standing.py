@@ -57,7 +57,7 @@ def test_the_whole_story(scene, lead):
     assert f"/inbox/{call}/grant?group=finance" in lead.get(f"/inbox/{call}").text
     asked = lead.get(f"/inbox/{call}/grant", params={"group": "finance"}).text
     assert "exactly" in asked and "absent, as here" in asked and 'name="most:amount"' in asked
-    assert 'name="most:to"' not in asked and ">8 hours<" in asked and ">24 hours<" not in asked
+    assert 'name="most:to"' not in asked and ">1 hour<" in asked and ">8 hours<" in asked and ">24 hours<" not in asked
     found = shown(lead, call, choice_amount="most", most_amount="9000")
     assert found.status_code == 200
     assert f'context.input.to == "{to}" && context.input.amount >= 0 && context.input.amount <= 9000' in words(
