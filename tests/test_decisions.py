@@ -249,6 +249,7 @@ def test_it_is_too_late_to_take_back_what_was_sent():
 def test_the_owner_ends_a_held_call():
     world, call = held()
     decide(world, "cancel", call, by="olga", via="token", reason="The run was stopped.")
+    assert status_document(world.record(call))["reason"] == "The run was stopped."
     refusal = world.record(call).refusal
     assert isinstance(refusal, Cancelled) and refusal.reason == "The run was stopped."
     assert isinstance(decide(world, "vote", call, decision(world, call)), Stale)

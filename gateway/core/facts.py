@@ -75,7 +75,7 @@ class Rung:
     group: str
     after: int
     """Milliseconds after the question."""
-    kind: Literal["remind", "escalate"]
+    kind: Literal["remind", "escalate"] = "escalate"
     to: tuple[str, ...] = ()
     """People who hear of it and, if they are approvers, may decide from then on."""
     groups: tuple[str, ...] = ()

@@ -108,7 +108,7 @@ def status_document(
     }  # fmt: skip
     if document["status"] == "held":
         document |= {"approvals": _groups(record), "expires_at": iso(record.expires_at or 0)}
-    if isinstance(record.refusal, Rejected):
+    if isinstance(record.refusal, Rejected | Cancelled):
         document["reason"] = record.refusal.reason
     elif record.judged is not None and record.judged.verdict.decision == "deny":
         document["reasons"] = list(record.judged.verdict.reasons)
