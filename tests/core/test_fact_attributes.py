@@ -11,7 +11,7 @@ from opentelemetry.semconv.attributes import http_attributes as stable_http
 
 from gateway.core import attributes as names
 from gateway.core.call import Call
-from gateway.core.fact_attributes import clean, of_call, of_exchange, of_fact, of_outcome
+from gateway.core.fact_attributes import clean, of_call, of_exchange, of_fact, of_judging, of_outcome
 from gateway.core.facts import (
     Abandoned,
     Admitted,
@@ -41,7 +41,7 @@ from gateway.core.facts import (
     Unsent,
     Withdrawn,
 )
-from gateway.core.verdict import Requirement, Verdict
+from gateway.core.verdict import Lifted, Requirement, Verdict
 
 SECRET = "4111-1111-1111-1111"
 CALL = Call(
@@ -147,3 +147,11 @@ def test_no_field_of_a_fact_is_forgotten_without_a_decision():
         "name", "weighed", "digest", "bound", "failed", "again", "previews",
     }  # fmt: skip
     assert {field.name for fact in ALL for field in fields(fact)} == decided
+
+
+def test_a_verdict_names_the_standing_grants_that_lifted_a_forbid():
+    lifted = (Lifted("grant-07ab", "over-50", ("ann", "bob")), Lifted("grant-07cd", "fraud", ("carl",)))
+    fact = Judged(verdict=Verdict(decision="allow", granted=lifted), generation="g", fingerprint="f")
+    assert of_judging(fact)[names.APPROVAL_GRANTS] == ("grant-07ab of ann, bob", "grant-07cd of carl")
+    plain = of_judging(Judged(verdict=Verdict(decision="allow"), generation="g", fingerprint="f"))
+    assert names.APPROVAL_GRANTS not in clean(plain)

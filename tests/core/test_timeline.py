@@ -29,7 +29,7 @@ from gateway.core.facts import (
     Withdrawn,
 )
 from gateway.core.lifecycle import recall
-from gateway.core.verdict import Verdict
+from gateway.core.verdict import Lifted, Verdict
 from tests.playbook import (
     ALLOW,
     CALL,
@@ -170,3 +170,10 @@ def test_a_sentence_says_who_and_why(fact, parts):
 def test_a_timeline_has_times_that_other_programs_read():
     (row,) = timeline.timeline([replace(BEGUN, at=1_795_168_800_000)])
     assert row["at"] == "2026-11-20T10:00:00Z" and row["fact"] == "Admitted" and row["text"]
+
+
+def test_what_a_standing_grant_lifted_is_told_with_who_gave_it():
+    lifted = Lifted("grant-07ab", FINANCE.policy, ("ann", "bob"))
+    verdict = Verdict(decision="allow", policies=("all",), requirements=(FINANCE,), granted=(lifted,))
+    told = timeline.line(replace(ALLOW, verdict=verdict))
+    assert told == f"allowed by all, lifting {FINANCE.policy} by grant-07ab of ann and bob"

@@ -144,6 +144,17 @@ def test_every_span_of_every_partition_arrives_once_and_the_cursor_follows(recei
     assert len(receiver.ids) == len(ledger.ids)
 
 
+def test_entries_about_standing_grants_are_passed_over_and_the_collector_hears_nothing(receiver):
+    ledger = Ledger()
+    for partition in ("07", "08"):
+        for number in range(3):
+            ledger.clock += 1
+            ledger.streams.setdefault(partition, []).append(Stored(f"{ledger.clock + number}-0", "", 0, ()))
+    assert run(ledger, once) == 6
+    assert receiver.requests == [] and receiver.ids == []
+    assert all(ledger.cursors[partition, "traces"] == stream[-1].id for partition, stream in ledger.streams.items())
+
+
 def test_a_partition_with_more_than_one_read_is_caught_up(receiver):
     ledger = Ledger()
     for number in range(100):
