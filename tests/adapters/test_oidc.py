@@ -167,6 +167,22 @@ def test_a_token_that_the_providers_keys_did_not_sign_with_our_algorithms_opens_
     assert not any("evil" in str(request.url) for request in provider.asked)
 
 
+@pytest.mark.parametrize(
+    ("key", "signed"),
+    [
+        (published(KEY) | {"alg": "RS512"}, lambda claims: jwt.encode(claims, KEY, "RS512", headers={"kid": "k1"})),
+        (
+            {"kty": "oct", "k": base64.urlsafe_b64encode(b"k" * 32).rstrip(b"=").decode(), "alg": "HS256", "kid": "k1"},
+            lambda claims: jwt.encode(claims, b"k" * 32, "HS256", headers={"kid": "k1"}),
+        ),
+    ],
+    ids=["RS512", "HS256"],
+)
+def test_an_algorithm_that_is_not_ours_opens_nothing_even_if_the_provider_publishes_such_a_key(provider, key, signed):
+    provider.keys, provider.signed = [key], signed
+    assert "not valid" in refused(provider)
+
+
 def test_a_new_key_is_looked_up_once_and_made_up_ones_are_no_flood(provider):
     provider.identity()
     provider.signed = lambda claims: jwt.encode(claims, OTHER, "RS256", headers={"kid": "k2"})
