@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from gateway.core.approval import CannotEdit, Decision, NotEligible, Stale, shown
-from gateway.core.facts import Approved, Cancelled, Delivered, Edited, Reported
+from gateway.core.facts import Approved, Cancelled, Delivered, Edited, Lost, Reported
 from gateway.core.lifecycle import Finish, Wait
 from gateway.core.payload import unpack_request
 from gateway.core.routes import Escalation
@@ -16,7 +16,7 @@ from gateway.core.verdict import Requirement
 from gateway.decisions import Decisions
 from gateway.doors.rendering import edited_fields, status_document
 from gateway.ports import SendLost
-from tests.company import FINANCE, HOLDING, Policies, allow, with_group
+from tests.company import CAPTURE, FINANCE, HOLDING, Policies, allow, with_group
 from tests.world import Behaviour, World, held, settle
 
 pytestmark = pytest.mark.usefixtures("no_pauses")
@@ -339,3 +339,21 @@ def test_every_rung_survives_a_restart_before_it():
         world.restart(later=60_000)
         world.live(partial(world.engine().unattended, call))
         assert world.kinds(call).count("Reminded") == rung
+
+
+def test_nobody_decides_on_a_call_that_may_have_been_sent():
+    """Its record says what was sent, for whoever settles it; and a new yes would send it again."""
+    world, call = held(wanted=CAPTURE, amount=50)
+    before = decision(world, call, "bob")
+    world.upstream.script = [Behaviour(raises=SendLost("timed out"))]
+    decide(world, "vote", call, decision(world, call))
+    world.generation = replace(HOLDING, routes=with_group("finance", members=("bob", "carl")), digest="generation-2")
+    world.now += 1_000
+    world.live(partial(world.engine().unattended, call))
+    record = world.record(call)
+    assert isinstance(world.outcome(call), Lost) and record.judged is not None
+    assert record.judged.verdict.decision == "hold"  # ann's yes does not count any more
+    asked = replace(before, fingerprint=shown(record, "finance"))
+    for act, more in (("vote", ()), ("edit", ({"amount": 20},))):
+        assert isinstance(decide(world, act, call, asked, *more), Stale)
+    assert "Edited" not in world.kinds(call) and world.upstream.sends == 1

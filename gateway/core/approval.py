@@ -113,8 +113,8 @@ def _texts(requirements: tuple[Requirement, ...]) -> list[tuple[str, str]]:
 def may_vote(record: Record, decision: Decision, routes: Routes, *, now: int) -> Ballot:
     """What this decision speaks to. Raises Stale or NotEligible with a sentence."""
     judged = record.judged
-    if record.refusal is not None or record.claim is not None or record.answer is not None or judged is None:
-        raise Stale("this call is no longer waiting for a decision")
+    if record.refusal is not None or record.tokens or record.answer is not None or judged is None:
+        raise Stale("this call is no longer waiting for a decision")  # also of what may have been sent: see `resolve`
     if record.expires_at is not None and now >= record.expires_at:
         raise Stale("the time to decide on this call is over")
     if judged.verdict.decision != "hold":
