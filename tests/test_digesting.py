@@ -17,6 +17,7 @@ from gateway.core.lifecycle import Wait
 from gateway.core.messages import Message
 from gateway.core.quota import Quota
 from gateway.core.routes import Channel, EmailChannel, Slack
+from gateway.digest_ports import Told
 from gateway.ports import Delivery
 from gateway.steward import Steward
 from tests.company import AGENTS, GROUPS, HOLDING, HOOK, ROUTES, SECRET, Generation
@@ -56,11 +57,13 @@ class Office:
 
     async def deliver(self, channel: Channel, message: Message, now: int) -> Delivery:
         self.came.append((now - self.began, message))
-        await asyncio.sleep(0)
+        for _ in range(10):
+            await asyncio.sleep(0)
         return self.answer(self, message)
 
     def steward(self, holder: str = "host-1") -> Steward:
         async def lease(name: str, milliseconds: int) -> bool:
+            await asyncio.sleep(0)  # let the other host in, as a network would
             has, until = self.leases.get(name, (holder, 0))
             if has != holder and self.world.now < until:
                 return False
@@ -223,21 +226,26 @@ def test_digests_of_a_webhook_are_spaced_and_come_only_when_there_is_something_n
     assert len({message.id for _, message in it.came}) == len(it.came), "a receiver drops an id that it knows"
 
 
-def test_a_question_that_would_lose_half_its_time_by_waiting_does_not_wait():
-    it = office(expire_seconds=3600)
-    it.ask(1, 2, 3)
+def test_no_question_spends_more_than_a_quarter_of_its_time_waiting():
+    it = office(expire_seconds=1200)
+    it.beyond(3)
     it.work()
-    assert it.kinds() == [ASKED, ASKED, DIGEST]
     it.world.now += SECOND
-    held = it.ask(4)
-    late = it.world.record(held[0])
-    assert late.expires_at is not None
+    it.ask(4)
+    it.pass_time(5 * MINUTE)
+    assert [time for time, _ in it.came] == [0, 0, 0, 5 * MINUTE] and it.told[-1]["waiting"] == 2
+
+
+def test_a_question_that_would_lose_half_of_its_time_by_waiting_does_not_wait():
+    it = office()
+    it.beyond(3)
     it.work()
-    assert it.kinds()[3:] == [], "it waits for a quarter of its hour"
-    it.world.now = late.expires_at - 10 * SECOND
-    it.leases.clear()
+    assert it.kinds()[2:] == [DIGEST]
+    it.world.generation = company(expire_seconds=29 * 60)
+    it.world.now += SECOND
+    it.ask(4)
     it.work()
-    assert it.kinds()[3:] == [DIGEST]
+    assert it.kinds()[3:] == [DIGEST], "a quarter of an hour is more than the half of it"
 
 
 def test_a_message_that_can_be_changed_is_changed_and_said_anew_after_an_hour():
@@ -252,14 +260,19 @@ def test_a_message_that_can_be_changed_is_changed_and_said_anew_after_an_hour():
     assert first.receipt == "" and len(changes) == 2
     assert {message.receipt for message in changes} == {"C1:3"} and not any(message.anew for message in changes)
     assert [data["waiting"] for data in it.told] == [1, 2, 3]
-    it.world.now += HOUR - MINUTE
-    it.ask(6, 7, 8)
+    it.pass_time(HOUR // 2)
+    it.ask(6)
+    it.pass_time(MINUTE)
+    assert [message.anew for _, message in it.came[-1:]] == [False]
+    it.world.now += HOUR // 2 - 3 * MINUTE
+    it.ask(7, 8, 9)
     it.pass_time(MINUTE)
     again = it.came[-1][1]
     assert again.body["type"] == DIGEST and again.anew and again.receipt == "C1:3"
-    it.ask(9)
+    it.ask(10)
     it.pass_time(MINUTE)
-    assert not it.came[-1][1].anew and it.came[-1][1].receipt != "C1:3", "the new one is changed from then on"
+    last = it.came[-1][1]
+    assert not last.anew and last.receipt != "C1:3", "the new one is changed from then on"
 
 
 def test_an_e_mail_digest_goes_to_those_who_read_the_channel():
@@ -283,6 +296,30 @@ def test_two_stewards_agree_on_the_quota_and_tell_one_digest():
     assert it.told[-1]["waiting"] == 10
 
 
+def test_who_gets_the_lease_late_looks_whether_it_was_told_meanwhile():
+    it = office()
+    (call,) = it.beyond(3)
+    looking = it.steward()
+
+    async def lease(name: str, milliseconds: int) -> bool:
+        kind, _, name = name.partition(":")
+        if kind == "digest":  # the other host was just done with it
+            told = Told(id="digest-2", status=202, receipt="", began=0, covered=1, not_before=it.world.now)
+            await it.digests.told(name, told)
+        return True
+
+    looking.lease = lease
+    looking.__post_init__()
+
+    async def story() -> None:
+        await looking.round()
+        await settle()
+
+    it.world.live(story)
+    (fact,) = it.heard(call)
+    assert (fact.done, fact.digest, fact.status) == (True, "digest-2", 202) and it.kinds() == [ASKED, ASKED]
+
+
 @pytest.mark.parametrize("persists", [True, False])
 def test_a_crash_between_a_digest_and_its_facts_leaves_nobody_unheard(persists):
     it = office()
@@ -290,7 +327,7 @@ def test_a_crash_between_a_digest_and_its_facts_leaves_nobody_unheard(persists):
     it.world.journal.faults = [Fault(Notified, "crash", persists=persists)]
     it.work()
     assert it.kinds() == [ASKED, ASKED, DIGEST]
-    it.world.restart(later=MINUTE)
+    it.world.restart(later=2 * HOUR)  # by then there would be room for it by itself
     it.pass_time(HOUR)
     (fact,) = it.heard(call)
     assert fact.done and fact.digest == it.came[2][1].id, "the digest is remembered, so it need not come again"
@@ -439,6 +476,11 @@ def test_a_doubt_is_told_by_itself():
     kinds = [message.body["type"] for _, message in it.came if message.body["data"].get("call") == call]
     assert any(isinstance(fact, Reported) and fact.kind == "call.in_doubt" for fact in it.world.facts(call))
     assert kinds == ["call.in_doubt"]
+    it.ask(4, 5, 6)
+    it.pass_time(HOUR)
+    assert it.told[-1]["waiting"] == 1
+    (kept,) = it.digests.kept.values()
+    assert call not in kept.waits, "a doubt waits for somebody else"
 
 
 def test_who_was_reminded_by_itself_hears_of_the_end_by_itself_and_the_digest_counts_it_no_more():
@@ -467,6 +509,44 @@ def test_a_question_that_was_decided_before_its_digest_is_told_as_over_and_not_a
     assert [item["call"] for item in it.told[-1]["over"]] == [late]
     assert it.told[-1]["waiting"] == 1
     assert not it.heard(late)[0].done and it.heard(late)[0].error == "the question is no longer open"
+
+
+def test_what_was_decided_just_now_is_not_counted_as_waiting():
+    it = office()
+    it.beyond(3)
+    it.work()
+    late, _ = it.ask(4, 5)
+    it.work()
+    it.world.live(partial(it.world.vote, late, approve=False))  # and nobody has driven the call on yet
+    it.pass_time(HOUR // 2)
+    assert it.told[-1]["waiting"] == 2 and late not in listed(it.told[-1])
+    (kept,) = it.digests.kept.values()
+    assert late not in kept.waits
+
+
+def test_a_call_that_is_no_longer_kept_is_no_news():
+    it = office()
+    (call, gone) = it.beyond(3, 4)
+    it.pass_time(HOUR // 2)
+    it.world.now += SECOND
+    it.ask(5)
+    it.work()
+    it.decide(call, gone)
+    it.work()
+    del it.world.journal.calls[gone]
+    it.pass_time(HOUR)
+    assert it.told[-1]["ended"] == 1 and [item["call"] for item in it.told[-1]["over"]] == [call]
+
+
+def test_a_digest_with_nothing_in_it_is_not_told(monkeypatch):
+    it = office()
+    (call,) = it.beyond(3)
+    with monkeypatch.context() as decided:
+        decided.setattr("gateway.core.digest.waits", lambda record, group: False)
+        it.work()
+    assert it.kinds() == [ASKED, ASKED] and it.world.journal.notices
+    it.pass_time(MINUTE)
+    assert it.kinds()[2:] == [DIGEST] and it.heard(call)[0].done
 
 
 def test_when_the_quota_is_taken_out_of_the_file_what_waits_is_told_by_itself():

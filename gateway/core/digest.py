@@ -24,7 +24,7 @@ MOST_LISTED = 50
 """Questions, and as many that are over. The others are counted, and stand on the page."""
 SHORTEST_MS, LONGEST_MS = 60_000, 15 * 60_000
 """Between two digests, whatever the quota says."""
-QUIET_MS = 10_000
+QUIET_MS = 5_000
 """Between two changes of a message that calls nobody when it changes."""
 RINGS_MS = 3_600_000
 """What can be changed is said anew after that time, while somebody is wanted: nobody notices a change."""

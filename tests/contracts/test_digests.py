@@ -69,6 +69,18 @@ def test_there_is_room_again_when_the_time_is_over(bench):
     on(bench, story)
 
 
+def test_each_question_leaves_when_its_own_time_is_over(bench):
+    async def story(it):
+        digests, short = of(it), Quota(2, 0.6)
+        assert await digests.room("finance", "a", short)
+        await asyncio.sleep(0.4)
+        assert await digests.room("finance", "b", short)
+        await asyncio.sleep(0.3)
+        assert await digests.room("finance", "c", short)
+
+    on(bench, story)
+
+
 def test_what_waits_is_listed_by_its_end_and_counted_whole(bench):
     async def story(it):
         digests, one = of(it), name()

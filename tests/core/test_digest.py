@@ -1,5 +1,6 @@
 """How far apart digests are, where each is told, and what one says."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from gateway.core.lifecycle import recall
 from gateway.core.quota import Quota
 from gateway.core.routes import Channel, EmailChannel, Slack
 from tests.company import GROUPS, HOOK, SECRET, admission
+from tests.pages import blocks
 from tests.playbook import CALL, FINANCE, HOLD, asked, claimed
 
 MINUTE, HOUR = 60_000, 3_600_000
@@ -35,7 +37,7 @@ def test_digests_are_as_far_apart_as_single_questions_would_be_and_never_cost_a_
     group = replace(DAY, expire_seconds=expire)
     assert digest.spacing(group, batch) == wanted
     assert digest.pause(group, batch, HOOK) == digest.pause(group, batch, EmailChannel(people=("ann",))) == wanted
-    assert digest.pause(group, batch, SLACK) == min(10_000, wanted)
+    assert digest.pause(group, batch, SLACK) == min(5_000, wanted)
 
 
 def test_a_message_is_said_anew_when_its_window_or_an_hour_is_over_and_somebody_is_wanted():
@@ -85,3 +87,16 @@ def test_a_line_says_what_who_and_until_when_also_of_a_call_that_can_no_longer_b
     gone = digest.line(HELD, None, "finance", "", control_url="https://g")
     assert gone["summary"] == f"{call.tool} for {call.agent}"
     assert set(line) == {"call", "page", "summary", "agent", "owner", "user", "tool", "expires_at"}
+
+
+def test_the_guide_shows_a_digest_as_it_is():
+    (shown,) = [block.text for block in blocks("json") if '"approval.digest"' in block.text]
+    documented = json.loads(shown)
+    line = digest.line(HELD, admission(), "finance", "olga", control_url="https://g")
+    news = dict.fromkeys(documented["data"]["over"][0], "") | {"page": "p"}
+    made = digest.digest("finance", [line], [news], waiting=1, ended=1, control_url="https://g", now=0)
+    assert (list(made), list(made["data"])) == (list(documented), list(documented["data"]))
+    for kind in ("questions", "over"):
+        assert list(made["data"][kind][0]) == list(documented["data"][kind][0])
+    assert made["data"]["expires_at"] == line["expires_at"]
+    assert digest.digest("finance", [], [], waiting=0, ended=0, control_url="", now=0)["data"]["expires_at"] is None
