@@ -59,7 +59,8 @@ class Decisions:
         """
         while True:
             life = await self._held(call)
-            if decision.message and decision.message in life.record.messages:
+            kind = Approved if decision.approve else Rejected
+            if _repeats(life, decision.message, (kind, decision.by, decision.group)):
                 return life.record
             now = self.engine.journal.now()
             ballot = may_vote(life.record, decision, life.generation.routes, now=now)
@@ -77,7 +78,7 @@ class Decisions:
         """
         while True:
             life = await self._held(call)
-            if decision.message and decision.message in life.record.messages:
+            if _repeats(life, decision.message, (Edited, decision.by, decision.group)):
                 return life.record
             await self._edit(life, decision, changes)
             if await self._written(life):
@@ -114,7 +115,7 @@ class Decisions:
         """Take back a yes before anything was released because of it. Raises NoSuchCall or Stale."""
         while True:
             life = await self._load(call)
-            if message and message in life.record.messages:
+            if _repeats(life, message, (Retracted, by, group)):
                 return life.record
             may_retract(life.record, by, group)
             life.add(Retracted(by=by, group=group, via=via, message=message, at=self.engine.journal.now()))
@@ -207,6 +208,17 @@ class Decisions:
 
     def _step(self, life: Life) -> object:
         return next_step(life.record, now=self.engine.journal.now(), me="", today=life.generation.digest)
+
+
+def _repeats(life: Life, message: str, said: tuple[type, str, str]) -> bool:
+    """True if this message was recorded. Raises Stale if its id was, for something else: that must not seem done."""
+    if not message or message not in life.record.messages:
+        return False
+    kinds = Approved | Rejected | Retracted | Edited
+    fact = next(fact for fact in life.facts if isinstance(fact, kinds) and fact.message == message)
+    if (type(fact), fact.by, fact.group) != said:
+        raise Stale("another decision came under this message id; give every decision a `webhook-id` of its own")
+    return True
 
 
 def _vote(decision: Decision, ballot: Ballot, life: Life, now: int) -> Approved | Rejected:
