@@ -51,20 +51,25 @@ class SigningIn:
         check_origin(request, self.control_url)
         told = await form(request)
         wanted, address = told.one("next"), request.client.host if request.client else ""
+        try:
+            digest, person = person_of(told.one("token").strip(), routes)
+        except (control_errors.AgentAtControlPlane, control_errors.PersonToken) as error:
+            return self._failed(address, wanted, error)
+        log.info("%s signed in by token", person.name)
+        return await self.begin(request, Proof("token", digest), wanted, now)
+
+    def _failed(
+        self, address: str, wanted: str, error: control_errors.AgentAtControlPlane | control_errors.PersonToken
+    ) -> Response:
+        """Only who fails is made to wait: behind a proxy everybody has one address, and a stranger could lock it."""
         if wait := self.attempts.wait(address):
             answer = self.ask(wanted, f"Too many failed sign-ins from your address. Try again in {wait} seconds.", 429)
             answer.headers["retry-after"] = str(wait)
             return answer
-        try:
-            digest, person = person_of(told.one("token").strip(), routes)
-        except control_errors.AgentAtControlPlane as error:
-            self.attempts.failed(address)
+        self.attempts.failed(address)
+        if isinstance(error, control_errors.AgentAtControlPlane):
             return self.ask(wanted, error.detail, 403)
-        except control_errors.PersonToken:
-            self.attempts.failed(address)
-            return self.ask(wanted, "That token belongs to nobody in routes.yaml. Paste yours whole.", 401)
-        log.info("%s signed in by token", person.name)
-        return await self.begin(request, Proof("token", digest), wanted, now)
+        return self.ask(wanted, "That token belongs to nobody in routes.yaml. Paste yours whole.", 401)
 
     async def begin(self, request: Request, proof: Proof, wanted: str, now: int) -> Response:
         """Start a session; the one that the browser had before is over."""
