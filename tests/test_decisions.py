@@ -357,3 +357,20 @@ def test_nobody_decides_on_a_call_that_may_have_been_sent():
     for act, more in (("vote", ()), ("edit", ({"amount": 20},))):
         assert isinstance(decide(world, act, call, asked, *more), Stale)
     assert "Edited" not in world.kinds(call) and world.upstream.sends == 1
+
+
+def test_nobody_is_reminded_of_what_everybody_has_said_yes_to():
+    """A yes that can be taken back for long does not count yet, but it was given; the ladder goes on if it is taken."""
+    ladder = {"remind_seconds": (60.0,), "escalations": (Escalation(after_seconds=120.0, people=("olga",)),)}
+    routes = with_group("finance", undo_seconds=600.0, **ladder)
+    world, call = held(World(generation=replace(HOLDING, routes=routes)))
+    decide(world, "vote", call, decision(world, call))
+    world.now += 130_000
+    world.live(partial(world.engine().unattended, call))
+    assert not {"Reminded", "Escalated"} & set(world.kinds(call))
+    decide(world, "retract", call, by="ann", group="finance", via="token")
+    world.live(partial(world.engine().unattended, call))
+    assert world.kinds(call).count("Asked") == 2
+    world.now += 130_000
+    world.live(partial(world.engine().unattended, call))
+    assert {"Reminded", "Escalated"} <= set(world.kinds(call))

@@ -18,6 +18,11 @@ def unheard_of(judged: Judged, asked: Collection[Requirement], expected: Expecte
     return tuple(item for item, missing in _lacking(judged) if item not in known or missing > known[item])
 
 
+def still_wanted(judged: Judged) -> set[str]:
+    """Groups that lack votes. One that only waits until its yes can no longer be taken back lacks none."""
+    return {item.group for item, missing in _lacking(judged) if missing or not judged.lacking}
+
+
 def after_asking(expected: Expected, fact: Asked, judged: Judged | None) -> Expected:
     """Whoever is asked now knows what the judging found that led to the question."""
     found = dict(_lacking(judged)) if judged is not None else {}

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any, assert_never
 
 from gateway.core.call import Call
-from gateway.core.expected import Expected, after_asking, after_voting, unheard_of
+from gateway.core.expected import Expected, after_asking, after_voting, still_wanted, unheard_of
 from gateway.core.facts import (
     Abandoned,
     Admitted,
@@ -272,7 +272,7 @@ def _while_held(record: Record, judged: Judged, expires_at: int | None, now: int
     if record.sight.unread:
         retry = record.sight.retry_at
         return Wait(min(retry, expires_at)) if now < retry else Judge()
-    waiting = {item.group for item in judged.verdict.requirements}
+    waiting = still_wanted(judged)
     due, rung = next((found for found in record.ladder if found[1].group in waiting), (expires_at, None))
     if rung is not None and due <= now:
         return Climb(rung)
