@@ -361,8 +361,10 @@ def test_nobody_decides_on_a_call_that_may_have_been_sent():
 
 def test_nobody_is_reminded_of_what_everybody_has_said_yes_to():
     """A yes that can be taken back for long does not count yet, but it was given; the ladder goes on if it is taken."""
-    ladder = {"remind_seconds": (60.0,), "escalations": (Escalation(after_seconds=120.0, people=("olga",)),)}
-    routes = with_group("finance", undo_seconds=600.0, **ladder)
+    routes = with_group(
+        "finance", undo_seconds=600.0, remind_seconds=(60.0,),
+        escalations=(Escalation(after_seconds=120.0, people=("olga",)),),
+    )  # fmt: skip
     world, call = held(World(generation=replace(HOLDING, routes=routes)))
     decide(world, "vote", call, decision(world, call))
     world.now += 130_000
