@@ -155,3 +155,8 @@ def test_a_verdict_names_the_standing_grants_that_lifted_a_forbid():
     assert of_judging(fact)[names.APPROVAL_GRANTS] == ("grant-07ab of ann, bob", "grant-07cd of carl")
     plain = of_judging(Judged(verdict=Verdict(decision="allow"), generation="g", fingerprint="f"))
     assert names.APPROVAL_GRANTS not in clean(plain)
+
+
+def test_a_notice_names_the_digest_in_which_it_was_told():
+    alone = Notified(notice="n", attempt=1, status=200, done=True)
+    assert of_fact(replace(alone, digest="digest-ab"), 0) == of_fact(alone, 0) | {names.NOTICE_DIGEST: "digest-ab"}

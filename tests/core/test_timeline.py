@@ -157,6 +157,10 @@ def test_every_fact_has_a_sentence_of_its_own():
             ["ann changed amount", '"less"'],
         ),
         (Cancelled(by="olga", via="token", reason="not ours"), ["olga cancelled it", '"not ours"']),
+        (
+            Notified(notice="n", attempt=1, status=204, done=True, digest="digest-ab"),
+            ["told in a digest", "204", "digest-ab"],
+        ),
         (no(), ["ann rejected for finance", '"not this month"']),
         (replace(answered(), withheld=True), ["200", "withheld"]),
         (Lost(token="t", error="reset"), ["outcome unknown", "reset"]),
