@@ -27,8 +27,8 @@ def made(tool: Tool, given: Sequence[tuple[str, str]]) -> Request:
         if name not in variables and places.get(name.lower()) != "header"
     )
     headers = tuple((name.lower(), value) for name, value in given if places.get(name.lower()) == "header")
-    if any(not value.isascii() or not value.isprintable() for _, value in headers):
-        raise AmbiguousRequest("a header has characters outside of printable ASCII")
+    if any(not value.isascii() or not value.isprintable() or value != value.strip() for _, value in headers):
+        raise AmbiguousRequest("a header has characters outside of printable ASCII, or spaces around it")
     target = checked_path(path.encode()) + (f"?{checked_query(query.encode())}" if query else "")
     return Request(system=tool.system, method=tool.method, target=target, headers=(*ACCEPT, *headers))
 

@@ -65,6 +65,7 @@ def test_the_rest_of_a_path_keeps_its_segments():
         (CHARGE, [("charge", "c"), ("q", "\ud800")]),
         (CHARGE, [("charge", "c"), ("x-account", "a\r\nb: c")]),
         (CHARGE, [("charge", "c"), ("x-account", "ä")]),
+        (CHARGE, [("charge", "c"), ("x-account", " acct_2")]),
         (CHARGE, [("charge", "c"), ("undeclared", "x")]),
         (CHARGE, [("charge", "c"), ("q", "1"), ("q", "2")]),
         (FILE, [("path", "a//b")]),
