@@ -184,7 +184,8 @@ async def steward(duty: Duty, settings: Settings) -> None:
     looking = Steward(parts.engine, parts.journal, channels, control_url, lease, RedisDigests(parts.journal))
     exporter = TraceExporter(ledger, parts.journal.facts, origin=parts.generations.origin) if configured() else None
     granting = await _granting(parts, ledger)
-    people = console(settings, granting, parts.journal, held, ledger, control_url)
+    counting = Counting(ledger, parts.journal.now)
+    people = console(settings, granting, parts.journal, held, ledger, control_url, counting.report)
     plane = ControlPlane(
         decisions=granting.decisions,
         journal=parts.journal,
@@ -196,7 +197,7 @@ async def steward(duty: Duty, settings: Settings) -> None:
         whisper=chat.whisper,
         measures=measures_of(parts.generations, ledger, open_calls, exporter),
         grants=GrantsDoor(granting),
-        stats=(counting := Counting(ledger, parts.journal.now)).report,
+        stats=counting.report,
         pages=people.routes(),
     )
     duties: list[Coroutine[Any, Any, None]] = [

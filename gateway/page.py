@@ -1,7 +1,9 @@
 """Puts the page on which people decide together, for the process that serves the control plane."""
 
 import ssl
+from collections.abc import Awaitable, Callable
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any
 
 import certifi
 import httpx
@@ -15,6 +17,7 @@ from gateway.adapters.redis.short_lived import RedisShortLived
 from gateway.console.by_provider import ByProvider
 from gateway.console.inbox import Inbox
 from gateway.console.live import Live
+from gateway.console.numbers import NumberPages
 from gateway.console.pages import Console
 from gateway.console.past import Past
 from gateway.console.sessions import Sessions
@@ -29,7 +32,7 @@ PROVIDER_SECONDS = 10.0
 
 def console(
     settings: Settings, granting: Granting, journal: RedisJournal, held: HeldCalls, ledger: RedisLedger,
-    control_url: str,
+    control_url: str, report: Callable[[int], Awaitable[dict[str, Any]]],
 ) -> Console:  # fmt: skip
     """The page, on this journal. Nothing is connected before somebody looks."""
     kept = RedisShortLived(journal)
@@ -43,6 +46,7 @@ def console(
         signing_in=signing_in,
         by_provider=ByProvider(_provider(settings), signing_in) if settings.oidc_issuer else None,
         grants=GrantPages(granting, control_url),
+        numbers=NumberPages(report),
     )
 
 

@@ -1,6 +1,6 @@
 """The routes of the page: who is at the door, what they see, and what they say.
 
-    GET  /login  /inbox  /inbox/{call}  /inbox/{call}/run  /inbox/events  /static/{name}   show
+    GET  /login  /inbox  /inbox/numbers  /inbox/{call}  /inbox/{call}/run  /inbox/events  /static/{name}   show
     POST /login  /logout  /inbox/{call}/decision  /take-back  /cancel                       do
 
 A GET never decides anything. Every answer, also of a mistake, is a page with the headers of `guard`; none of them is
@@ -26,6 +26,7 @@ from gateway.console.editing import fields
 from gateway.console.guard import Form, NotFromHere, OddForm, check_origin, check_token, form, guarded
 from gateway.console.inbox import Inbox, Item
 from gateway.console.live import EVERYTHING, Live, TooManyPages
+from gateway.console.numbers import NumberPages
 from gateway.console.past import Past
 from gateway.console.rendering import page, static
 from gateway.console.sessions import Session
@@ -67,6 +68,7 @@ class Console:
     signing_in: SigningIn
     by_provider: ByProvider | None = None
     grants: GrantPages | None = None
+    numbers: NumberPages | None = None
 
     def routes(self) -> list[Route]:
         return [
@@ -78,7 +80,7 @@ class Console:
             Route("/logout", self._guarded(self.sign_out), methods=["POST"]),
             Route("/inbox", self._guarded(self._for_people(self.waiting))),
             Route("/inbox/events", self._guarded(self._for_people(self.events))),
-            *(self.grants.routes(lambda shows: self._guarded(self._for_people(shows))) if self.grants else ()),
+            *(route for pages in (self.grants, self.numbers) if pages for route in pages.routes(self._signed_in)),
             Route("/inbox/{call}", self._guarded(self._for_people(self.show))),
             Route("/inbox/{call}/run", self._guarded(self._for_people(self.run))),
             *(
@@ -126,6 +128,9 @@ class Console:
     async def sign_out(self, request: Request) -> Response:
         session = await self.signing_in.session(request, self._routes, self._now)
         return await self.signing_in.out(request, session)
+
+    def _signed_in(self, shows: Shows) -> Callable[[Request], Awaitable[Response]]:
+        return self._guarded(self._for_people(shows))
 
     def _for_people(self, shows: Shows) -> Callable[[Request], Awaitable[Response]]:
         """Only for somebody who is signed in and has a role; everybody else is sent to sign in."""

@@ -65,7 +65,7 @@ def test_the_example_of_the_design_loads(tmp_path):
 @pytest.mark.parametrize(
     ("before", "later"),
     [
-        ("    expire: 24h\n", "    batch: 5/h  # <-\n"),
+        ("    timeout: 30s\n", "    mcp: https://mcp.example  # <-\n"),
     ],
 )
 def test_the_fields_of_later_versions_are_refused_in_it(before, later, tmp_path):
