@@ -198,7 +198,7 @@ class Engine:
                         self._ask(life, await admission_of(life, self.journal), requirements)
                     case Climb(rung):
                         groups = life.generation.routes.groups
-                        life.heard_by(climbed(rung, groups, life.record.call.id, batch=random.hex(4), now=now))
+                        life.heard_by(climbed(rung, groups, life.record.call.id, batch=random.hex(3), now=now))
                     case Look() if life.fresh and not step.again:
                         return await self._look_aside(life)
                     case Look(names, again):
@@ -251,7 +251,7 @@ class Engine:
             life.identify(admission.identified())
         groups, owner = life.generation.routes.groups, admission.system.owner
         fact = asked(
-            admission.call, requirements, groups, owner=owner, batch=random.hex(4), now=self.journal.now(),
+            admission.call, requirements, groups, owner=owner, batch=random.hex(3), now=self.journal.now(),
             expires_at=life.record.expires_at,
         )  # fmt: skip
         life.add(replace(fact, previews=tuple(preview.name for preview in admission.tool.previews)))
@@ -393,7 +393,7 @@ class Engine:
             now = self.journal.now()
             step = next_step(life.record, now=now, me=life.me, today=life.generation.digest)
             groups = life.generation.routes.groups
-            if isinstance(step, Finish) and (news := reported(life.record, step, groups, batch=random.hex(4), now=now)):
+            if isinstance(step, Finish) and (news := reported(life.record, step, groups, batch=random.hex(3), now=now)):
                 life.heard_by(news)
 
     async def reload(self, life: Life) -> None:

@@ -163,7 +163,7 @@ def _to_those_who_decided(life: Life) -> tuple[Notice, ...]:
     assert life.record.judged is not None
     lifted = [item.group for item in life.record.judged.verdict.requirements]
     groups = life.generation.routes.groups
-    return to_channels(life.record.call.id, lifted, groups, "approval.reminded", batch=random.hex(4))
+    return to_channels(life.record.call.id, lifted, groups, "approval.reminded", batch=random.hex(3))
 
 
 def _why(reading: Life) -> str:
