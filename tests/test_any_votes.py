@@ -153,8 +153,12 @@ class Story:
                 self.regroup(name, members=members)
             case ("quorum", name, quorum):
                 self.regroup(name, quorum=quorum)
+            case ("long away", name, delegate):  # written into routes.yaml only now
+                changed = replace(self.routes.people[name], away=Away(until=FOR_EVER, delegate=delegate))
+                self.routes = replace(self.routes, people={**self.routes.people, name: changed})
+                self.serve()
             case ("away", name, delegate):
-                away = Away(until=FOR_EVER, delegate=delegate) if delegate else None
+                away = Away(begin=self.world.now, until=FOR_EVER, delegate=delegate) if delegate else None
                 changed = replace(self.routes.people[name], away=away)
                 self.routes = replace(self.routes, people={**self.routes.people, name: changed})
                 self.serve()
@@ -202,9 +206,9 @@ class Story:
             here = fact.group == item.group and item in fact.requirements
             first = next(other for other in yeses if other.by == fact.by)  # one person counts once per call
             seat = fact.on_behalf or fact.by
-            taken = next(other for other in yeses if seat in (other.by, other.on_behalf))
+            filled = [other for other in yeses if seat in (other.by, other.on_behalf) and self.may(other, facts)]
             final = fact.undo == 0 or fact.at + fact.undo <= now
-            if here and final and first.group == fact.group and taken.by == fact.by and self.may(fact, facts):
+            if here and final and first.group == fact.group and fact in filled and filled[0].by == fact.by:
                 yield fact
 
     def may(self, yes: Approved, facts: list[Fact]) -> bool:
@@ -215,10 +219,14 @@ class Story:
         barred = set() if where.allow_owner else set(BARRED)
         if holder not in {*where.members, *turned} or {yes.by, holder} & {*barred, "carl", "stranger"}:
             return False
-        away, mine = self.routes.people[holder].away, self.routes.people[yes.by].away
+        away, mine = (self.away(name, yes.at) for name in (holder, yes.by))
         if yes.on_behalf:
             return away is not None and away.delegate == yes.by and mine is None
         return away is None
+
+    def away(self, name: str, at: int) -> Away | None:
+        found = self.routes.people[name].away
+        return found if found is not None and found.begin <= at < found.until else None
 
 
 def standing(facts: list[Fact]) -> list[Approved]:
@@ -258,6 +266,7 @@ ROUTINE = st.one_of(
     st.tuples(st.just("policy"), st.sampled_from(tuple(POLICIES))),
     st.tuples(st.just("members"), NAMES, st.permutations(MEMBERS).map(lambda names: tuple(names[:4]))),
     st.tuples(st.just("quorum"), NAMES, st.integers(1, 3)),
+    st.tuples(st.just("long away"), PARTY, st.sampled_from(("eve", "dan"))),
     st.tuples(st.just("away"), PARTY, st.sampled_from(("eve", "dan", "", ""))),
     st.tuples(st.just("clock"), st.sampled_from((1_000, 11_000, 310_000, 1_000_000, -600_000))),
 )  # fmt: skip
@@ -318,6 +327,8 @@ KNOWN = {
     "delegate": (2, [yes("ann"), ("away", "dan", "eve"), yes("eve")], 1),
     "delegate of two": (2, [("away", "ann", "eve"), ("away", "dan", "eve"), yes("eve"), yes("eve")], 0),
     "away": (1, [("away", "dan", "eve"), yes("dan")], 0),
+    "seat filled twice by its holder first": (2, [yes("dan"), ("away", "dan", "eve"), yes("eve")], 0),
+    "delegate after a void yes": (2, [yes("dan"), ("long away", "dan", "eve"), yes("eve"), yes("ann")], 1),
     "seat filled twice": (2, [("away", "dan", "eve"), yes("eve"), ("away", "dan", ""), yes("dan")], 0),
     "escalated": (2, [("clock", 1_000_000), yes("zed"), yes("dan")], 1),
     "edited": (2, [yes("ann"), ("edit", "dan", "finance", 2)], 0),

@@ -204,10 +204,9 @@ def _supporters(record: Record, fingerprint: str, routes: Routes) -> dict[Requir
     groups: dict[str, str] = {}
     supporters: dict[Requirement, set[str]] = {}
     for vote in record.votes:
-        group = routes.groups.get(vote.group)
         if vote.fingerprint != fingerprint or groups.setdefault(vote.by, vote.group) != vote.group:
             continue
-        if group is None or not _counts(record, vote, group, routes):
+        if not _counts(record, vote, routes):
             continue
         for requirement in vote.requirements:
             if requirement.group == vote.group:
@@ -215,13 +214,17 @@ def _supporters(record: Record, fingerprint: str, routes: Routes) -> dict[Requir
     return supporters
 
 
-def _counts(record: Record, vote: Approved, group: Group, routes: Routes) -> bool:
-    """A seat that its holder and a delegate both filled counts once: whoever was first."""
-    able = voters(record, group, routes, at=vote.at)
+def _counts(record: Record, vote: Approved, routes: Routes) -> bool:
+    """A seat that its holder and a delegate both filled counts once: whoever was first, of those whose vote counts."""
     seat = vote.on_behalf or vote.by
-    same = (item for item in record.votes if item.fingerprint == vote.fingerprint)
-    first = next(item for item in same if seat in (item.by, item.on_behalf))
-    return able.get(vote.by) == vote.on_behalf and first.by == vote.by
+    same = (item for item in record.votes if item.fingerprint == vote.fingerprint and seat in (item.by, item.on_behalf))
+    first = next((item for item in same if _may_still(record, item, routes)), None)
+    return first is not None and first.by == vote.by and _may_still(record, vote, routes)
+
+
+def _may_still(record: Record, vote: Approved, routes: Routes) -> bool:
+    group = routes.groups.get(vote.group)
+    return group is not None and voters(record, group, routes, at=vote.at).get(vote.by) == vote.on_behalf
 
 
 def unmanned(group: Group, agent: Agent, routes: Routes) -> bool:
