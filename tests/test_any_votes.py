@@ -327,7 +327,7 @@ KNOWN = {
     "delegate": (2, [yes("ann"), ("away", "dan", "eve"), yes("eve")], 1),
     "delegate of two": (2, [("away", "ann", "eve"), ("away", "dan", "eve"), yes("eve"), yes("eve")], 0),
     "away": (1, [("away", "dan", "eve"), yes("dan")], 0),
-    "seat filled twice by its holder first": (2, [yes("dan"), ("away", "dan", "eve"), yes("eve")], 0),
+    "seat filled twice by its holder first": (2, [yes("dan"), ("clock", 1_000), ("away", "dan", "eve"), yes("eve")], 0),
     "delegate after a void yes": (2, [yes("dan"), ("long away", "dan", "eve"), yes("eve"), yes("ann")], 1),
     "seat filled twice": (2, [("away", "dan", "eve"), yes("eve"), ("away", "dan", ""), yes("dan")], 0),
     "escalated": (2, [("clock", 1_000_000), yes("zed"), yes("dan")], 1),
