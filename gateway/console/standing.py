@@ -89,6 +89,8 @@ class GrantPages:
             wanted = self._wish(told, life, group, session)
             if told.one("step") != "give":
                 return await self._choose(life, group, session, told, drafts=await self.granting.draft(wanted))
+            if life.record.call.effect == "destructive" and told.one("sure") != "yes":
+                raise OddForm("this lets things be destroyed again and again: tick that you have read it, then grant")
             await self.granting.give(wanted, told.all("confirm"))
         except (Stale, NotShown) as stale:
             why = str(stale) or "what would be granted is not what you were shown; look at it again"

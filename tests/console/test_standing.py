@@ -6,7 +6,7 @@ import pytest
 
 from tests.console.page_client import Page, fields, words
 from tests.gateway_process import eventually
-from tests.gateway_world import PAIR, slug, world
+from tests.gateway_world import PAIR, POLICIES, slug, world
 from tests.scripted_upstream import fresh
 
 
@@ -15,9 +15,18 @@ def allow(routes):
         routes["approvals"][name]["standing"] = {"longest": "8h"}
 
 
+DELETING = (
+    POLICIES
+    + """
+@id("deleting-needs-finance") @approval("finance") @reason("Deleting needs a yes from finance.")
+forbid (principal, action == Action::"bank.delete_item", resource);
+"""
+)
+
+
 @pytest.fixture(scope="module")
 def scene():
-    with world(change=allow) as made:
+    with world(change=allow, policies=DELETING) as made:
         yield made
 
 
@@ -156,3 +165,17 @@ def test_a_quorum_and_a_group_without_grants(scene, lead):
     assert "would not cover this call" in words(
         shown(lead, scene.hold(fresh("pay")), choice_amount="most", most_amount="1").text
     )
+
+
+def test_what_is_destroyed_must_have_been_read_before_it_is_granted(scene, lead):
+    item = fresh("item")
+    call = scene.agent().delete(f"/bank/items/{item}", headers={"prefer": "wait=0"}).json()["call"]
+    found = lead.post(f"/inbox/{call}/grant", form_of(lead, call) | {"choice:item": "same", "hours": "1"})
+    assert 'name="sure"' in found.text
+    refused = given(lead, call, found)
+    assert refused.status_code == 400 and "tick that you have read it" in refused.text
+    assert scene.state(call) == "held" and scene.upstream.seen(item) == []
+    confirm = re.findall(r'name="confirm" value="([^"]+)"', found.text)
+    sure = fields(found.text) | {"confirm": confirm, "sure": "yes"}
+    assert lead.client.post(f"/inbox/{call}/grant", data=sure, headers={"origin": lead.origin}).status_code == 303
+    eventually(lambda: scene.state(call) == "answered")
