@@ -60,8 +60,8 @@ def assert_refused(scene: World, *, sentence: str = "") -> None:
     assert (refused.status_code, slug(refused)) == (503, "journal-unavailable"), refused.text
     assert refused.json()["retryable"] is True
     assert not scene.upstream.seen(marker)
-    ready = scene.gateway.readyz()
-    assert ready.status_code == 503
+    # The steward, which answers it, hears within a second of what a worker found.
+    ready = eventually(lambda: (told := scene.gateway.readyz()).status_code == 503 and told, "it goes on saying ready")
     assert sentence in " ".join(ready.json()["problems"]), ready.text
 
 
