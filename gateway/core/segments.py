@@ -151,6 +151,19 @@ def root_of(call: Call, segment: int) -> str:
     return derived(8, call.id, "root", str(segment))
 
 
+def traces_of(facts: Iterable[Fact]) -> tuple[SpanContext, ...]:
+    """Every trace in which a call is, oldest first: its trace id, and the id of the root span of this call in it.
+
+    So the facts alone lead to the traces; each span leads back by `gateway.call.id` and `gateway.ledger.*`. Empty if
+    the call's admission is not the first of `facts`.
+    """
+    life = begin(facts)
+    if life is None:
+        return ()
+    numbers = range(1, life.segment + 1)
+    return tuple(SpanContext(trace_of(life.call, number), root_of(life.call, number)) for number in numbers)
+
+
 def derived(size: int, *parts: str) -> str:
     """`size` bytes in hex that follow from these parts and from nothing else."""
     return hashlib.sha256(joined([FORMAT, *map(str.encode, parts)])).digest()[:size].hex()

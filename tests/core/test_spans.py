@@ -30,7 +30,7 @@ from gateway.core.facts import (
     Unsent,
     Withdrawn,
 )
-from gateway.core.segments import outgoing_traceparent
+from gateway.core.segments import SpanContext, outgoing_traceparent, traces_of
 from gateway.core.spans import spans_of
 from gateway.core.verdict import Requirement, Verdict
 
@@ -327,6 +327,21 @@ def test_a_segment_has_one_root_at_most_and_everything_in_it_hangs_below(appends
             assert span.parent == by_trace[span.trace_id]
     for before, root in pairwise(roots):
         assert [link.span_id for link in root.links] == [before.span_id]
+
+
+@given(LIVES)
+def test_the_facts_alone_lead_to_every_trace_and_its_root(appends):
+    entries = ledger([Admitted(call=CALL)], *appends)
+    spans, found = export(entries), traces_of([fact for entry in entries for fact in entry.facts])
+    assert found[0].trace_id == TRACE, "the one that the agent named in its traceparent, which is in the fact"
+    assert {span.trace_id for span in spans} == {trace.trace_id for trace in found}
+    roots = [span for span in spans if span.name.startswith("execute_tool")]
+    assert [SpanContext(root.trace_id, root.span_id) for root in roots] == list(found[: len(roots)])
+    assert len(found) - len(roots) in (0, 1), "the last one has no root while it is open"
+
+
+def test_facts_without_their_admission_lead_to_no_trace():
+    assert traces_of([]) == traces_of([ANSWERED]) == ()
 
 
 @given(LIVES)
