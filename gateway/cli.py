@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, NoReturn, TypeVar
 import typer
 
 from gateway.approvals_cli import approvals
+from gateway.audit.cli import audit
 
 FIRST_STEPS = (
     "New here? Run `gateway demo`: the whole story in ten seconds. Then describe your systems in routes.yaml, write "
@@ -45,6 +46,7 @@ calls = typer.Typer(
 app.add_typer(key, name="key")
 app.add_typer(calls, name="calls", short_help="List the last calls; `calls show ID` tells one call's whole story.")
 app.add_typer(approvals, name="approvals", short_help="List what waits for people; show, approve or reject it.")
+app.add_typer(audit, name="audit", short_help="Read and verify the record, from its files alone.")
 
 Routes = Annotated[
     Path, typer.Option("--routes", help="What agents may reach: routes.yaml, or a directory of such files.")

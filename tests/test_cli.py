@@ -39,6 +39,7 @@ COMMANDS = [
     "approvals retract",
     "approvals cancel",
     "approvals stats",
+    "audit",
 ]
 
 

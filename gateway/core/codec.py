@@ -14,18 +14,20 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import orjson
 
 from gateway.core import facts
+from gateway.core.deployment import DeploymentFact
 from gateway.core.grants import GrantFact
 from gateway.core.verdict import Verdict
 
 TYPES: dict[str, type] = {cls.__name__: cls for cls in facts.Fact.__args__}
 GRANT_TYPES: dict[str, type] = {cls.__name__: cls for cls in GrantFact.__args__}
+DEPLOYMENT_TYPES: dict[str, type] = {cls.__name__: cls for cls in DeploymentFact.__args__}
 
 
 class UnreadableFact(ValueError):
     """The journal holds a fact that this version does not know: it was written by a newer gateway, or damaged."""
 
 
-def encode(fact: facts.Fact | GrantFact) -> bytes:
+def encode(fact: facts.Fact | GrantFact | DeploymentFact) -> bytes:
     """Canonical bytes of `fact`, without its time."""
     plain = _plain(fact)
     plain.pop("at", None)
@@ -56,6 +58,12 @@ def decode(envelope: bytes) -> facts.Fact:
 def decode_grant(envelope: bytes) -> GrantFact:
     """The same for a fact about a standing grant."""
     fact: GrantFact = _read(envelope, GRANT_TYPES)
+    return fact
+
+
+def decode_deployment(envelope: bytes) -> DeploymentFact:
+    """The same for a fact about the deployment."""
+    fact: DeploymentFact = _read(envelope, DEPLOYMENT_TYPES)
     return fact
 
 
