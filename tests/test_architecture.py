@@ -162,6 +162,8 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "core.addresses": "adapters/test_addresses",
     "core.expected": "core/test_lifecycle",
     "core.identity": "adapters/test_oidc",
+    "core.ledger_settings": "config/test_ledger",
+    "core.secret_reference": "config/test_references",
     "adapters.announcer": "doors/test_control_plane",
     "adapters.memory_digests": "contracts/test_digests",
     "adapters.memory_grants": "contracts/test_grants",

@@ -293,10 +293,11 @@ class FileModel(Strict):
     """One file. What is inside a section is validated by itself."""
 
     expected: ClassVar[str] = "a mapping that begins with `version: 1`"
-    later: ClassVar[frozenset[str]] = frozenset({"budgets", "limits", "users", "ledger", "retention", "identity"})
+    later: ClassVar[frozenset[str]] = frozenset({"budgets", "limits", "users", "retention", "identity"})
     version: Version
     people: dict[str, Any] = {}
     approvals: dict[str, Any] = {}
     agents: dict[str, Any] = {}
     systems: dict[str, Any] = {}
     listen: Any = {}
+    ledger: Any = {}

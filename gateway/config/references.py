@@ -17,6 +17,7 @@ from gateway.config.models import SecretModel
 from gateway.config.reading import Reading
 from gateway.config.sources import Source, source
 from gateway.config.yaml_lines import Node, Place
+from gateway.core.ledger_settings import AnchorWebhook, Bucket, LedgerSettings
 from gateway.core.routes import Channel, Credential, EmailChannel, Routes, SecretReference, Slack, Webhook
 from gateway.core.secret_format import CONTROL, UNSENDABLE, signing_key, slack_token, verifying_key
 
@@ -36,7 +37,11 @@ CHANNEL_SECRETS = (
 FORMS: Mapping[str | int, Callable[[str], object]] = {
     "secret": signing_key, "callback_secret": verifying_key, "token": slack_token,
 }  # fmt: skip
-"""What a secret of a channel must be, by its field; there may be several with white space between, a rotation."""
+"""What a secret of a channel or an anchor must be, by its field; there may be several with white space between, a
+rotation."""
+LEDGER_KEYS = (("access_key", "access key"), ("secret_key", "secret key"))
+ANCHOR = "webhook secret of the ledger's anchor"
+FORMED = ("approvals", "ledger")
 Where = tuple[str | int, ...]
 Secret = tuple[Where, str, SecretReference]
 """Where in the file, what it is, and its reference."""
@@ -64,7 +69,7 @@ def _missing(found: Iterable[Secret], environ: Mapping[str, str], lines: "_Lines
         value, missing = _value(reference, environ)
         if missing:
             yield lines.at(where).mistake(f"the {owner} is missing: {missing}")
-        elif why := _unusable(value, FORMS.get(where[-1]) if where[0] == "approvals" else None):
+        elif why := _unusable(value, FORMS.get(where[-1]) if where[0] in FORMED else None):
             yield lines.at(where).mistake(f"the {owner} ({_place(reference)}) cannot be used: {why}")
 
 
@@ -78,6 +83,21 @@ def secrets(routes: Routes) -> Iterator[Secret]:
             where = ("approvals", group.name, "notify", position)
             for (*path, owner), reference in _of_channel(channel):
                 yield (*where, *path), f"{owner} of group `{group.name}`", reference
+    yield from _of_ledger(routes.ledger)
+
+
+def _of_ledger(ledger: LedgerSettings) -> Iterator[Secret]:
+    if ledger.key:
+        yield ("ledger", "key"), "signing key of the ledger", ledger.key
+    if isinstance(ledger.store, Bucket):
+        for (name, owner), reference in zip(
+            LEDGER_KEYS, (ledger.store.access_key, ledger.store.secret_key), strict=True
+        ):
+            if reference:
+                yield ("ledger", "store", "s3", name), f"{owner} of the ledger's store", reference
+    for position, anchor in enumerate(ledger.anchors):
+        if isinstance(anchor, AnchorWebhook):
+            yield ("ledger", "anchors", position, "secret"), ANCHOR, anchor.secret
 
 
 def _of_channel(channel: Channel) -> Iterator[tuple[Sequence[str], SecretReference]]:
@@ -103,6 +123,12 @@ def _secrets_of_file(files: Source) -> Iterator[Secret]:
             where = ("approvals", group, "notify", position)
             for *path, owner in CHANNEL_SECRETS:
                 yield from _secret_at(files, (*where, *path), f"{owner} of group `{group}`")
+    yield from _secret_at(files, ("ledger", "key"), "signing key of the ledger")
+    for name, owner in LEDGER_KEYS:
+        yield from _secret_at(files, ("ledger", "store", "s3", name), f"{owner} of the ledger's store")
+    anchors = _value_at(files, ("ledger", "anchors"))
+    for position in range(len(anchors) if isinstance(anchors, list) else 0):
+        yield from _secret_at(files, ("ledger", "anchors", position, "secret"), ANCHOR)
 
 
 def _names(files: Source, section: str) -> list[str]:
@@ -125,7 +151,8 @@ def _value_at(files: Source, where: Where) -> object:
 def _node_at(files: Source, where: Where) -> Node | None:
     """What stands there, or None."""
     section, *rest = where
-    node = files.sections.get(str(section))
+    whole = files.ledger if section == "ledger" else None
+    node = whole.node if whole else files.sections.get(str(section))
     for step in rest:
         match node.value if node else None:
             case dict() as entries if isinstance(step, str):
@@ -233,7 +260,8 @@ class _Lines:
 
     def at(self, where: Where) -> Place:
         section, *rest = where
-        if section == "listen":
-            return self.source.listen.at(*rest) if self.source.listen else self.whole
+        if section in ("listen", "ledger"):
+            definition = self.source.listen if section == "listen" else self.source.ledger
+            return definition.at(*rest) if definition else self.whole
         node: Node | None = self.source.sections.get(str(section))
         return node.find(rest, self.whole) if node else self.whole

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from gateway.config import addresses
 from gateway.config.input_schemas import Finding
+from gateway.config.ledger import ledger_settings
 from gateway.config.mistakes import Mistake
 from gateway.config.models import ListenModel
 from gateway.config.parties import parties, unmanned
@@ -34,9 +35,12 @@ def load_routes(path: Path, environ: Mapping[str, str]) -> tuple[Routes | None, 
     found = parties(files.sections, reading)
     known = systems(files.sections, found.named, reading)
     listen = _listen(files.listen, reading)
+    ledger = ledger_settings(files.ledger, reading)
     if reading.mistakes:
         return None, sorted(set(reading.mistakes))
-    routes = Routes(systems=known, agents=found.agents, people=found.people, groups=found.groups, listen=listen)
+    routes = Routes(
+        systems=known, agents=found.agents, people=found.people, groups=found.groups, listen=listen, ledger=ledger
+    )
     return dataclasses.replace(routes, digest=digest_of(routes)), []
 
 

@@ -24,6 +24,7 @@ class Source:
     sections: dict[str, Node] = field(default_factory=dict)
     """Merged mappings; each definition keeps the place in its own file."""
     listen: Definition | None = None
+    ledger: Definition | None = None
 
 
 def source(path: Path, reading: Reading) -> Source:
@@ -128,9 +129,17 @@ def _merge(merged: Source, root: Node, reading: Reading) -> None:
                 continue
             into.value[name] = node
             into.keys[name] = given.keys[name]
-    listen = root.value.get("listen")
-    if listen is not None:
-        if merged.listen:
-            reading.note(root.keys["listen"], f"`listen` is already given in {merged.listen.place}; keep one")
-        else:
-            merged.listen = Definition("listen", "`listen`", root.keys["listen"], listen)
+    merged.listen = _once("listen", merged.listen, root, reading)
+    merged.ledger = _once("ledger", merged.ledger, root, reading)
+
+
+def _once(section: str, earlier: Definition | None, root: Node, reading: Reading) -> Definition | None:
+    """A section that is given as a whole, in one file."""
+    assert isinstance(root.value, dict)
+    given = root.value.get(section)
+    if given is None:
+        return earlier
+    if earlier is not None:
+        reading.note(root.keys[section], f"`{section}` is already given in {earlier.place}; keep one")
+        return earlier
+    return Definition(section, f"`{section}`", root.keys[section], given)

@@ -9,24 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from gateway.core.ledger_settings import LedgerSettings
 from gateway.core.previews import Preview
 from gateway.core.quota import QUESTIONS, Quota
+from gateway.core.secret_reference import SecretReference as SecretReference  # noqa: PLC0414 - one of these words
 from gateway.core.summaries import Summary
 
 Effect = Literal["read", "write", "destructive"]
 BodyKind = Literal["json", "form", "none", "opaque"]
 Place = Literal["path", "query", "body", "header"]
-
-
-@dataclass(frozen=True, slots=True)
-class SecretReference:
-    """Where a secret is kept. It is read at the moment of use, so rotating it needs no reload."""
-
-    kind: Literal["env", "file"]
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.kind}:{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +281,7 @@ class Routes:
     people: Mapping[str, Person] = field(default_factory=dict)
     groups: Mapping[str, Group] = field(default_factory=dict)
     listen: Listen = Listen()
+    ledger: LedgerSettings = field(default_factory=LedgerSettings)
     digest: str = ""
 
     def tool(self, name: str) -> Tool | None:

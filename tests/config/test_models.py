@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.config import models, previews
+from gateway.config import ledger, models, previews
 from gateway.config.durations import quota, seconds
 from gateway.config.input_schemas import EVERY_KEYWORD, OUR_WORDS
 from gateway.config.models import Strict
@@ -37,6 +37,11 @@ HEADINGS: dict[type[Strict], str] = {
     models.HoldModel: "Hold",
     models.ListenModel: "Listen",
     models.TlsModel: "tls",
+    ledger.LedgerModel: "Ledger",
+    ledger.StoreModel: "Store",
+    ledger.BucketModel: "s3",
+    ledger.AnchorModel: "Anchors",
+    ledger.TrimModel: "Trim",
 }
 FIELDS = [(model, name) for model in HEADINGS for name in model.fields_by_name()]
 

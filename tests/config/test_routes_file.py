@@ -154,6 +154,7 @@ def test_comments_order_of_keys_and_spelling_do_not_change_the_digest(tmp_path):
         ("Thing/{thing}", "Item/{thing}"),
         ("effect: read", "effect: read, input: {q: {type: integer}}"),
         ("effect: read", "effect: read, input: {q: {type: number}}"),
+        ("version: 1", "version: 1\nledger: {trim: {after: 8d}}"),
     ],
 )
 def test_every_value_changes_the_digest(old, new, tmp_path):

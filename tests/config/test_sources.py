@@ -57,10 +57,11 @@ def test_one_name_has_one_definition_and_no_file_wins(tmp_path):
     )
 
 
-def test_listen_is_given_once(tmp_path):
-    listen = "listen: {agents: 127.0.0.1:1}\n"
-    folder = directory(tmp_path / "d", {**PARTS, "x.yaml": listen, "y.yaml": listen})
-    assert only(folder) == f"{folder}/y.yaml:2: `listen` is already given in {folder}/x.yaml:2; keep one"
+@pytest.mark.parametrize("given", ["listen: {agents: 127.0.0.1:1}", "ledger: {directory: /a}"])
+def test_what_is_one_thing_is_given_once(given, tmp_path):
+    folder = directory(tmp_path / "d", {**PARTS, "x.yaml": f"{given}\n", "y.yaml": f"{given}\n"})
+    name = given.partition(":")[0]
+    assert only(folder) == f"{folder}/y.yaml:2: `{name}` is already given in {folder}/x.yaml:2; keep one"
 
 
 def test_every_file_says_its_version(tmp_path):
