@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from gateway.config import addresses
 from gateway.config.field_types import Duration, ResolvedText, Text, UpstreamAddress, WebhookAddress
 from gateway.config.models import SecretModel, Strict
 from gateway.config.reading import Definition, Reading
@@ -50,11 +51,17 @@ def _prefix(value: str) -> str:
     return value
 
 
+def _endpoint(value: addresses.Upstream) -> addresses.Upstream:
+    if addresses.refused_address(value.host, ()):
+        raise ValueError("must not be a link-local or cloud-metadata address")
+    return value
+
+
 class BucketModel(Strict):
     expected: ClassVar[str] = "a mapping such as {bucket: acme-ledger, region: eu-central-1}"
     bucket: Annotated[ResolvedText, AfterValidator(_bucket)]
     prefix: Annotated[str, AfterValidator(_prefix)] = ""
-    endpoint: UpstreamAddress | None = None
+    endpoint: Annotated[UpstreamAddress, AfterValidator(_endpoint)] | None = None
     region: Text = "us-east-1"
     access_key: SecretModel | None = None
     secret_key: SecretModel | None = None

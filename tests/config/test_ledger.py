@@ -79,6 +79,7 @@ def test_a_shared_directory(tmp_path):
         ("{store: {s3: {bucket: acme, prefix: /x/}}}", "`prefix` must be a path such as gateway/ledger"),
         ("{store: {s3: {bucket: acme, prefix: a/../b}}}", "`prefix` must be a path such as gateway/ledger"),
         ("{store: {s3: {bucket: acme, endpoint: minio}}}", "`endpoint` must be an http or https address"),
+        ("{store: {s3: {bucket: acme, endpoint: 'http://169.254.169.254'}}}", "`endpoint` must not be a link-local"),
         ("{store: {s3: {bucket: acme, access_key: {env: A}}}}", "`s3` must have both `access_key` and `secret_key`"),
         ("{anchors: [{}]}", "item 1 of `anchors` must be exactly one of webhook and file"),
         (
