@@ -33,12 +33,14 @@ from gateway.core.facts import (
     Judged,
     Lost,
     Notified,
+    Recorded,
     Rejected,
     Reminded,
     Reported,
     Resolved,
     Retracted,
     Unsent,
+    Viewed,
     Withdrawn,
 )  # fmt: skip
 from gateway.core.lifecycle import (
@@ -91,6 +93,8 @@ QUIET = (
     Reminded(group="finance", notices=()),
     Escalated(group="finance", to=("cfo",), notices=()),
     Reported(kind="call.finished", notices=()),
+    Recorded(part="input", how="redacted", digest="d", size=1, keep=1),
+    Viewed(by="ann", via="token", fingerprint="f"),
 )
 """Facts that must change no state; `explore` checks it in every state."""
 

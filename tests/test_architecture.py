@@ -139,17 +139,17 @@ LONG_FILES = {
     "app.py": (305, "the composition root: one part a line, and nothing is decided here"),
     "ports.py": (309, "what the engine needs of the world: one list of obligations"),
     "config/models.py": (303, "the shape of routes.yaml: one list, a class for each mapping"),
-    "core/facts.py": (352, "the vocabulary of what can happen to a call: one list, each with its fields"),
+    "core/facts.py": (381, "the vocabulary of what can happen to a call: one list, each with its fields"),
     "adapters/redis/journal.py": (352, "to be split: what was acknowledged, and its loss, is a subject of its own"),
-    "core/lifecycle.py": (440, "the whole story in one file is worth more than the limit; half of it is one record"),
+    "core/lifecycle.py": (443, "the whole story in one file is worth more than the limit; half of it is one record"),
     "adapters/cedar.py": (330, "one outside thing, one file: the only one that knows cedarpy"),
     "engine.py": (456, "the only loop and its steps; splitting it would hide the order in which they happen"),
 }
 LONG_FUNCTIONS = {
     "app.py steward": (42, "one part a line"),
-    "core/timeline.py line": (64, "one sentence per fact: a table, written as a match"),
-    "core/lifecycle.py _changes": (52, "one line per fact: a table, written as a match"),
-    "core/fact_attributes.py of_fact": (43, "one line per fact: a table, written as a match"),
+    "core/timeline.py line": (68, "one sentence per fact: a table, written as a match"),
+    "core/lifecycle.py _changes": (54, "one line per fact: a table, written as a match"),
+    "core/fact_attributes.py of_fact": (47, "one line per fact: a table, written as a match"),
     "engine.py drive": (44, "one arm per step"),
 }
 """With the length that each may not exceed."""

@@ -90,3 +90,10 @@ ANSWER_WITHHELD = "gateway.answer.withheld"
 ANSWER_WHOLE = "gateway.answer.whole"
 RESOLVED_BY = "gateway.resolved.by"
 RESOLVED_ACTED = "gateway.resolved.acted"
+
+# --- What is kept of it, and who looked ---
+RECORDED_PART = "gateway.recorded.part"
+RECORDED_HOW = "gateway.recorded.how"
+RECORDED_MASKED = "gateway.recorded.masked"
+VIEWED_BY = "gateway.viewed.by"
+VIEWED_VIA = "gateway.viewed.via"

@@ -31,12 +31,14 @@ from gateway.core.facts import (
     Lost,
     Notified,
     Previewed,
+    Recorded,
     Rejected,
     Reminded,
     Reported,
     Resolved,
     Retracted,
     Unsent,
+    Viewed,
     Withdrawn,
 )
 
@@ -156,6 +158,10 @@ def of_fact(fact: Fact, waited: int) -> Attributes:  # noqa: C901, PLR0911, PLR0
             return _of_result(fact)
         case Resolved():
             return {names.RESOLVED_BY: fact.by, names.RESOLVED_ACTED: fact.acted, **_status(fact.status)}
+        case Recorded():
+            return {names.RECORDED_PART: fact.part, names.RECORDED_HOW: fact.how, names.RECORDED_MASKED: fact.masked}
+        case Viewed():
+            return {names.VIEWED_BY: fact.by, names.VIEWED_VIA: fact.via, names.FINGERPRINT: fact.fingerprint}
         case Abandoned() | Delivered():
             return {}  # their names say it all
         case _:

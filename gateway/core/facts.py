@@ -345,8 +345,37 @@ class Reported:
     at: int = 0
 
 
+@keyword_value
+class Recorded:
+    """A copy of what was asked or answered is kept for the record, as the tool's `record:` says."""
+
+    part: Literal["input", "output"]
+    how: Literal["redacted", "full"]
+    digest: str
+    """Of the copy, salted: the salt is destroyed with it."""
+    size: int
+    """Bytes of the copy."""
+    keep: int
+    """Milliseconds until it is destroyed."""
+    masked: tuple[str, ...] = ()
+    """Paths whose values were replaced before anything was written."""
+    at: int = 0
+
+
+@keyword_value
+class Viewed:
+    """A person was shown what the call would do: its arguments were decrypted for them."""
+
+    by: str
+    via: str
+    """How they were known: `token`, `on the page`."""
+    fingerprint: str
+    """Of what they saw."""
+    at: int = 0
+
+
 Fact = (
     Admitted | Attached | Judged | Asked | Previewed | Reminded | Escalated | Notified | Approved | Retracted | Edited
     | Rejected | Expired | Withdrawn | Cancelled | Claimed | Unsent | Lost | Answered | Ended | Abandoned | Delivered
-    | Resolved | Reported
+    | Resolved | Reported | Recorded | Viewed
 )  # fmt: skip

@@ -43,6 +43,7 @@ from gateway.core.facts import (
     Notice,
     Notified,
     Previewed,
+    Recorded,
     Rejected,
     Reminded,
     Reported,
@@ -50,6 +51,7 @@ from gateway.core.facts import (
     Retracted,
     Rung,
     Unsent,
+    Viewed,
     Withdrawn,
 )
 from gateway.core.looking import BLIND, Sight, still_held
@@ -340,6 +342,8 @@ def _changes(record: Record, fact: Fact) -> dict[str, Any]:  # noqa: C901, PLR09
             return {"resolved": fact, "doubts": frozenset(), "claim": None}
         case Approved() | Rejected() | Expired() | Withdrawn() | Cancelled() | Retracted() | Edited():
             return {}
+        case Recorded() | Viewed():
+            return {}  # for whoever reads the record
         case Admitted():
             raise ValueError("a call is admitted once")
         case _:

@@ -26,12 +26,14 @@ from gateway.core.facts import (
     Notice,
     Notified,
     Previewed,
+    Recorded,
     Rejected,
     Reminded,
     Reported,
     Resolved,
     Retracted,
     Unsent,
+    Viewed,
     Withdrawn,
 )
 from gateway.core.lifecycle import Finish, Outcome, Record, next_step
@@ -126,6 +128,10 @@ def line(fact: Fact) -> str:  # noqa: C901, PLR0911, PLR0912 - one sentence per 
             return f"{by} settled the doubt: it {'acted' if acted else 'did not act'}" + (
                 f' ("{note}")' if note else ""
             )
+        case Recorded():
+            return _recorded(fact)
+        case Viewed(by=by, via=via):
+            return f"{by} was shown what it would do, {via}"
         case _:
             assert_never(fact)
 
@@ -151,6 +157,12 @@ def _previewed(fact: Previewed) -> str:
         return f"{fact.name} could not be looked at{' again' if fact.again else ''}: {fact.failed}{then}"
     seen = "is still as it was shown" if fact.again else "was looked at for the approvers"
     return f"{fact.name} {seen} (call {fact.call})"
+
+
+def _recorded(fact: Recorded) -> str:
+    what = "what was asked" if fact.part == "input" else "what was answered"
+    masked = f", with {', '.join(fact.masked)} masked" if fact.masked else ""
+    return f"a copy of {what} is kept for {span(fact.keep)}{masked} ({fact.how}, {fact.size} bytes)"
 
 
 def _judged(fact: Judged) -> str:

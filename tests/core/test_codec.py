@@ -12,12 +12,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core import facts
-from gateway.core.codec import GRANT_TYPES, TYPES, UnreadableFact, decode, decode_grant, encode, envelope
+from gateway.core.codec import (
+    DEPLOYMENT_TYPES,
+    GRANT_TYPES,
+    TYPES,
+    UnreadableFact,
+    decode,
+    decode_deployment,
+    decode_grant,
+    encode,
+    envelope,
+)
 from gateway.core.facts import Admitted, Answered, Fact, Judged, Lost, Rejected
 from tests.playbook import ALLOW, CALL, FINANCE, HOLD
 
 GOLDEN = (Path(__file__).parent / "golden" / "facts.jsonl").read_bytes().splitlines()
 GOLDEN_GRANTS = (Path(__file__).parent / "golden" / "grants.jsonl").read_bytes().splitlines()
+GOLDEN_DEPLOYMENT = (Path(__file__).parent / "golden" / "deployment.jsonl").read_bytes().splitlines()
 SAFE = 2**53 - 1  # of JSON numbers; RFC 8785 refuses more
 
 
@@ -105,6 +116,27 @@ def test_facts_about_grants_are_read_for_ever_and_are_no_facts_of_calls(line):
 @given(st.one_of([values(cls) for cls in GRANT_TYPES.values()]), st.integers(0, SAFE))
 def test_a_fact_about_a_grant_comes_back_as_it_was(fact, at):
     assert decode_grant(envelope(encode(fact), at, "token")) == dataclasses.replace(fact, at=at)
+
+
+def test_there_is_a_golden_line_for_every_fact_about_the_deployment():
+    assert {orjson.loads(line)["fact"]["type"] for line in GOLDEN_DEPLOYMENT} == set(DEPLOYMENT_TYPES)
+
+
+@pytest.mark.parametrize("line", GOLDEN_DEPLOYMENT, ids=lambda line: orjson.loads(line)["fact"]["type"])
+def test_facts_about_the_deployment_are_read_for_ever_and_are_no_facts_of_calls(line):
+    fact = decode_deployment(line)
+    outer = orjson.loads(line)
+    assert (type(fact).__name__, fact.at) == (outer["fact"]["type"], outer["at"])
+    assert envelope(encode(fact), fact.at, outer["by"]) == line
+    with pytest.raises(UnreadableFact):
+        decode(line)
+
+
+@given(st.one_of([values(cls) for cls in DEPLOYMENT_TYPES.values()]), st.integers(0, SAFE))
+def test_a_fact_about_the_deployment_comes_back_as_it_was(fact, at):
+    data = envelope(encode(fact), at, "token")
+    assert decode_deployment(data) == dataclasses.replace(fact, at=at)
+    assert data == rfc8785.dumps(orjson.loads(data))
 
 
 # --- Nothing foreign becomes a fact ---------------------------------------------------------------------------------

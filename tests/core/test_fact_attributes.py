@@ -32,6 +32,7 @@ from gateway.core.facts import (
     Notice,
     Notified,
     Previewed,
+    Recorded,
     Rejected,
     Reminded,
     Reported,
@@ -39,6 +40,7 @@ from gateway.core.facts import (
     Retracted,
     Rung,
     Unsent,
+    Viewed,
     Withdrawn,
 )
 from gateway.core.verdict import Lifted, Requirement, Verdict
@@ -77,6 +79,8 @@ ALL = (
     Delivered(),
     Resolved(by="p", acted=True, note=SECRET),
     Reported(kind="call.finished", notices=(NOTICE,)),
+    Recorded(part="input", how="redacted", digest="d", size=1, keep=1, masked=("card.number",)),
+    Viewed(by="p", via="token", fingerprint="f"),
 )
 
 
@@ -145,6 +149,7 @@ def test_no_field_of_a_fact_is_forgotten_without_a_decision():
         "worker", "polled", "lacking", "ladder", "to", "on_behalf", "undo", "before", "changed", "kind", "receipt",
         "verdict", "via", "whole", "withheld", "error", "note", "reason",
         "name", "weighed", "digest", "bound", "failed", "again", "previews",
+        "part", "how", "masked", "size",
     }  # fmt: skip
     assert {field.name for fact in ALL for field in fields(fact)} == decided
 

@@ -22,10 +22,12 @@ from gateway.core.facts import (
     Notice,
     Notified,
     Previewed,
+    Recorded,
     Reminded,
     Reported,
     Resolved,
     Retracted,
+    Viewed,
     Withdrawn,
 )
 from gateway.core.lifecycle import recall
@@ -122,6 +124,9 @@ EXAMPLES: list[Fact] = [
     Edited(by="ann", group="finance", before="e", fingerprint="f", changed=("amount", "reason"), via="token"),
     Cancelled(by="olga", via="token", reason="not ours"),
     Reported(kind="call.finished", notices=()),
+    Recorded(part="input", how="redacted", digest="d", size=70, keep=86_400_000, masked=("card.number",)),
+    Recorded(part="output", how="full", digest="d", size=70, keep=86_400_000),
+    Viewed(by="ann", via="on the page", fingerprint="f"),
 ]
 
 
