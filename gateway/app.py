@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -25,6 +26,7 @@ from gateway.adapters.announcer import Announcer
 from gateway.adapters.otlp.collector import configured
 from gateway.adapters.otlp.exporter import TraceExporter
 from gateway.adapters.redis.connecting import Server, client
+from gateway.adapters.redis.deployment import RedisDeployment
 from gateway.adapters.redis.digests import RedisDigests
 from gateway.adapters.redis.grants import RedisGrants
 from gateway.adapters.redis.held import HeldCalls
@@ -48,6 +50,7 @@ from gateway.duties import (
     keep_high_water,
     look_at_durability,
     mend_held,
+    record_generation,
     watch_durability,
     watch_grants,
     watch_losses,
@@ -106,6 +109,8 @@ async def assemble(duty: Duty, settings: Settings) -> Parts:
     await _reach(journal, embedded=not settings.redis_url)
     redis = client(duty.redis_url)
     await look_at_durability(journal, redis, settings)
+    generations.record = partial(record_generation, RedisDeployment(journal))
+    await generations.record(generations.current)
     secrets = Secrets()
     upstream = PyreqwestUpstream(read_secret=secrets.read, addresses=Addresses(), ca_file=settings.ca_file)
     limits = Limits(
@@ -171,7 +176,7 @@ async def work(duty: Duty, settings: Settings) -> None:
 async def steward(duty: Duty, settings: Settings) -> None:
     """The control plane, due times, notices and the export of traces, until it is told to stop."""
     parts = await assemble(duty, settings)
-    ledger = RedisLedger(parts.journal)
+    ledger, deployment = RedisLedger(parts.journal), RedisDeployment(parts.journal)
     open_calls = OpenCalls(held := HeldCalls(parts.journal), parts.journal)
     holder = random.token_hex(8)
 
@@ -198,6 +203,8 @@ async def steward(duty: Duty, settings: Settings) -> None:
         measures=measures_of(parts.generations, ledger, open_calls, exporter),
         grants=GrantsDoor(granting),
         stats=counting.report,
+        note=deployment.note,
+        record_generation=lambda: record_generation(deployment, parts.generations.current),
         pages=people.routes(),
     )
     duties: list[Coroutine[Any, Any, None]] = [

@@ -9,16 +9,20 @@ import logging
 from collections.abc import Callable, Collection, Coroutine
 from typing import Any
 
+from gateway import __version__
 from gateway.adapters import durability
 from gateway.adapters.otlp.exporter import TraceExporter
 from gateway.adapters.redis.connecting import Server
+from gateway.adapters.redis.deployment import RedisDeployment
 from gateway.adapters.redis.journal import RedisJournal
-from gateway.generations import Generations
+from gateway.core.deployment import Loaded
+from gateway.generations import Generations, LoadedGeneration
 from gateway.grant_ports import Grants
 from gateway.open_calls import OpenCalls
 from gateway.ports import Journal, JournalUnavailable
 from gateway.settings import Settings
 from gateway.standing import Standing
+from gateway.tasks import spawn
 from gateway.trouble import Trouble
 
 EXPORT_LEASE_MS = 10_000
@@ -35,6 +39,8 @@ DURABILITY_SECONDS = 2.0
 """How often a server is asked whether it still keeps what it acknowledges."""
 MEND_SECONDS = 60.0
 """How often the list of held calls is compared with what is not over."""
+RECORD_SECONDS = 0.5
+"""Until the journal is asked again to keep what a generation is made of."""
 PAUSE_SECONDS = 5.0
 """After a failure that nobody foresaw."""
 
@@ -164,6 +170,28 @@ async def watch_grants(grants: Grants, journal: Journal, standing: Standing) -> 
         except Exception as error:  # noqa: BLE001 - `_unforeseen` logs it
             await _unforeseen("learning of standing grants", error)
         await asyncio.sleep(GRANT_SECONDS)
+
+
+async def record_generation(deployment: RedisDeployment, loaded: LoadedGeneration) -> None:
+    """Write down what a generation is made of before it serves; after that if the journal is away, as verdicts are.
+
+    It does not wait for the journal: an edit may be what it takes to get out of that.
+    """
+    fact = Loaded(generation=loaded.digest, files=loaded.files, version=__version__)
+    try:
+        await deployment.note(fact)
+    except JournalUnavailable:
+        spawn(_keep_noting(deployment, fact), "record the generation")
+
+
+async def _keep_noting(deployment: RedisDeployment, fact: Loaded) -> None:
+    while True:
+        await asyncio.sleep(RECORD_SECONDS)
+        try:
+            await deployment.note(fact)
+            return
+        except JournalUnavailable:
+            continue  # `beat` says so
 
 
 async def _unforeseen(doing: str, error: Exception) -> None:

@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import logging
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from gateway.config.schema import cedar_schema
 from gateway.core.admit import REQUEST_NOT_KEPT, Admission, Edit, Inadmissible, asks_for, look, readmit
 from gateway.core.approval import CannotEdit
 from gateway.core.call import Call
+from gateway.core.deployment import LoadedFile
 from gateway.core.payload import pack_request, unpack_request
 from gateway.core.previews import Preview, asked_for
 from gateway.core.routes import Routes
@@ -57,6 +58,8 @@ class LoadedGeneration:
     policies: CedarPolicies
     index: Index
     granting: CedarGrants
+    files: tuple[LoadedFile, ...] = ()
+    """What it was made of."""
 
     def readmit(self, call: Call, payload: Mapping[str, bytes]) -> Admission:
         """`call` as it would be admitted today. Raises Inadmissible."""
@@ -112,7 +115,24 @@ def load(routes_path: Path, policies_path: Path, environ: Mapping[str, str]) -> 
         raise Mistakes(found + more)
     parts = "\n".join((routes.digest, loaded.digest, cedar_schema(routes)))
     digest = hashlib.sha256(parts.encode()).hexdigest()
-    return LoadedGeneration(digest, routes, CedarPolicies(loaded, routes), Index.of(routes), CedarGrants(routes))
+    return LoadedGeneration(
+        digest, routes, CedarPolicies(loaded, routes), Index.of(routes), CedarGrants(routes),
+        _files(routes_path, policies_path),
+    )  # fmt: skip
+
+
+def _files(routes_path: Path, policies_path: Path) -> tuple[LoadedFile, ...]:
+    """Which files those are, for whoever looks them up in a repository; `load_settled` sees that they do not change."""
+    found = {}
+    for path in sorted(routes_path.glob("*.yaml")) if routes_path.is_dir() else [routes_path]:
+        found[path] = routes_path.parent
+    for path in policy_files(policies_path).files if policies_path.is_dir() else [policies_path]:
+        found[path] = policies_path.parent
+    try:
+        digests = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
+    except OSError as error:
+        raise Mistakes([Mistake(str(error.filename), 0, "it went away while it was read")]) from error
+    return tuple(LoadedFile(name=str(path.relative_to(found[path])), sha256=digests[path]) for path in found)
 
 
 def signature(routes_path: Path, policies_path: Path) -> Signature:
@@ -164,6 +184,8 @@ class Generations:
     """Of the files, when they were last loaded."""
     mistakes: list[str] = field(default_factory=list)
     """Of the last attempt to load; empty if what serves is what the files say."""
+    record: Callable[[LoadedGeneration], Awaitable[None]] | None = None
+    """Writes down what is about to serve, so that every verdict names what is known. Never raises."""
     tells: bool = True
     """Mistakes go into the log as an error; of several processes with the same files one is enough."""
     _loading: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -187,6 +209,9 @@ class Generations:
         """Take what the files say now, all of it or nothing. One at a time: an older state must never win."""
         async with self._loading:
             loaded, self.known = await asyncio.to_thread(load_settled, self.routes_path, self.policies_path)
+            await self._take(loaded)
+
+    async def _take(self, loaded: LoadedGeneration | Mistakes) -> None:
         if isinstance(loaded, Mistakes):
             self.mistakes = [str(mistake) for mistake in loaded.found]
             level = logging.ERROR if self.tells else logging.DEBUG
@@ -197,6 +222,8 @@ class Generations:
         if undone and self.tells:
             log.info("the edit was undone: the files are again what serves, generation %s", loaded.digest[:12])
         if loaded.digest != self.current.digest:
+            if self.record is not None:
+                await self.record(loaded)
             self.current = loaded
             log.info("generation %s serves now", loaded.digest[:12])
 

@@ -136,7 +136,7 @@ CLOCKS = {"now", "utcnow", "today"}
 
 LONGEST_FILE, LONGEST_FUNCTION = 300, 40
 LONG_FILES = {
-    "app.py": (305, "the composition root: one part a line, and nothing is decided here"),
+    "app.py": (340, "the composition root: one part a line, and nothing is decided here"),
     "ports.py": (309, "what the engine needs of the world: one list of obligations"),
     "config/models.py": (303, "the shape of routes.yaml: one list, a class for each mapping"),
     "core/facts.py": (381, "the vocabulary of what can happen to a call: one list, each with its fields"),
@@ -172,6 +172,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "adapters.redis.grants": "contracts/test_grants",
     "adapters.redis.connecting": "contracts/test_redis_line",
     "adapters.redis.cluster": "contracts/test_redis_line",
+    "adapters.redis.deployment": "contracts/test_deployment",
     "adapters.redis.held": "contracts/test_held",
     "adapters.redis.high_water": "contracts/test_redis_journal",
     "adapters.redis.command": "contracts/test_redis_journal",

@@ -5,6 +5,7 @@ is shown by an edit behind it that does.
 """
 
 import asyncio
+import hashlib
 import json
 import logging
 import os
@@ -447,3 +448,33 @@ def test_a_preview_whose_arguments_make_it_another_tool_is_not_admitted(tmp_path
     assert looked(tmp_path, more, item="x/y").request.target == "/x/y"
     with pytest.raises(Inadmissible, match=r"make no request of bank.get$"):
         looked(tmp_path, more, item="files/y")
+
+
+# --- What the record says ---------------------------------------------------------------------------------------------
+
+
+def test_a_generation_names_the_files_it_is_made_of_without_saying_where_they_are(tmp_path):
+    deploy(tmp_path)
+    (tmp_path / "policies" / "team").mkdir()
+    (tmp_path / "policies" / "team" / "more.cedar").write_text(WRITES)
+    files = opened(tmp_path).current.files
+    assert [file.name for file in files] == ["routes.yaml", "policies/all.cedar", "policies/team/more.cedar"]
+    assert files[1].sha256 == hashlib.sha256(READS.encode()).hexdigest()
+
+
+def test_an_edit_is_written_down_before_it_serves(tmp_path):
+    async def story():
+        generations = opened(deploy(tmp_path))
+        before, told = generations.current.digest, []
+
+        async def record(loaded):
+            told.append((loaded.digest, generations.current.digest))
+
+        generations.record = record
+        deploy(tmp_path, WRITES)
+        await generations.reload()
+        assert told == [(generations.current.digest, before)]
+        await generations.reload()
+        assert len(told) == 1
+
+    asyncio.run(story())

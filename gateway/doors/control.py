@@ -23,6 +23,7 @@ from gateway.adapters.redis.journal import RedisJournal
 from gateway.adapters.redis.ledger import RedisLedger
 from gateway.adapters.secrets import Secrets
 from gateway.core import timeline
+from gateway.core.deployment import AgentReadmitted, AgentSuspended, DeploymentFact, LossAcknowledged
 from gateway.core.lifecycle import Record, recall
 from gateway.core.routes import Routes
 from gateway.core.times import iso
@@ -62,6 +63,10 @@ class ControlPlane:
     grants: GrantsDoor
     stats: Callable[[int], Awaitable[dict[str, Any]]]
     """The numbers about the decisions of the last so many days."""
+    note: Callable[[DeploymentFact], Awaitable[None]]
+    """Writes down what a person did to the deployment. Raises JournalUnavailable."""
+    record_generation: Callable[[], Awaitable[None]]
+    """Writes down what serves, if the journal does not know."""
     pages: Sequence[BaseRoute] = ()
     """What is for people with a browser (`gateway.console`)."""
 
@@ -198,8 +203,10 @@ class ControlPlane:
         if agent not in self.routes.agents:
             raise control_errors.UnknownAgent(agent)
         if request.method == "POST":
-            await self.journal.suspend(agent, who.name)
+            await self.journal.suspend(agent, who.name)  # first of all: stopping needs no record
+            await self.note(AgentSuspended(agent=agent, by=who.name))
         else:
+            await self.note(AgentReadmitted(agent=agent, by=who.name))
             await self.journal.readmit(agent)
         log.info("%s %s %s", who.name, "suspended" if request.method == "POST" else "readmitted", agent)
         return _json({"agent": agent, "suspended": request.method == "POST", "by": who.name})
@@ -211,6 +218,8 @@ class ControlPlane:
         if not loss:
             raise control_errors.NothingLost
         await self.journal.acknowledge_loss()
+        await self.note(LossAcknowledged(by=who.name, loss=loss))
+        await self.record_generation()
         log.info("%s acknowledged the loss; effects go on: %s", who.name, loss)
         return _json({"acknowledged": True, "loss": loss, "by": who.name})
 

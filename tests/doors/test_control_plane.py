@@ -1,5 +1,6 @@
 """The control plane of design section 9, over real sockets: who may ask and say what, and what a signature proves."""
 
+import asyncio
 import json
 import re
 import time
@@ -9,6 +10,10 @@ import httpx
 import pytest
 
 from gateway import __version__
+from gateway.adapters.embedded import embedded_url
+from gateway.adapters.redis.journal import RedisJournal
+from gateway.adapters.redis.ledger import RedisLedger
+from gateway.core.deployment import AgentReadmitted, AgentSuspended, Loaded
 from tests.gateway_process import bearer, eventually, key_of, token_of
 from tests.gateway_world import BOTH, HELD, PAIR, POLICIES, slug, world
 from tests.scripted_upstream import answer, fresh, resets, stalls
@@ -600,6 +605,23 @@ def test_a_suspended_agent_stops_at_once_and_its_held_calls_do_not_act(scene):
         assert operator.delete("/agents/third/suspend").json()["suspended"] is False
     eventually(lambda: "INFO steward 0: operator readmitted third" in scene.gateway.log)
     eventually(lambda: scene.pay(fresh("pay"), agent="third").status_code == 200)
+    facts = of_the_deployment(scene)
+    assert isinstance(facts[0], Loaded) and facts[0].generation == scene.gateway.readyz().json()["generation"]
+    stopped = [fact for fact in facts if isinstance(fact, AgentSuspended | AgentReadmitted)]
+    assert [(type(fact).__name__, fact.agent, fact.by) for fact in stopped[-2:]] == [
+        ("AgentSuspended", "third", "operator"), ("AgentReadmitted", "third", "operator"),
+    ]  # fmt: skip
+
+
+def of_the_deployment(scene):
+    async def read():
+        journal = RedisJournal.open(embedded_url(scene.gateway.data))
+        try:
+            return [fact for entry in await RedisLedger(journal).read("64", "", 999) for fact in entry.of_deployment]
+        finally:
+            await journal.close()
+
+    return asyncio.run(read())
 
 
 # --- readiness and reload -----------------------------------------------------------------------------------------

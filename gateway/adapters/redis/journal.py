@@ -30,6 +30,7 @@ from gateway.adapters.redis.line import (
 from gateway.adapters.redis.scripts import REARM, TOUCH
 from gateway.core.call import PARTITIONS
 from gateway.core.codec import decode
+from gateway.core.deployment import LOGS
 from gateway.core.facts import Fact
 from gateway.core.pointers import RECALL_MS
 from gateway.ports import (
@@ -280,9 +281,8 @@ class RedisJournal:
     async def keep_high_water(self) -> None:
         """Remember on disk how far the ledger is, unless something is missing. Raises JournalUnavailable, OSError."""
         await self.heed()
-        names = [f"{partition:02d}" for partition in range(PARTITIONS)]
-        replies = await self.ask_all(*(("XREVRANGE", _ledger(name), "+", "-", "COUNT", "1") for name in names))
-        ends = {name: _entry_id(found[0][0]) for name, found in zip(names, replies, strict=True) if found}
+        replies = await self.ask_all(*(("XREVRANGE", _ledger(name), "+", "-", "COUNT", "1") for name in LOGS))
+        ends = {name: _entry_id(found[0][0]) for name, found in zip(LOGS, replies, strict=True) if found}
         if self.memory.file is not None and not self.loss:
             await asyncio.to_thread(self.memory.file.write, ends)
 

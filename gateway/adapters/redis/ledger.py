@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from gateway.adapters.redis.journal import RedisJournal
 from gateway.core.call import PARTITIONS
-from gateway.core.codec import decode, decode_grant
+from gateway.core.codec import decode, decode_deployment, decode_grant
+from gateway.core.deployment import LOGS, DeploymentFact
 from gateway.core.facts import Fact
 from gateway.core.grants import GrantFact
 
@@ -24,11 +25,12 @@ return 1
 class LedgerEntry:
     id: str
     call: str
-    """Empty if the entry is about a standing grant."""
+    """Empty if the entry is about a standing grant or the deployment."""
     position: int
     """How many facts the call had before this entry."""
     facts: tuple[Fact, ...]
     of_grant: tuple[GrantFact, ...] = ()
+    of_deployment: tuple[DeploymentFact, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +81,9 @@ class RedisLedger:
         await self.journal.ask("SET", f"gateway:{name}", value)
 
     async def ends(self) -> dict[str, str]:
-        """The last entry of every partition that has one."""
-        names = [f"{p:02d}" for p in range(PARTITIONS)]
-        replies = await self.journal.ask_all(*(("XREVRANGE", _ledger(n), "+", "-", "COUNT", "1") for n in names))
-        return {name: reply[0][0].decode() for name, reply in zip(names, replies, strict=True) if reply}
+        """The last entry of every partition that has one, and of the deployment's."""
+        replies = await self.journal.ask_all(*(("XREVRANGE", _ledger(n), "+", "-", "COUNT", "1") for n in LOGS))
+        return {name: reply[0][0].decode() for name, reply in zip(LOGS, replies, strict=True) if reply}
 
     async def recent(self, limit: int) -> list[str]:
         """Ids of the calls that something happened to last, newest first."""
@@ -124,6 +125,8 @@ def _entry(item: list[object]) -> LedgerEntry:
     found = dict(zip(fields[::2], fields[1::2], strict=True))
     if b"grant" in found:
         return LedgerEntry(entry.decode(), "", 0, (), (decode_grant(found[b"facts"]),))
+    if b"gateway" in found:
+        return LedgerEntry(entry.decode(), "", 0, (), (), (decode_deployment(found[b"facts"]),))
     return LedgerEntry(
         entry.decode(),
         found[b"call"].decode(),
