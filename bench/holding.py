@@ -11,11 +11,13 @@ from pathlib import Path
 
 from bench.processes import BenchError
 from gateway.adapters.embedded import embedded_url
+from gateway.adapters.payload_cipher import PayloadCipher
 from gateway.adapters.redis.command import keys
 from gateway.adapters.redis.journal import RedisJournal
 from gateway.core.facts import Admitted, Asked, Expired, Fact, Judged, Notified
 from gateway.core.lifecycle import Record, after, begin
 from gateway.core.pointers import upkeep
+from gateway.payload_keys import FILE, read_keys
 from gateway.ports import Append
 
 AT_ONCE = 400
@@ -117,7 +119,7 @@ def folded(facts: list[Fact]) -> Record:
 
 
 async def write(data: Path, calls: dict[str, str], holds: int) -> Written:
-    journal = RedisJournal.open(embedded_url(data))
+    journal = RedisJournal.open(embedded_url(data), cipher=PayloadCipher(read_keys("", data / FILE)))
     try:
         await journal.learn_time()
         made = await templates(journal, calls.values())
@@ -172,7 +174,7 @@ async def _parts(journal: RedisJournal, calls: list[str], made: list[Template]) 
 
 async def due(data: Path, calls: dict[str, str], say: Callable[[str], None]) -> list[Row]:
     """How long it takes to ask what is due, and how late the steward is for what becomes due."""
-    journal = RedisJournal.open(embedded_url(data))
+    journal = RedisJournal.open(embedded_url(data), cipher=PayloadCipher(read_keys("", data / FILE)))
     try:
         await journal.learn_time()
         asked = []

@@ -25,6 +25,7 @@ from gateway.adapters.addresses import Addresses
 from gateway.adapters.announcer import Announcer
 from gateway.adapters.otlp.collector import configured
 from gateway.adapters.otlp.exporter import TraceExporter
+from gateway.adapters.payload_cipher import PayloadCipher
 from gateway.adapters.redis.connecting import Server, client
 from gateway.adapters.redis.deployment import RedisDeployment
 from gateway.adapters.redis.digests import RedisDigests
@@ -45,6 +46,7 @@ from gateway.doors.protocol import StrictProtocol
 from gateway.doors.refusals import Refusals
 from gateway.doors.stalled import close_stalled
 from gateway.duties import (
+    agree_on_payload_keys,
     beat,
     export,
     keep_high_water,
@@ -66,10 +68,12 @@ from gateway.logs import log_aside, told
 from gateway.notifying import notifying
 from gateway.open_calls import OpenCalls
 from gateway.page import console
+from gateway.payload_keys import PayloadKeysMistake
 from gateway.ports import JournalUnavailable
 from gateway.readiness import measures_of, readiness_of, watch_readiness
 from gateway.sending import Limits
 from gateway.settings import Settings
+from gateway.starting import payload_keys
 from gateway.steward import Steward
 from gateway.supervisor import CONFIGURATION_MISTAKE, JOURNAL_UNREACHABLE
 from gateway.tasks import spawn
@@ -105,8 +109,10 @@ async def assemble(duty: Duty, settings: Settings) -> Parts:
     generations = Generations.open(Path(str(document["routes"])), Path(str(document["policies"])), tells=tells)
     data = document.get("data")
     high_water = HighWater(Path(str(data)) / "high-water.json") if data else None
-    journal = RedisJournal.open(duty.redis_url, replicas=settings.redis_replicas, high_water=high_water)
+    cipher, replicas = PayloadCipher(payload_keys(settings, Path(str(data)))), settings.redis_replicas
+    journal = RedisJournal.open(duty.redis_url, replicas=replicas, high_water=high_water, cipher=cipher)
     await _reach(journal, embedded=not settings.redis_url)
+    await agree_on_payload_keys(journal, cipher)
     redis = client(duty.redis_url)
     await look_at_durability(journal, redis, settings)
     generations.record = partial(record_generation, RedisDeployment(journal))
@@ -298,6 +304,9 @@ def run(duty: Duty, settings: Settings) -> int:
         uvloop.run((work if duty.role == "worker" else steward)(duty, settings))
     except Mistakes as mistakes:
         print(mistakes, file=sys.stderr)  # noqa: T201 - a command talking to its user
+        return CONFIGURATION_MISTAKE
+    except PayloadKeysMistake as mistake:
+        duty.hopeless(str(mistake))
         return CONFIGURATION_MISTAKE
     except JournalUnavailable as error:
         cure = "start that Redis, or correct GATEWAY_REDIS_URL"

@@ -53,7 +53,7 @@ Routes = Annotated[
 ]
 Policies = Annotated[Path, typer.Option("--policies", help="Who may do what: the directory of *.cedar files.")]
 DATA_HELP = (
-    "The gateway's private directory, where the embedded server keeps the journal. Unused with GATEWAY_REDIS_URL."
+    "The gateway's private directory: keys, the sealed record and, without GATEWAY_REDIS_URL, the embedded journal."
 )
 Data = Annotated[Path, typer.Option("--data", help=DATA_HELP)]
 ROUTES, POLICIES, DATA = Path("routes.yaml"), Path("policies"), Path(".gateway")
@@ -131,14 +131,14 @@ def serve(
 
 
 @app.command()
-def check(routes: Routes = ROUTES, policies: Policies = POLICIES) -> None:
-    """Report every mistake in settings, routes.yaml and policies, each with its file and line.
+def check(routes: Routes = ROUTES, policies: Policies = POLICIES, data: Data = DATA) -> None:
+    """Report every mistake in settings, payload keys, routes.yaml and policies, each with its file and line.
 
     Starts nothing and connects to nothing. Exit code 0: `gateway serve` would start with these files; 1: it would not.
     """
     from gateway.starting import counted, examine, inventory, notes
 
-    found = examine(routes, policies, os.environ)
+    found = examine(routes, policies, os.environ, data)
     for mistake in found:
         print(mistake, file=sys.stderr)
     if found:

@@ -12,6 +12,8 @@ from typing import Any
 from gateway import __version__
 from gateway.adapters import durability
 from gateway.adapters.otlp.exporter import TraceExporter
+from gateway.adapters.payload_cipher import PayloadCipher
+from gateway.adapters.redis import payloads
 from gateway.adapters.redis.connecting import Server
 from gateway.adapters.redis.deployment import RedisDeployment
 from gateway.adapters.redis.journal import RedisJournal
@@ -19,6 +21,7 @@ from gateway.core.deployment import Loaded
 from gateway.generations import Generations, LoadedGeneration
 from gateway.grant_ports import Grants
 from gateway.open_calls import OpenCalls
+from gateway.payload_keys import WRONG_KEYS, PayloadKeysMistake
 from gateway.ports import Journal, JournalUnavailable
 from gateway.settings import Settings
 from gateway.standing import Standing
@@ -117,6 +120,15 @@ async def look_at_durability(journal: RedisJournal, redis: Server, settings: Set
     """Stop effects if this server may forget them, or let them happen again. Raises JournalUnavailable."""
     found = await durability.weaknesses(redis, settings.redis_replicas, settings.redis_durability)
     journal.weakness = " ".join(["Effects are stopped:", *found]) if found else ""
+
+
+async def agree_on_payload_keys(journal: RedisJournal, cipher: PayloadCipher) -> None:
+    """Raises PayloadKeysMistake if this host could not read what the others write."""
+    lacks = await payloads.register(journal, cipher.ids)
+    if lacks:
+        raise PayloadKeysMistake(WRONG_KEYS.format(newest=lacks, ours=", ".join(cipher.ids)))
+    if gone := await payloads.retired(journal, cipher.ids):
+        log.warning("payloads that were encrypted with %s can no longer be read here", ", ".join(gone))
 
 
 async def watch_durability(journal: RedisJournal, redis: Server, settings: Settings) -> None:

@@ -26,7 +26,7 @@ from gateway.core.admit import REQUEST_NOT_KEPT, Admission, Edit, Inadmissible, 
 from gateway.core.approval import CannotEdit
 from gateway.core.call import Call
 from gateway.core.deployment import LoadedFile
-from gateway.core.payload import pack_request, unpack_request
+from gateway.core.payload import not_kept, pack_request, unpack_request
 from gateway.core.previews import Preview, asked_for
 from gateway.core.routes import Routes
 from gateway.wire.editing import differences, edited
@@ -65,7 +65,7 @@ class LoadedGeneration:
         """`call` as it would be admitted today. Raises Inadmissible."""
         data, salt = payload.get("request"), payload.get("salt")
         if not data or salt is None:
-            raise Inadmissible(REQUEST_NOT_KEPT, "The request of this call is no longer kept.")
+            raise Inadmissible(REQUEST_NOT_KEPT, not_kept(payload))
         request = unpack_request(data)
         system = self.routes.systems.get(request.system)
         if system is None or call.agent not in self.routes.agents:

@@ -86,7 +86,7 @@ class Append:
     replicated: bool = False
     """True if a failover must not forget it (the claim of a tool that is not repeatable)."""
     payload: Mapping[str, bytes] | None = None
-    """Bytes to keep beside the facts, by field: `request` (empty: no longer), `salt`, `answer`, `preview`."""
+    """Bytes to keep beside the facts, by field: `request`, `salt`, `answer`, `preview`. Empty: to keep no longer."""
     beside: tuple[str, ...] = ()
     """Calls for the same intent that are no obstacle: whoever has them in hand was seen at work."""
     notices: tuple[tuple[str, int | None], ...] = ()
@@ -125,7 +125,7 @@ class Journal(Protocol):
         ...
 
     async def payload(self, call: str) -> Mapping[str, bytes]:
-        """What is kept beside the facts; empty if it was never there or its time is over."""
+        """What is kept beside the facts and can be read; `core.payload.UNREADABLE` says why the rest cannot."""
         ...
 
     async def touch(self, call: str, pointer: str, milliseconds: int) -> None:

@@ -124,7 +124,7 @@ def _text(text: str) -> str:
 
 def _secret(text: str) -> str:
     if not text.strip():
-        raise ValueError("the client's secret")
+        raise ValueError("the secret itself")
     return text
 
 
@@ -172,6 +172,8 @@ READERS: Mapping[str, Callable[[str], object]] = {
     "redis_url": _redis_url,
     "redis_durability": _one_of(cast("tuple[str, ...]", get_args(Durability))),
     "redis_replicas": _count,
+    "payload_keys": _secret,
+    "payload_keys_file": _existing_file,
     "control_url": _control_url,
     "smtp_url": _mail_server,
     "smtp_password_file": _existing_file,

@@ -54,6 +54,11 @@ class Settings:
     redis_replicas: int = 0
     """GATEWAY_REDIS_REPLICAS: how many replicas must have the claim of an unrepeatable effect on their disk before
     it is sent (`WAITAOF 1 N`). Default 0: there are no replicas."""
+    payload_keys: str = dataclass_field(default="", repr=False)
+    """GATEWAY_PAYLOAD_KEYS: the keys that payloads are encrypted with, base64, with spaces between; the first encrypts,
+    all decrypt. Default: those in `payload.keys` in the data directory, which is made at the first start."""
+    payload_keys_file: Path | None = None
+    """GATEWAY_PAYLOAD_KEYS_FILE: a file that holds them instead, one a line. Default: as above."""
     control_url: str = ""
     """GATEWAY_CONTROL_URL: the control plane's address as approvers reach it, for callback links. Default: the
     control listener's own address."""
@@ -134,6 +139,8 @@ def _incomplete(values: Mapping[str, Any]) -> list[str]:
     found = [f"{variable(of_oidc[0])} is set, so set {variable(name)} too." for name in missing if of_oidc]
     if "oidc_client_secret" in values and "oidc_client_secret_file" in values:
         found.append("GATEWAY_OIDC_CLIENT_SECRET and GATEWAY_OIDC_CLIENT_SECRET_FILE are both set: remove one.")
+    if "payload_keys" in values and "payload_keys_file" in values:
+        found.append("GATEWAY_PAYLOAD_KEYS and GATEWAY_PAYLOAD_KEYS_FILE are both set: remove one.")
     return found
 
 

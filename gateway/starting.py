@@ -18,6 +18,7 @@ from gateway.config.references import (
 )
 from gateway.config.routes_file import load_routes
 from gateway.generations import load
+from gateway.payload_keys import FILE, PayloadKeysMistake, read_keys
 from gateway.settings import Settings, SettingsMistake, missing_for_mail, read_settings
 from gateway.supervisor import Plan, default_workers
 
@@ -46,20 +47,34 @@ def _named_in(routes: Path) -> frozenset[str]:
     return frozenset(name for text in texts for name in VARIABLE.findall(text))
 
 
-def examine(routes_path: Path, policies_path: Path, environ: Mapping[str, str]) -> list[str]:
-    """Every mistake of settings, routes.yaml and policies, as sentences."""
+def examine(routes_path: Path, policies_path: Path, environ: Mapping[str, str], data: Path = Path()) -> list[str]:
+    """Every mistake of settings, payload keys, routes.yaml and policies, as sentences."""
     found: list[str] = []
     control_url = environ.get("GATEWAY_CONTROL_URL", "")
     try:
-        settings(routes_path, environ)
+        payload_keys(settings(routes_path, environ), data, to_be_made=True)
     except SettingsMistake as mistake:
         found += mistake.sentences
+    except PayloadKeysMistake as mistake:
+        found.append(str(mistake))
     mistakes: list[Mistake] = []
     try:
         load(routes_path, policies_path, environ)
     except Mistakes as caught:
         mistakes += caught.found
     return found + [str(mistake) for mistake in sorted(mistakes + _beside(routes_path, control_url, environ))]
+
+
+def payload_keys(chosen: Settings, data: Path, *, to_be_made: bool = False) -> tuple[bytes, ...]:
+    """The keys of payload at rest. `to_be_made`: none are no mistake if `gateway serve` would make them.
+
+    Raises PayloadKeysMistake.
+    """
+    ours = data / FILE
+    path = chosen.payload_keys_file or ours
+    if to_be_made and path == ours and not chosen.payload_keys and not path.exists():
+        return ()
+    return read_keys(chosen.payload_keys, path)
 
 
 def inventory(routes_path: Path, policies_path: Path, environ: Mapping[str, str]) -> str:
@@ -110,7 +125,7 @@ def _beside(path: Path, control_url: str, environ: Mapping[str, str]) -> list[Mi
 
 def plan(routes_path: Path, policies_path: Path, data: Path, workers: int, environ: Mapping[str, str]) -> Plan:
     """What `gateway serve` is to run. Raises CannotServe or SettingsMistake."""
-    found = examine(routes_path, policies_path, environ)
+    found = examine(routes_path, policies_path, environ, data)
     if found:
         raise CannotServe("\n".join([*found, f"{counted(len(found), 'mistake')}; nothing was started."]))
     chosen = settings(routes_path, environ)
@@ -124,6 +139,7 @@ def plan(routes_path: Path, policies_path: Path, data: Path, workers: int, envir
         worker=command,
         steward=command,
         data=data,
+        makes_payload_keys=not chosen.payload_keys and chosen.payload_keys_file is None,
         redis_url=chosen.redis_url,
         grace_seconds=chosen.shutdown_grace,
         secure=bool(routes.listen.certificate),

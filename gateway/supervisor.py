@@ -29,8 +29,10 @@ from typing import Any
 from gateway import __version__
 from gateway.adapters.embedded import EmbeddedValkey
 from gateway.children import CannotStart, Child, Hopeless, Launch
+from gateway.data_directory import prepare_data
 from gateway.duty import VARIABLE, Duty, Role
 from gateway.listening import bind, shown
+from gateway.payload_keys import PayloadKeysMistake, ensure_keys
 from gateway.tasks import spawn
 
 # A child that finds a mistake in its configuration ends with this (EX_CONFIG of sysexits.h): trying again is useless.
@@ -57,6 +59,8 @@ class Plan:
     data: Path
     redis_url: str = ""
     """Empty: start the embedded server in the data directory."""
+    makes_payload_keys: bool = False
+    """The deployment's are in the data directory; at the first start they are made there."""
     grace_seconds: float = 25.0
     """What children get to end after SIGTERM (GATEWAY_SHUTDOWN_GRACE)."""
     secure: bool = False
@@ -140,6 +144,8 @@ class Supervisor:
         scheme = "https" if self.plan.secure else "http"
         self.addresses = (shown(self._agents[0]), shown(self._control[0]))
         redis_url = self.plan.redis_url or await self._start_valkey()  # the children start while it loads its files
+        if self.plan.makes_payload_keys:
+            self._make_payload_keys()
         self._children = [self._child("worker", number, redis_url) for number in range(self.plan.workers)]
         self._children.append(self._child("steward", 0, redis_url))
         self._keeping += [child.start() for child in self._children]
@@ -166,6 +172,14 @@ class Supervisor:
         if notice:
             self._say(notice, logging.WARNING)
         return self._valkey.url
+
+    def _make_payload_keys(self) -> None:
+        """Before any child needs them, and once: no two of them may make different ones. Raises CannotStart."""
+        prepare_data(self.plan.data)
+        try:
+            ensure_keys(self.plan.data)
+        except PayloadKeysMistake as mistake:
+            raise CannotStart(str(mistake)) from mistake
 
     async def _all_ready(self) -> None:
         """Return when every child is ready. Raises CannotStart if one never can be."""

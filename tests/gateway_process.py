@@ -29,6 +29,8 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 READY_SECONDS = 30.0
 END_SECONDS = 20.0
+PAYLOAD_KEY = base64.b64encode(b"k" * 32).decode()
+"""Of deployments of several hosts, which must have the same."""
 READY = r"The gateway is ready: agents at (\S+), control plane at ([^\s,]+),"
 
 DIE_WITH_PARENT = """

@@ -33,6 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ports": {"core", "grant_ports"},
     "digest_ports": {"core"},
     "grant_ports": {"core"},
+    "payload_ports": set(),
     # Hands.
     **dict.fromkeys(ENGINE, HANDS),
     "tasks": set(),
@@ -41,7 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "trouble": {"core"},
     "valkey_log": set(),
     # Outside things, one per file or package.
-    "adapters": {"core", "ports", "digest_ports", "grant_ports", "tasks", "clock", "ledger"},
+    "adapters": {"core", "ports", "digest_ports", "grant_ports", "payload_ports", "tasks", "clock", "ledger"},
     # Ways in.
     "open_calls": {"core"},
     "insights": {"core", "ports"},
@@ -53,7 +54,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ledger": {"ledger", "core"},
     # Configuration as a whole.
     "generations": {"config", "core", "errors", "wire"},
-    "starting": {"config", "core", "generations", "settings", "supervisor"},
+    "starting": {"config", "core", "generations", "payload_keys", "settings", "supervisor"},
+    "payload_keys": set(),
     "settings": {"setting_readers"},
     "setting_readers": set(),
     "logs": set(),
@@ -62,7 +64,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "data_directory": {"children"},
     "duty": {"children"},
     "listening": {"children"},
-    "supervisor": {"adapters", "children", "duty", "listening", "tasks"},
+    "supervisor": {"adapters", "children", "data_directory", "duty", "listening", "payload_keys", "tasks"},
     # What a person types.
     "keys": {"config", "core"},
     "control_client": set(),
@@ -95,6 +97,7 @@ ALLOWANCES: dict[str, dict[str, str]] = {
         "valkey_log": "why it ended, which /readyz says too",
     },
     "adapters.otlp.collector": {"__version__": "names itself to the collector"},
+    "adapters.redis.journal": {"adapters.payload_cipher": "a command that needs no payload has no keys"},
     "adapters.slack": {"__version__": "names itself to Slack"},
     "adapters.webhook_sender": {"__version__": "names itself to the receiver"},
     "generations": {
@@ -235,6 +238,8 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "doors.rendering": "doors/test_agents_port",
     "engine": "test_crashes",
     "grant_ports": "contracts/test_grants",
+    "payload_ports": "adapters/test_payload_cipher",
+    "adapters.redis.payloads": "contracts/test_payloads",
     "errors.base": "test_errors",
     "errors.denied": "test_errors",
     "errors.later": "test_errors",

@@ -24,8 +24,10 @@ import pytest
 import redis
 
 from gateway.adapters.embedded import embedded_url
+from gateway.adapters.payload_cipher import PayloadCipher
 from gateway.demo.collector import Collector
 from gateway.demo.listener import listening
+from gateway.payload_keys import read_keys
 from tests.gateway_process import ROOT, environment, eventually, key_of, serving, write_configuration
 from tests.gateway_world import BRIEF, HELD, NEVER, POLICIES, slug, world
 from tests.scripted_upstream import answer, fresh, resets, stalls
@@ -98,7 +100,10 @@ def check(tmp_path, routes, policies=POLICIES, **secrets):
 def test_row_1_a_decision_lands_on_instance_b_while_the_call_is_held_on_instance_a(scene):
     """Two whole gateways, as on two hosts, over one Redis."""
     to = fresh("pay")
-    shared = scene.secrets | {"GATEWAY_REDIS_URL": embedded_url(scene.gateway.data)}
+    keys = str(scene.gateway.data / "payload.keys")
+    shared = scene.secrets | {
+        "GATEWAY_REDIS_URL": embedded_url(scene.gateway.data), "GATEWAY_PAYLOAD_KEYS_FILE": keys,
+    }  # fmt: skip
     files, policies = {"bank.key": "sk_of_the_morning_1234"}, _policies_of_filed(MORE_POLICIES)
     with serving(scene.routes, policies, settings=shared, files=files) as b, ThreadPoolExecutor() as pool:
         asking = pool.submit(scene.pay, to, HELD, prefer="wait=20")
@@ -160,9 +165,10 @@ def test_row_4_what_was_approved_is_compared_with_what_would_be_sent(scene):
     notice = scene.approvers.notice(call)
     with redis.Redis.from_url(embedded_url(scene.gateway.data)) as journal:
         name = f"{{{call[:2]}}}:payload:{call}"
-        kept = journal.hget(name, "request")
+        cipher = PayloadCipher(read_keys("", scene.gateway.data / "payload.keys"))  # somebody who has stolen these too
+        kept = cipher.open(call, "request", journal.hget(name, "request"))
         assert b"5000" in kept
-        journal.hset(name, "request", kept.replace(b"5000", b"9000"))
+        journal.hset(name, "request", cipher.seal(call, "request", kept.replace(b"5000", b"9000")))
     assert scene.approvers.post(notice, scene.approvers.decision(notice)).status_code == 200
     again = scene.approvers.notice(call, number=2)  # the vote is void: they are asked about what it is now
     assert again.data["input"]["amount"] == 9000 and again.data["fingerprint"] != notice.data["fingerprint"]

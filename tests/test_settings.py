@@ -34,6 +34,7 @@ def test_every_setting_can_be_set(tmp_path):
         "GATEWAY_REDIS_URL": "rediss://user:secret@redis.example:6380/2",
         "GATEWAY_REDIS_DURABILITY": "may-lose-one-second",
         "GATEWAY_REDIS_REPLICAS": "2",
+        "GATEWAY_PAYLOAD_KEYS": "c2VjcmV0",
         "GATEWAY_CONTROL_URL": "https://gateway.example:8081/",
         "GATEWAY_SMTP_URL": "smtp://gateway:p%40ss@mail.example",
         "GATEWAY_SMTP_PASSWORD_FILE": str(ca),
@@ -48,7 +49,7 @@ def test_every_setting_can_be_set(tmp_path):
         "GATEWAY_CONCURRENCY_LIMIT": "7",
         "GATEWAY_SHUTDOWN_GRACE": "40",
     }
-    instead = {"GATEWAY_OIDC_CLIENT_SECRET_FILE"}
+    instead = {"GATEWAY_OIDC_CLIENT_SECRET_FILE", "GATEWAY_PAYLOAD_KEYS_FILE"}
     assert set(environ) | instead == {variable(field.name) for field in fields(Settings)}
     assert read_settings(environ) == Settings(
         oidc_issuer="https://login.example/realms/people",
@@ -57,6 +58,7 @@ def test_every_setting_can_be_set(tmp_path):
         redis_url="rediss://user:secret@redis.example:6380/2",
         redis_durability="may-lose-one-second",
         redis_replicas=2,
+        payload_keys="c2VjcmV0",
         control_url="https://gateway.example:8081",
         smtp_url=MailServer(host="mail.example", port=587, security="starttls", user="gateway", password="p@ss"),
         smtp_password_file=ca,

@@ -6,7 +6,7 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from tests.gateway_process import bearer, eventually, serving, token_of
+from tests.gateway_process import PAYLOAD_KEY, bearer, eventually, serving, token_of
 from tests.gateway_world import HELD, PAIR, slug, world
 from tests.ladder_world import LADDER, LADDER_POLICIES, RUNGS, facts, heard, say, with_ladder
 from tests.scripted_upstream import fresh
@@ -16,7 +16,10 @@ from tests.scripted_upstream import fresh
 def hosts(valkey):
     """The same routes, policies, secrets and Redis twice. The second value is the first world seen from host two."""
     valkey.flush()
-    change, redis = with_ladder("1s", "2s", "8s"), {"GATEWAY_REDIS_URL": valkey.url}
+    change, redis = (
+        with_ladder("1s", "2s", "8s"),
+        {"GATEWAY_REDIS_URL": valkey.url, "GATEWAY_PAYLOAD_KEYS": PAYLOAD_KEY},
+    )
     with (
         world(change=change, policies=LADDER_POLICIES, settings=redis) as one,
         serving(one.routes, LADDER_POLICIES, settings=one.secrets | redis) as gateway,

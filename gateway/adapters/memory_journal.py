@@ -61,7 +61,8 @@ class MemoryJournal:
         return Appended(now, f"{now}-{len(self.ledger)}")
 
     def _keep_up(self, append: Append, now: int) -> None:
-        self.payloads.setdefault(append.call, {}).update(append.payload or {})
+        kept = self.payloads.get(append.call, {}) | dict(append.payload or {})
+        self.payloads[append.call] = {name: data for name, data in kept.items() if data}
         self.ends.pop(append.call, None)
         if append.upkeep.expire_in is not None:
             self.ends[append.call] = now + append.upkeep.expire_in

@@ -1,11 +1,15 @@
 """Requests and answers as bytes, for keeping beside the facts. `unpack(pack(x)) == x`."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
 from gateway.core.call import Request
 from gateway.core.value import keyword_value
+
+UNREADABLE = "unreadable"
+"""Of what a journal gives of a payload: why fields are missing that are there but cannot be read, for people."""
 
 
 @keyword_value
@@ -16,6 +20,12 @@ class Answer:
     headers: tuple[tuple[bytes, bytes], ...]
     """As received, lower-case names, in order."""
     body: bytes
+
+
+def not_kept(payload: Mapping[str, bytes]) -> str:
+    """Why there is no request to judge a call by."""
+    why = payload.get(UNREADABLE, b"").decode()
+    return f"The request of this call cannot be read: {why}." if why else "The request of this call is no longer kept."
 
 
 def pack_request(request: Request) -> bytes:

@@ -307,10 +307,12 @@ def test_a_claim_written_before_the_suspension_is_confirmed_when_its_reply_was_l
 def test_payload_is_added_to_field_by_field(bench):
     async def story(it):
         call = new_call()
-        await it.journal.append(write(call, 0, FIRST, payload={"request": b"\x00\xff\r\n", "salt": b""}))
+        await it.journal.append(write(call, 0, FIRST, payload={"request": b"\x00\xff\r\n", "salt": b"s"}))
         await it.journal.append(write(call, 1, ALLOW))
         await it.journal.append(write(call, 2, answered(), payload={"answer": b"ok"}))
-        assert await it.journal.payload(call) == {"request": b"\x00\xff\r\n", "salt": b"", "answer": b"ok"}
+        assert await it.journal.payload(call) == {"request": b"\x00\xff\r\n", "salt": b"s", "answer": b"ok"}
+        await it.journal.append(write(call, 3, Delivered(), payload={"request": b"", "preview": b""}))
+        assert await it.journal.payload(call) == {"salt": b"s", "answer": b"ok"}
         assert await it.journal.payload(new_call()) == {}
 
     on(bench, story)

@@ -13,6 +13,8 @@
 --                               of a grant: its text; of questions sorted set: calls by when people were asked
 --                               of the held pointer sorted set: all that wait for people, by when their time is over
 --
+-- A payload field with no bytes is taken away.
+--
 -- ARGV: call, expected, token, guarded, due_in, expire_in, beside (ids, each followed by a space),
 --       #facts, fact..., #payload, (field, bytes)..., #notices, (notice, milliseconds | '')..., (mode, ttl) per pointer
 --       (of `count`: milliseconds, a slash, and how many in them)
@@ -94,8 +96,12 @@ end
 redis.call('RPUSH', KEYS[1], unpack(envelopes))
 local entry = redis.call('XADD', KEYS[2], '*', 'call', call, 'from', ARGV[2], 'facts', table.concat(envelopes, '\n'))
 
-if payload_count > 0 then
-  redis.call('HSET', KEYS[4], unpack(ARGV, payload_from, payload_from + 2 * payload_count - 1))
+for i = payload_from, payload_from + 2 * payload_count - 1, 2 do
+  if ARGV[i + 1] == '' then
+    redis.call('HDEL', KEYS[4], ARGV[i])
+  else
+    redis.call('HSET', KEYS[4], ARGV[i], ARGV[i + 1])
+  end
 end
 if ARGV[5] ~= '' then
   redis.call('ZADD', KEYS[3], string.format('%.0f', now + tonumber(ARGV[5])), call)

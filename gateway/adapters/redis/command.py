@@ -8,7 +8,9 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from gateway.adapters.redis.payloads import sealed
 from gateway.core.codec import encode
+from gateway.payload_ports import Cipher
 from gateway.ports import Append
 
 APPEND = (Path(__file__).parent / "append.lua").read_text()
@@ -31,7 +33,7 @@ def _text(number: int | None) -> str:
     return "" if number is None else str(number)
 
 
-def command_of(append: Append) -> tuple[Any, ...]:
+def command_of(append: Append, cipher: Cipher) -> tuple[Any, ...]:
     """EVALSHA with everything append.lua expects, in its order."""
     upkeep, payload, notices = append.upkeep, append.payload, append.notices
     call, pointers = append.call, upkeep.pointers
@@ -44,8 +46,7 @@ def command_of(append: Append) -> tuple[Any, ...]:
         str(len(append.facts)), *map(encode, append.facts), str(len(payload) if payload else 0),
     ]  # fmt: skip
     if payload:
-        for item in payload.items():
-            arguments += item
+        arguments += sealed(cipher, call, payload)
     arguments.append(str(len(notices)))
     for notice, delay in notices:
         arguments += (notice, _text(delay))

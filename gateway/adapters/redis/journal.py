@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.adapters.payload_cipher import PayloadCipher
 from gateway.adapters.redis import suspensions
 from gateway.adapters.redis.cluster import ClusterLine
 from gateway.adapters.redis.command import APPEND, command_of, keys, pointer_key
@@ -27,12 +28,14 @@ from gateway.adapters.redis.line import (
     ScriptMissing,
     refusal,
 )
+from gateway.adapters.redis.payloads import opened
 from gateway.adapters.redis.scripts import REARM, TOUCH
 from gateway.core.call import PARTITIONS
 from gateway.core.codec import decode
 from gateway.core.deployment import LOGS
 from gateway.core.facts import Fact
 from gateway.core.pointers import RECALL_MS
+from gateway.payload_ports import Cipher
 from gateway.ports import (
     BEAT_MS,
     Append,
@@ -62,6 +65,8 @@ class RedisJournal:
     replicas: int = 0
     """How many replicas must have a claim on disk before an unrepeatable effect (`WAITAOF 1 N`)."""
     memory: Memory = field(default_factory=Memory)
+    cipher: Cipher = field(default_factory=PayloadCipher)
+    """Between payload and Redis, both ways."""
     weakness: str = ""
     """Why no effect may rely on this server: it may forget what it acknowledges. Whoever looks at it sets this."""
     _offset: float = 0.0
@@ -70,11 +75,13 @@ class RedisJournal:
     _heeded: float = -math.inf
 
     @classmethod
-    def open(cls, url: str, *, replicas: int = 0, high_water: HighWater | None = None) -> "RedisJournal":
-        """A journal at `url`. Connects at first use."""
+    def open(
+        cls, url: str, *, replicas: int = 0, high_water: HighWater | None = None, cipher: Cipher | None = None
+    ) -> "RedisJournal":
+        """A journal at `url`. Connects at first use. Without a cipher it keeps payload in plain, and reads no other."""
         cluster = url.startswith("redis+cluster://")
         line: Line | ClusterLine = ClusterLine(url, _unconnected) if cluster else Line(maker(url), _unconnected)
-        journal = cls(line=line, replicas=replicas, memory=Memory(high_water))
+        journal = cls(line=line, replicas=replicas, memory=Memory(high_water), cipher=cipher or PayloadCipher())
         line.on_connect = journal.on_connect
         return journal
 
@@ -109,7 +116,7 @@ class RedisJournal:
     async def append(self, append: Append) -> Appended:
         if self.weakness and append.guarded:
             raise JournalUnavailable(self.weakness)
-        command = command_of(append)
+        command = command_of(append, self.cipher)
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             if self.loss:
@@ -177,7 +184,7 @@ class RedisJournal:
     async def payload(self, call: str) -> Mapping[str, bytes]:
         found = await self.ask("HGETALL", keys(call, "")[3])
         items = found.items() if isinstance(found, dict) else zip(found[::2], found[1::2], strict=True)
-        return {name.decode(): value for name, value in items}
+        return await opened(self, call, {name.decode(): value for name, value in items})
 
     async def touch(self, call: str, pointer: str, milliseconds: int) -> None:
         facts, _, _, payload, *_ = keys(call, "")
