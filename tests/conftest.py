@@ -8,11 +8,30 @@ import pytest
 from hypothesis import settings
 
 import gateway.engine
+from gateway.core.codec import decode
+from gateway.core.facts import Fact
+from gateway.core.lives import fault
+from tests import world
 from tests.valkey_server import Valkey
 
 # No deadlines: a slow machine is not a failure. No database: what failed once belongs into a test of its own.
 settings.register_profile("gateway", deadline=None, database=None)
 settings.load_profile("gateway")
+
+
+@pytest.fixture(autouse=True)
+def every_life_is_possible(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whatever a test did to the engine's world, whoever reads its journal finds nothing impossible (`core.lives`)."""
+    world.JOURNALS.clear()
+    yield
+    if request.node.get_closest_marker("writes_the_impossible") is not None:
+        return
+    for journal in world.JOURNALS:
+        lives: dict[str, list[tuple[str, list[Fact]]]] = {}
+        for number, (call, written) in enumerate(journal.ledger):
+            lives.setdefault(call, []).append((str(number), [decode(envelope) for envelope in written]))
+        for life in lives.values():
+            assert not fault(life), life
 
 
 @pytest.fixture

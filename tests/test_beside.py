@@ -272,6 +272,7 @@ def test_what_is_held_or_denied_today_may_be_the_retry_of_what_was_being_sent(po
         assert "Abandoned" in world.kinds(world.calls[0])
 
 
+@pytest.mark.writes_the_impossible("claims with made-up fingerprints")
 def test_what_was_seen_of_a_process_holds_for_all_that_it_sends():
     """Strangers that keep arriving do not make an old request wait again."""
     world = World()
@@ -557,6 +558,7 @@ def test_an_answer_that_nobody_came_for_attracts_no_longer_than_a_day():
     assert not asyncio.run(world.journal.met(world.calls[0], life.record.call.match))
 
 
+@pytest.mark.writes_the_impossible("claims with made-up fingerprints")
 def test_an_answer_attracts_from_the_last_time_that_anybody_went_without_it():
     world = World()
 

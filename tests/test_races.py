@@ -24,6 +24,7 @@ LEASE_OVER = 60_000
 # --- Votes -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.writes_the_impossible("a vote past gateway.decisions")
 def test_a_vote_arriving_while_the_effect_is_being_sent_does_not_send_it_again():
     world, call = held()
 
@@ -179,6 +180,7 @@ def test_once_delivered_a_new_key_is_a_new_call():
     assert len(world.calls) == 2 and world.effects == 1  # the second is held
 
 
+@pytest.mark.writes_the_impossible("hands over what is still held")
 def test_somebody_who_goes_away_twice_is_written_down_once():
     world, call = held()
     for fact in (Abandoned(), Abandoned(), Delivered(), Delivered(), Abandoned()):

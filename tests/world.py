@@ -27,6 +27,9 @@ from gateway.sending import Limits
 from gateway.tasks import cancel_all
 from tests.company import HOLDING, NIGHT, REFUND, Generation, admission
 
+JOURNALS: list[MemoryJournal] = []
+"""Of the test that runs: when it is over, every life in them is looked at (`tests/conftest.py`)."""
+
 # --- Things that break ----------------------------------------------------------------------------------------------
 
 
@@ -177,6 +180,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.journal = BreakableJournal(self.clock)
+        JOURNALS.append(self.journal)
 
     def clock(self) -> int:
         return self.now

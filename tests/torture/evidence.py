@@ -2,7 +2,7 @@
 
 Every function yields sentences; none means that a promise was kept. The rules are written down here once more, in
 words of their own and not by calling the code that they judge, except for `recall` and `next_step`, whose own tests
-are elsewhere.
+are elsewhere. What a life may look like is written down in `gateway.core.lives`, as an auditor has it checked.
 """
 
 from collections import defaultdict
@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from gateway.adapters.redis.journal import RedisJournal
 from gateway.adapters.redis.ledger import LedgerEntry, RedisLedger
 from gateway.core.call import PARTITIONS, key_pointer
-from gateway.core.facts import Admitted, Answered, Claimed, Expired, Fact, Judged, Lost, Rejected, Unsent, Withdrawn
-from gateway.core.lifecycle import Claim, Record, after, begin, next_step, recall
+from gateway.core.facts import Admitted, Answered, Claimed, Expired, Fact, Judged, Lost, Rejected, Unsent
+from gateway.core.lifecycle import Claim, Record, after, begin, next_step, recall, without_unused_allow
+from gateway.core.lives import fault
 from gateway.core.segments import derived
 from gateway.core.timeline import state
 from tests.torture.agents import Told
 from tests.torture.effects import Arrival
 
-MOST_SENDS = 3
 LONGEST_BACKOFF_MS = 2_000
 """A drive counts it from when it noticed the loss, the journal from when it was written, which may be much later."""
 
@@ -71,77 +71,29 @@ def ledger_and_calls_agree(evidence: Evidence) -> Iterator[str]:
 
 def every_life_is_legal(evidence: Evidence) -> Iterator[str]:
     for call, entries in evidence.entries.items():
-        for sentence in _illegal(entries):
+        if wrong := fault((entry.id, entry.facts) for entry in entries):
+            yield f"{call}: {wrong} in {[type(fact).__name__ for fact in evidence.calls[call]]}"
+        for sentence in _claims_out_of_turn(entries):
             yield f"{call}: {sentence} in {[type(fact).__name__ for fact in evidence.calls[call]]}"
 
 
-def _illegal(entries: list[LedgerEntry]) -> Iterator[str]:
+def _claims_out_of_turn(entries: list[LedgerEntry]) -> Iterator[str]:
+    """What `lives` does not look at: times. A re-send comes after its pause, and while the system keeps the key."""
     record: Record | None = None
-    results: dict[str, list[type[Fact]]] = {}
     for entry in entries:
-        if record is not None:
-            record = recall_again(record)
-        for index, fact in enumerate(entry.facts):
+        record = without_unused_allow(record) if record is not None else None
+        for fact in entry.facts:
             if record is None:
                 if not isinstance(fact, Admitted):
-                    yield f"it begins with {type(fact).__name__}"
-                    return
+                    return  # said above
                 record = begin(fact)
                 continue
-            match fact:
-                case Admitted():
-                    yield "it is admitted twice"
-                case Claimed():
-                    yield from _illegal_claim(record, fact, entry.facts[:index], results)
-                    results[fact.token] = []
-                case Answered() | Lost() | Unsent() if record.call.acts:
-                    yield from _illegal_result(fact, results)
-                case Rejected() | Expired() | Withdrawn() if record.answer is not None:
-                    yield f"{type(fact).__name__} after it was answered"
-                case _:
-                    pass
-            record = after(record, fact)
-
-
-def recall_again(record: Record) -> Record:
-    """An allow that was not used in its own append is worth nothing in the next."""
-    judged = record.judged
-    unused = (
-        judged is not None and judged.verdict.decision == "allow" and record.claim is None and record.answer is None
-    )
-    return record.evolve(judged=None) if unused else record
-
-
-def _illegal_claim(
-    record: Record, fact: Claimed, before: tuple[Fact, ...], results: dict[str, list[type[Fact]]]
-) -> Iterator[str]:
-    judged = next((item for item in reversed(before) if isinstance(item, Judged)), None)
-    if judged is None or judged.verdict.decision != "allow" or judged.fingerprint != fact.fingerprint:
-        yield "a claim without an allow of the same fingerprint in its own append"
-    if fact.token in results:
-        yield "one token claims twice"
-    if any(not outcome for outcome in results.values()):
-        yield "a claim while another one is open"
-    if record.refusal is not None or record.answer is not None or record.resolved is not None:
-        yield "a claim after the end"
-    maybe_acted = sum(Lost in outcome or Answered in outcome for outcome in results.values())
-    if maybe_acted and not record.call.repeatable:
-        yield "an unrepeatable call is sent again after a send that may have acted"
-    if len(results) >= MOST_SENDS and maybe_acted:
-        yield "more sends than a repeatable call may have"
-    today = record.judged.generation if record.judged else ""
-    if not isinstance(step := next_step(record, now=fact.at + LONGEST_BACKOFF_MS, me="", today=today), Claim):
-        yield f"a claim where {step} was next"
-
-
-def _illegal_result(fact: Answered | Lost | Unsent, results: dict[str, list[type[Fact]]]) -> Iterator[str]:
-    if fact.token not in results:
-        yield f"{type(fact).__name__} for a token that never claimed"
-        return
-    so_far = results[fact.token]
-    if so_far and not (isinstance(fact, Answered) and so_far == [Lost]):
-        yield f"{type(fact).__name__} after {[kind.__name__ for kind in so_far]} of the same claim"
-    so_far.append(type(fact))
+            if isinstance(fact, Claimed):
+                today = record.judged.generation if record.judged else ""
+                step = next_step(record, now=fact.at + LONGEST_BACKOFF_MS, me="", today=today)
+                if not isinstance(step, Claim):
+                    yield f"a claim where {step} was next"
+            record = after(record, fact) if not isinstance(fact, Admitted) else record
 
 
 def nothing_acted_twice(evidence: Evidence, told: list[Told], executions: dict[str, list[Arrival]]) -> Iterator[str]:
