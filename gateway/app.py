@@ -33,6 +33,7 @@ from gateway.adapters.redis.grants import RedisGrants
 from gateway.adapters.redis.held import HeldCalls
 from gateway.adapters.redis.high_water import HighWater
 from gateway.adapters.redis.journal import RedisJournal
+from gateway.adapters.redis.latencies import RedisLatencies
 from gateway.adapters.redis.ledger import RedisLedger
 from gateway.adapters.secrets import Secrets
 from gateway.adapters.upstream import PyreqwestUpstream
@@ -52,6 +53,7 @@ from gateway.duties import (
     keep_high_water,
     look_at_durability,
     mend_held,
+    post_latencies,
     record_generation,
     watch_durability,
     watch_grants,
@@ -65,12 +67,13 @@ from gateway.granting import Granting
 from gateway.insights import Counting
 from gateway.listening import shown
 from gateway.logs import log_aside, told
+from gateway.measures import Measures
 from gateway.notifying import notifying
 from gateway.open_calls import OpenCalls
 from gateway.page import console
 from gateway.payload_keys import PayloadKeysMistake
 from gateway.ports import JournalUnavailable
-from gateway.readiness import measures_of, readiness_of, watch_readiness
+from gateway.readiness import readiness_of, watch_readiness
 from gateway.sending import Limits
 from gateway.settings import Settings
 from gateway.starting import payload_keys
@@ -134,6 +137,8 @@ async def assemble(duty: Duty, settings: Settings) -> Parts:
         announce=announcer.announce,
     )
     spawn(beat(journal, engine.worker, engine.owing), "beat")
+    measured = {"decision": engine.deciding, "journal": journal.appending}
+    spawn(post_latencies(RedisLatencies(journal), measured), "post latencies")
     spawn(watch_losses(journal), "watch losses")
     spawn(watch_durability(journal, redis, settings), "watch durability")
     spawn(watch_suspensions(journal, generations, suspended), "watch suspensions")
@@ -206,7 +211,7 @@ async def steward(duty: Duty, settings: Settings) -> None:
         secrets=parts.secrets,
         readiness=readiness_of(settings, parts.redis, parts.generations, parts.journal, _embedded(duty, settings)),
         whisper=chat.whisper,
-        measures=measures_of(parts.generations, ledger, open_calls, exporter),
+        measures=Measures(parts.generations, ledger, open_calls, counting, RedisLatencies(parts.journal), exporter),
         grants=GrantsDoor(granting),
         stats=counting.report,
         note=deployment.note,

@@ -6,7 +6,7 @@ call; due times and notices have a file of their own, `gateway.steward`.
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from typing import Any
 
 from gateway import __version__
@@ -17,7 +17,9 @@ from gateway.adapters.redis import payloads
 from gateway.adapters.redis.connecting import Server
 from gateway.adapters.redis.deployment import RedisDeployment
 from gateway.adapters.redis.journal import RedisJournal
+from gateway.adapters.redis.latencies import RedisLatencies
 from gateway.core.deployment import Loaded
+from gateway.core.latency import Latency
 from gateway.generations import Generations, LoadedGeneration
 from gateway.grant_ports import Grants
 from gateway.open_calls import OpenCalls
@@ -36,6 +38,8 @@ GRANT_SECONDS = 1.0
 """How long people may still be asked about what another host's approver just granted."""
 BEAT_SECONDS = 0.5
 """Well below BEAT_MS and `gateway.beside.SILENCE_SECONDS`: a busy process may be late."""
+LATENCY_SECONDS = 1.0
+"""How often a process hands on how long what it does takes."""
 HIGH_WATER_SECONDS = 1.0
 """How often it is written down how far the ledger is; what everybody forgets at once is younger than this."""
 DURABILITY_SECONDS = 2.0
@@ -102,6 +106,20 @@ async def beat(journal: RedisJournal, worker: str, owing: Collection[str]) -> No
         except Exception as error:  # noqa: BLE001 - `_unforeseen` logs it
             await _unforeseen("saying that this process is at work", error)
         await asyncio.sleep(BEAT_SECONDS)
+
+
+async def post_latencies(latencies: RedisLatencies, measured: Mapping[str, Latency]) -> None:
+    """Hand on, again and again, how long what this process does takes. What is lost with it is a second's figures."""
+    while True:
+        await asyncio.sleep(LATENCY_SECONDS)
+        amounts = {name: amount for kind, latency in measured.items() for name, amount in latency.take(kind).items()}
+        try:
+            if amounts:
+                await latencies.add(amounts)
+        except JournalUnavailable:
+            pass  # `beat` says so
+        except Exception as error:  # noqa: BLE001 - `_unforeseen` logs it
+            await _unforeseen("telling how long things take", error)
 
 
 async def watch_losses(journal: RedisJournal) -> None:

@@ -34,6 +34,7 @@ from gateway.core.facts import (
     Unsent,
 )
 from gateway.core.ladder import climbed
+from gateway.core.latency import Latency
 from gateway.core.lifecycle import (
     Ask,
     Claim,
@@ -105,6 +106,8 @@ class Engine:
     """Standing grants, as they were a moment ago. The journal knows for sure, and a claim that needs one asks it."""
     owing: set[str] = field(default_factory=set)
     """Calls whose requesters got no answer, as this process knows and the journal does not yet."""
+    deciding: Latency = field(default_factory=Latency)
+    """How long judging takes."""
     announce: Callable[[Call, Sequence[Fact]], None] = field(default=_nothing)
     """Told of facts once they are durable."""
 
@@ -193,7 +196,9 @@ class Engine:
             try:
                 match step:
                     case Judge():
+                        began = time.perf_counter()
                         self.judged(life, await judge(life, self.journal, self.suspended, self.standing))
+                        self.deciding.add(time.perf_counter() - began)
                     case Ask(requirements):
                         self._ask(life, await admission_of(life, self.journal), requirements)
                     case Climb(rung):

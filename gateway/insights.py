@@ -1,4 +1,4 @@
-"""Keeps the numbers about decisions up to date, by reading the ledger as it grows.
+"""Keeps the numbers about decisions and about outcomes up to date, by reading the ledger as it grows.
 
 What was counted is kept in Redis together with how far the ledger was read, in one value, so the two cannot disagree:
 a new process goes on where the value ends and reads again what came after. Every steward counts for itself, whoever
@@ -18,6 +18,7 @@ import orjson
 
 from gateway.core.call import PARTITIONS
 from gateway.core.codec import UnreadableFact, decode
+from gateway.core.finished import Finished, Kind, Told, told
 from gateway.core.insights import DAY_MS, KEPT_DAYS, Insights
 from gateway.ports import JournalUnavailable
 
@@ -55,6 +56,7 @@ class Ledger(Protocol):
     """`gateway.adapters.redis.ledger.RedisLedger`."""
 
     async def stretches(self, after: Mapping[str, str], limit: int) -> Mapping[str, Stretch]: ...
+    async def kinds(self, calls: Sequence[str]) -> Sequence[Kind]: ...
     async def note(self, name: str) -> bytes | None: ...
     async def keep(self, name: str, value: bytes) -> None: ...
 
@@ -65,6 +67,7 @@ class Counting:
     now: Callable[[], int]
     """The journal's time, milliseconds."""
     counted: Insights = field(default_factory=Insights)
+    finished: Finished = field(default_factory=Finished)
     cursors: dict[str, str] = field(default_factory=dict)
     """Per partition the last entry that is counted; empty before the first step."""
     _unkept: int = 0
@@ -88,10 +91,15 @@ class Counting:
     async def report(self, days: int = KEPT_DAYS) -> dict[str, Any]:
         """The numbers of this moment, as plain values. `behind`: not all of the ledger is counted yet, so they will
         still change. Raises JournalUnavailable."""
+        behind = await self.catch_up()
+        return self.counted.report(self.now(), days) | {"days": days, "behind": behind}
+
+    async def catch_up(self) -> bool:
+        """Count what is new, for a moment; true if that was not enough. Raises JournalUnavailable."""
         deadline = time.monotonic() + CATCH_UP_SECONDS
         while (behind := await self.step()) and time.monotonic() < deadline:
             pass
-        return self.counted.report(self.now(), days) | {"days": days, "behind": behind}
+        return behind
 
     async def step(self) -> bool:
         """Count a few more entries of every partition; true if there are more. Raises JournalUnavailable."""
@@ -99,13 +107,26 @@ class Counting:
             if not self.cursors:
                 await self._begin()
             found = await self.ledger.stretches(self.cursors, PER_STEP)
-            for name, stretch in found.items():
-                for call, stored in stretch.entries:
+            read = {name: [(call, told(stored)) for call, stored in it.entries] for name, it in found.items()}
+            await self._learn(read)
+            for name, stretch in found.items():  # from here on nothing waits, so count and cursors go together
+                for (call, stored), (_, entry) in zip(stretch.entries, read[name], strict=True):
                     self._count(call, stored)
+                    self.finished.count(call, entry)
                 self.counted.read_from(int(stretch.first.partition("-")[0]))
                 self.cursors[name] = stretch.last
                 self._unkept += len(stretch.entries)
             return any(len(stretch.entries) == PER_STEP for stretch in found.values())
+
+    async def _learn(self, read: Mapping[str, Sequence[tuple[str, Told]]]) -> None:
+        """The tools of calls that began too long ago to be remembered."""
+        self.finished.forget()
+        entries = [item for some in read.values() for item in some]
+        begun = {call for call, entry in entries if entry.kind is not None}
+        lacking = {call for call, entry in entries if self.finished.lacks(call, entry)}
+        calls = sorted(lacking - begun)
+        for call, kind in zip(calls, await self.ledger.kinds(calls) if calls else (), strict=True):
+            self.finished.learn(call, kind)
 
     def _count(self, call: str, stored: bytes) -> None:
         """One entry, decoded only if it matters. One that only a newer gateway can read counts for nothing."""
@@ -117,11 +138,11 @@ class Counting:
         """Go on where whoever kept the count stopped, or begin KEPT_DAYS back."""
         kept = await self.ledger.note("insights")
         try:
-            self.counted, self.cursors = await asyncio.to_thread(_unpacked, kept or b"{}")
+            self.counted, self.finished, self.cursors = await asyncio.to_thread(_unpacked, kept or b"{}")
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             log.warning("the numbers about decisions are counted anew: what was kept cannot be read (%r)", error)
         if not self.cursors:
-            self.counted = Insights()
+            self.counted, self.finished = Insights(), Finished()
             self.cursors = dict.fromkeys(NAMES, f"{self.now() - KEPT_DAYS * DAY_MS}-0")
 
     async def _keep(self) -> None:
@@ -134,13 +155,17 @@ class Counting:
         await self.ledger.keep("insights", value)
 
     def _packed(self) -> bytes:
-        value = {"format": FORMAT, "cursors": self.cursors, "counted": self.counted.packed()}
+        value = {
+            "format": FORMAT, "cursors": self.cursors, "counted": self.counted.packed(),
+            "finished": self.finished.packed(),
+        }  # fmt: skip
         return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
 
 
-def _unpacked(kept: bytes) -> tuple[Insights, dict[str, str]]:
-    """Count and cursors; no cursors if it is of another version. Raises what reading a strange value raises."""
+def _unpacked(kept: bytes) -> tuple[Insights, Finished, dict[str, str]]:
+    """Counts and cursors; no cursors if it is of another version. Raises what reading a strange value raises."""
     value = orjson.loads(kept)
     if value.get("format") != FORMAT:
-        return Insights(), {}
-    return Insights.unpacked(value["counted"]), {name: str(value["cursors"][name]) for name in NAMES}
+        return Insights(), Finished(), {}
+    finished = Finished.unpacked(value.get("finished", []))  # not kept by a gateway that did not count it
+    return Insights.unpacked(value["counted"]), finished, {name: str(value["cursors"][name]) for name in NAMES}

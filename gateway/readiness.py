@@ -1,4 +1,4 @@
-"""Whether this gateway may be trusted with effects now, and its figures: what /readyz and /metrics show."""
+"""Whether this gateway may be trusted with effects now: what /readyz shows."""
 
 import asyncio
 import logging
@@ -8,15 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from gateway.adapters import durability
-from gateway.adapters.otlp.exporter import TraceExporter
 from gateway.adapters.redis.connecting import Server
 from gateway.adapters.redis.journal import RedisJournal
-from gateway.adapters.redis.ledger import RedisLedger
 from gateway.config.references import mail_mistakes, missing_secrets
 from gateway.data_directory import identity
 from gateway.generations import Generations
-from gateway.metrics import Metric
-from gateway.open_calls import OpenCalls
 from gateway.settings import Settings, missing_for_mail
 from gateway.trouble import Trouble
 from gateway.valkey_log import explanation
@@ -72,25 +68,3 @@ async def watch_readiness(readiness: Callable[[], Awaitable[list[str]]]) -> None
         else:
             trouble.lasts(" ".join(problems)) if problems else trouble.is_over()
         await asyncio.sleep(LOOK_SECONDS)
-
-
-def measures_of(
-    generations: Generations, ledger: RedisLedger, open_calls: OpenCalls, exporter: TraceExporter | None
-) -> Callable[[], Coroutine[Any, Any, list[Metric]]]:
-    async def measures() -> list[Metric]:
-        counts = {name.replace(" ", "_"): float(count) for name, count in (await open_calls.counted()).items()}
-        undelivered, mistakes = await ledger.undelivered(), len(generations.mistakes)
-        found = [
-            Metric("gateway_calls", "Calls that are not over, by state.", label="state", values=counts),
-            Metric("gateway_notices_undelivered", "Notices to approvers that wait for delivery.", undelivered),
-            Metric("gateway_configuration_mistakes", "Mistakes of the last edit that was refused.", mistakes),
-        ]
-        if exporter is not None:
-            lag, oldest = exporter.lag_entries, exporter.oldest_waiting_ms or 0
-            found += [
-                Metric("gateway_export_lag_entries", "Ledger entries not yet exported as traces.", lag),
-                Metric("gateway_export_oldest_waiting_ms", "When the oldest of them was written; 0: none.", oldest),
-            ]
-        return found
-
-    return measures

@@ -46,7 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # Ways in.
     "open_calls": {"core"},
     "insights": {"core", "ports"},
-    "metrics": set(),
+    "metrics": {"core"},
     "doors": {"doors", "wire", "control_errors", "metrics", "open_calls", *HANDS},
     "console": {"console", "doors", "wire", "control_errors", *HANDS},
     "digesting": {"wire", *HANDS},
@@ -76,7 +76,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 """By layer. `app` and `cli` put everything together and may import all; nobody may import those two."""
 COMPOSES = {
-    "app", "approvals_asking", "approvals_cli", "audit", "cli", "__main__", "duties", "notifying", "page", "readiness",
+    "app", "approvals_asking", "approvals_cli", "audit", "cli", "__main__", "duties", "measures", "notifying", "page",
+    "readiness",
 }  # fmt: skip
 
 ALLOWANCES: dict[str, dict[str, str]] = {
@@ -146,7 +147,7 @@ LONG_FILES = {
     "adapters/redis/journal.py": (352, "to be split: what was acknowledged, and its loss, is a subject of its own"),
     "core/lifecycle.py": (443, "the whole story in one file is worth more than the limit; half of it is one record"),
     "adapters/cedar.py": (330, "one outside thing, one file: the only one that knows cedarpy"),
-    "engine.py": (456, "the only loop and its steps; splitting it would hide the order in which they happen"),
+    "engine.py": (457, "the only loop and its steps; splitting it would hide the order in which they happen"),
 }
 LONG_FUNCTIONS = {
     "app.py steward": (50, "one part a line"),
@@ -159,6 +160,7 @@ LONG_FUNCTIONS = {
     "core/lifecycle.py _changes": (52, "one line per fact: a table, written as a match"),
     "core/fact_attributes.py of_fact": (43, "one line per fact: a table, written as a match"),
     "engine.py drive": (44, "one arm per step"),
+    "engine.py drive": (46, "one arm per step"),
 }
 """With the length that each may not exceed."""
 
@@ -185,6 +187,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "adapters.redis.high_water": "contracts/test_redis_journal",
     "adapters.redis.command": "contracts/test_redis_journal",
     "adapters.redis.journal": "contracts/test_redis_journal",
+    "adapters.redis.latencies": "test_metrics",
     "adapters.redis.ledger": "contracts/test_ledger",
     "adapters.redis.line": "contracts/test_redis_line",
     "adapters.redis.scripts": "contracts/test_journal",
@@ -223,7 +226,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "core.value": "core/test_call",
     "core.verdict": "core/test_approval",
     "adapters.redis.suspensions": "doors/test_control_plane",
-    "metrics": "doors/test_control_plane",
+    "measures": "test_metrics",
     "open_calls": "doors/test_control_plane",
     "doubts": "doors/test_control_plane",
     "demo.approver": "test_demo",

@@ -1,4 +1,4 @@
-"""Every attribute name that leaves the gateway in a span. One table, so that a rename is one line and one review.
+"""Every attribute name that leaves the gateway, in a span or on a metric. One table, so a rename is one line.
 
 The standard names are those of OpenTelemetry's semantic conventions, version 1.44.0: GenAI is in development and has
 moved to a repository of its own, so its names are pinned here and not imported; HTTP, server and error are stable.
@@ -97,3 +97,8 @@ RECORDED_HOW = "gateway.recorded.how"
 RECORDED_MASKED = "gateway.recorded.masked"
 VIEWED_BY = "gateway.viewed.by"
 VIEWED_VIA = "gateway.viewed.via"
+
+# --- On metrics only ---
+STATE = "gateway.state"
+QUEUE = "gateway.queue"
+AGE = "gateway.age"

@@ -76,6 +76,17 @@ class Day:
     """By person: how often yes, and how often no."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ages:
+    """Of the questions that are open."""
+
+    all: int
+    counts: Mapping[str, int]
+    """By group of AGES_MS, as people call it."""
+    oldest_ms: int
+    """0 if there are none."""
+
+
 @dataclass(slots=True)
 class Insights:
     since: int = 0
@@ -172,15 +183,21 @@ class Insights:
             ],
         }
 
-    def _waiting(self, now: int) -> dict[str, Any]:
+    def ages(self, now: int) -> Ages:
+        """How long the open questions have waited."""
         ages = sorted(max(0, now - begun) for begun, _ in self.open.values())
         limits = [*((f"under {span(limit)}", limit) for limit in AGES_MS), (f"{span(AGES_MS[-1])} and more", math.inf)]
-        counts, before = [], 0
+        counts, before = {}, 0
         for name, limit in limits:
             upto = bisect_left(ages, limit)
-            counts.append({"age": name, "count": upto - before})
+            counts[name] = upto - before
             before = upto
-        return {"count": len(ages), "oldest_seconds": ages[-1] // 1000 if ages else None, "by_age": counts}
+        return Ages(len(ages), counts, ages[-1] if ages else 0)
+
+    def _waiting(self, now: int) -> dict[str, Any]:
+        ages = self.ages(now)
+        counts = [{"age": name, "count": count} for name, count in ages.counts.items()]
+        return {"count": ages.all, "oldest_seconds": ages.oldest_ms // 1000 if ages.all else None, "by_age": counts}
 
     # --- Keeping -----------------------------------------------------------------------------------------------
 

@@ -35,7 +35,7 @@ from gateway.doors.grants import GrantsDoor
 from gateway.doors.people import person
 from gateway.doors.slack import SlackDoor, Whisper
 from gateway.doors.waiting import Waiting, days_of
-from gateway.metrics import Metric, text
+from gateway.metrics import Figures, exposition
 from gateway.open_calls import STATES, OpenCalls
 from gateway.ports import JournalUnavailable
 from gateway.wire.problem import problem
@@ -58,7 +58,7 @@ class ControlPlane:
     secrets: Secrets
     readiness: Check
     """Sentences about what is not as it must be; empty if ready."""
-    measures: Callable[[], Awaitable[list[Metric]]]
+    measures: Callable[[], Awaitable[Figures]]
     whisper: Whisper
     grants: GrantsDoor
     stats: Callable[[int], Awaitable[dict[str, Any]]]
@@ -119,7 +119,8 @@ class ControlPlane:
 
     async def metrics(self, request: Request) -> Response:
         person(request, self.routes)
-        return PlainTextResponse(text(await self.measures()), media_type="text/plain; version=0.0.4")
+        text, content_type = exposition(await self.measures(), request.headers.get("accept", ""))
+        return Response(text, media_type=content_type)
 
     # --- Reading ---------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from gateway.adapters.embedded import embedded_url
 from gateway.adapters.redis.journal import RedisJournal
 from gateway.adapters.redis.ledger import RedisLedger
 from gateway.core.deployment import AgentReadmitted, AgentSuspended, Loaded
+from gateway.metrics import METRICS
 from tests.gateway_process import bearer, eventually, key_of, token_of
 from tests.gateway_world import BOTH, HELD, PAIR, POLICIES, slug, world
 from tests.scripted_upstream import answer, fresh, resets, stalls
@@ -150,13 +151,33 @@ def test_calls_are_listed_and_one_shows_its_whole_timeline(scene):
 
 
 def test_metrics_are_text_with_numbers(scene):
+    scene.pay(fresh("pay"))
     scene.hold(fresh("pay"))
     found = scene.person("auditor").get("/metrics")
-    values = dict(line.split() for line in found.text.splitlines() if not line.startswith("#"))
-    assert found.headers["content-type"].startswith("text/plain") and int(values['gateway_calls{state="held"}']) >= 1
-    names = {name.partition("{")[0] for name in values}
-    for name in names:
-        assert re.search(rf"^# HELP {name} \S.*\n# TYPE {name} gauge\n{name}\b", found.text, re.MULTILINE), name
+    values = dict(line.rsplit(maxsplit=1) for line in found.text.splitlines() if not line.startswith("#"))
+    assert found.headers["content-type"].startswith("text/plain") and float(values['gateway_calls{state="held"}']) >= 1
+    told = {metric.name: metric.kind for metric in METRICS if not metric.name.startswith("gateway_export")}
+    for name, kind in told.items():
+        assert re.search(rf"^# HELP {name} \S.*\n# TYPE {name} {kind}\n{name}(_bucket)?\b", found.text, re.MULTILINE), (
+            name
+        )
+
+
+def test_what_workers_measure_and_what_became_of_calls_is_told_by_the_steward(scene):
+    names = ("gateway_calls_finished_total", "gateway_decision_duration_seconds_count",
+             "gateway_journal_duration_seconds_count")  # fmt: skip
+
+    def told():
+        lines = scene.person("auditor").get("/metrics").text.splitlines()
+        found = dict(line.rsplit(maxsplit=1) for line in lines if line.startswith(names))
+        return [sum(float(value) for key, value in found.items() if key.startswith(name)) for name in names]
+
+    before = told()
+    for _ in range(3):
+        scene.pay(fresh("pay"))
+    after = told()
+    assert after[0] == before[0] + 3, "at once, since it is the ledger that is counted"
+    eventually(lambda: (now := told())[1] >= before[1] + 3 and now[2] >= before[2] + 6)
 
 
 def test_get_never_decides_anything(scene):
@@ -545,7 +566,7 @@ def test_a_doubt_is_told_at_once_and_once_and_can_be_found(scene):
     assert held and {item["state"] for item in held} == {"held"}
     assert "in-doubt" in refused(scene.person("auditor").get("/calls?state=lost"), 400, "unknown-state")
     figures = scene.person("auditor").get("/metrics").text
-    assert f'gateway_calls{{state="in_doubt"}} {len(listed)}\n' in figures
+    assert f'gateway_calls{{state="in_doubt"}} {len(listed)}.0\n' in figures
     assert sum(f"call {call} " in row for row in scene.gateway.log.splitlines()) == 1
 
 

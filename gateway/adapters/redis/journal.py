@@ -34,6 +34,7 @@ from gateway.core.call import PARTITIONS
 from gateway.core.codec import decode
 from gateway.core.deployment import LOGS
 from gateway.core.facts import Fact
+from gateway.core.latency import Latency
 from gateway.core.pointers import RECALL_MS
 from gateway.payload_ports import Cipher
 from gateway.ports import (
@@ -69,6 +70,8 @@ class RedisJournal:
     """Between payload and Redis, both ways."""
     weakness: str = ""
     """Why no effect may rely on this server: it may forget what it acknowledges. Whoever looks at it sets this."""
+    appending: Latency = field(default_factory=Latency)
+    """How long callers wait for an append that succeeds, retries included."""
     _offset: float = 0.0
     """The server's clock minus our monotonic one, seconds."""
     _last_now: int = 0
@@ -117,14 +120,16 @@ class RedisJournal:
         if self.weakness and append.guarded:
             raise JournalUnavailable(self.weakness)
         command = command_of(append, self.cipher)
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        began = time.monotonic()
         while True:
             if self.loss:
                 await self._stop_unless_acknowledged()
             try:
-                return self._understand(append, await self._once(append, command))
+                done = self._understand(append, await self._once(append, command))
+                self.appending.add(time.monotonic() - began)
+                return done
             except LineBroken as error:
-                if time.monotonic() >= deadline:
+                if time.monotonic() - began >= PATIENCE_SECONDS:
                     raise JournalUnavailable(str(error)) from error
                 await asyncio.sleep(RETRY_SECONDS)
             except ScriptMissing:

@@ -3,7 +3,7 @@
 The stream is the record. Nothing here trims it: until it is sealed elsewhere there is no other copy.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.adapters.redis.journal import RedisJournal
@@ -11,6 +11,7 @@ from gateway.core.call import PARTITIONS
 from gateway.core.codec import decode, decode_deployment, decode_grant
 from gateway.core.deployment import LOGS, DeploymentFact
 from gateway.core.facts import Fact
+from gateway.core.finished import Kind, kind_of
 from gateway.core.grants import GrantFact
 
 LEASE = """
@@ -72,6 +73,11 @@ class RedisLedger:
     async def move(self, partition: str, reader: str, to: str) -> None:
         await self.journal.ask("SET", f"{{{partition}}}:cursor:{reader}", to)
 
+    async def kinds(self, calls: Sequence[str]) -> list[Kind]:
+        """Of which tool each of these calls is; of one that is no longer kept, of an unknown one."""
+        replies = await self.journal.ask_all(*(("LINDEX", f"{{{call[:2]}}}:call:{call}", "0") for call in calls))
+        return [kind_of(reply) if reply else Kind() for reply in replies]
+
     async def note(self, name: str) -> bytes | None:
         """What a reader kept about all partitions; None if nothing."""
         found: bytes | None = await self.journal.ask("GET", f"gateway:{name}")
@@ -102,6 +108,13 @@ class RedisLedger:
         """How many notices are still to be delivered to approvers."""
         replies = await self.journal.ask_all(*(("ZCARD", f"{{{p:02d}}}:outbox") for p in range(PARTITIONS)))
         return sum(map(int, replies))
+
+    async def overdue(self, queue: str, now: int) -> tuple[int, int]:
+        """How much of `due` or `outbox` should have been seen to by `now`, and since when the oldest; `now` if none."""
+        asked = [(f"{{{p:02d}}}:{queue}", str(now)) for p in range(PARTITIONS)]
+        counts = await self.journal.ask_all(*(("ZCOUNT", key, "-inf", end) for key, end in asked))
+        firsts = await self.journal.ask_all(*(("ZRANGE", key, "0", "0", "WITHSCORES") for key, _ in asked))
+        return sum(map(int, counts)), min([now, *(int(score) for first in firsts for _, score in first)])
 
     async def lease(self, duty: str, holder: str, milliseconds: int) -> bool:
         """True if `holder` may do `duty` until that much later: it had the lease already, or nobody had."""
