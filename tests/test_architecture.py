@@ -154,12 +154,7 @@ LONG_FUNCTIONS = {
     "core/timeline.py line": (68, "one sentence per fact: a table, written as a match"),
     "core/lifecycle.py _changes": (54, "one line per fact: a table, written as a match"),
     "core/fact_attributes.py of_fact": (47, "one line per fact: a table, written as a match"),
-    "app.py steward": (42, "one part a line"),
-    "core/timeline.py line": (64, "one sentence per fact: a table, written as a match"),
     "core/lives.py _tell": (45, "one line per fact: a table, written as a match"),
-    "core/lifecycle.py _changes": (52, "one line per fact: a table, written as a match"),
-    "core/fact_attributes.py of_fact": (43, "one line per fact: a table, written as a match"),
-    "engine.py drive": (44, "one arm per step"),
     "engine.py drive": (46, "one arm per step"),
 }
 """With the length that each may not exceed."""
