@@ -32,12 +32,14 @@ from gateway.core.facts import (
     Lost,
     Notified,
     Previewed,
+    Recorded,
     Rejected,
     Reminded,
     Reported,
     Resolved,
     Retracted,
     Unsent,
+    Viewed,
     Withdrawn,
 )
 from gateway.core.said import NEVER_GIVEN, NOBODY_ASKED, GrantLife, Impossible, Question, Said
@@ -136,7 +138,7 @@ class Life:
                     raise Impossible("an outcome was handed over before there was one")
             case Resolved():
                 self._resolved()
-            case Attached() | Abandoned():
+            case Attached() | Abandoned() | Recorded() | Viewed():
                 pass
             case _:
                 assert_never(fact)
