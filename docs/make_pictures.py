@@ -17,6 +17,7 @@ sys.path.insert(0, str(ROOT))
 
 from playwright.sync_api import Browser, sync_playwright  # noqa: E402 - the path comes first
 
+from tests.console.page_client import Page  # noqa: E402
 from tests.gateway_process import token_of  # noqa: E402
 from tests.gateway_world import World, world  # noqa: E402
 from tests.scripted_upstream import answer  # noqa: E402
@@ -57,6 +58,17 @@ def held(scene: World) -> dict[str, str]:
     return {"pay": pay, "delete": delete}
 
 
+def approved(scene: World) -> str:
+    """A payment that somebody let through after a while."""
+    run = {"prefer": "wait=0", "gateway-run": "invoices-november"}
+    body = {"to": "acme-gmbh", "amount": 129_000, "note": "Invoice 2026-1188"}
+    call: str = scene.agent().post("/bank/payments", json=body, headers=run).json()["call"]
+    time.sleep(14)
+    Page(scene, "lead").decide(call, "approve", reason="That is our supplier.")
+    time.sleep(1)
+    return call
+
+
 def take(browser: Browser, scene: World, path: str, name: str, **how: Any) -> None:
     context = browser.new_context(base_url=scene.gateway.control, **how)
     page = context.new_page()
@@ -78,6 +90,7 @@ def main() -> None:
         take(browser, scene, f"/inbox/{calls['pay']}", "card", viewport={"width": 390, "height": 1320}, **phone)
         desk = {"width": 900, "height": 830}
         take(browser, scene, f"/inbox/{calls['delete']}", "destructive", viewport=desk, color_scheme="dark")
+        take(browser, scene, f"/record/{approved(scene)}", "story", viewport={"width": 900, "height": 640})
         browser.close()
 
 

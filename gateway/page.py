@@ -12,14 +12,18 @@ from gateway.adapters.oidc import OidcProvider
 from gateway.adapters.redis.held import HeldCalls
 from gateway.adapters.redis.history import RedisHistory
 from gateway.adapters.redis.journal import RedisJournal
+from gateway.adapters.redis.lately import RedisLately
 from gateway.adapters.redis.ledger import RedisLedger
 from gateway.adapters.redis.short_lived import RedisShortLived
 from gateway.console.by_provider import ByProvider
+from gateway.console.feed import Feed
+from gateway.console.finding import Finding
 from gateway.console.inbox import Inbox
 from gateway.console.live import Live
 from gateway.console.numbers import NumberPages
 from gateway.console.pages import Console
 from gateway.console.past import Past
+from gateway.console.record import RecordPages
 from gateway.console.sessions import Sessions
 from gateway.console.signing_in import SigningIn
 from gateway.console.standing import GrantPages
@@ -47,6 +51,17 @@ def console(
         by_provider=ByProvider(_provider(settings), signing_in) if settings.oidc_issuer else None,
         grants=GrantPages(granting, control_url),
         numbers=NumberPages(report),
+        record=_record(journal, granting),
+    )
+
+
+def _record(journal: RedisJournal, granting: Granting) -> RecordPages:
+    lately = RedisLately(journal)
+    return RecordPages(
+        finding=Finding(lately, journal),
+        feed=Feed(lately, journal),
+        journal=journal,
+        routes_of_today=lambda: granting.engine.generation().routes,
     )
 
 

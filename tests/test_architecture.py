@@ -183,6 +183,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "adapters.redis.command": "contracts/test_redis_journal",
     "adapters.redis.journal": "contracts/test_redis_journal",
     "adapters.redis.latencies": "test_metrics",
+    "adapters.redis.lately": "contracts/test_lately",
     "adapters.redis.ledger": "contracts/test_ledger",
     "adapters.redis.line": "contracts/test_redis_line",
     "adapters.redis.scripts": "contracts/test_journal",
@@ -210,6 +211,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
             "signing_in",
         )
     },
+    "console.scale": "console/test_drawing",
     "approvals_asking": "test_approvals_cli",
     "control_client": "test_approvals_cli",
     "control_errors": "doors/test_control_plane",

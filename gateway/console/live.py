@@ -41,6 +41,8 @@ NO_QUESTION = (Admitted, Attached, Claimed, Unsent, Lost, Answered, Ended, Aband
 """Facts that do not change what waits for whom; every other fact may."""
 EVERYTHING = ""
 """What an inbox watches, instead of a call."""
+ANYTHING = "*"
+"""What somebody watches who wants to see every call: whatever happens."""
 
 log = logging.getLogger("gateway.console")
 
@@ -140,7 +142,7 @@ class Live:
         calls = {entry.call for entry in entries}
         inbox = any(map(_asks, entries))
         for page in self._pages:
-            if many or page.call in calls or (page.call == EVERYTHING and inbox):
+            if many or page.call in calls or page.call == ANYTHING or (page.call == EVERYTHING and inbox):
                 page.changed.set()
 
 

@@ -28,6 +28,7 @@ from gateway.console.inbox import Inbox, Item
 from gateway.console.live import EVERYTHING, Live, TooManyPages
 from gateway.console.numbers import NumberPages
 from gateway.console.past import Past
+from gateway.console.record import RecordPages
 from gateway.console.rendering import page, static
 from gateway.console.sessions import Session
 from gateway.console.signing_in import SigningIn
@@ -69,6 +70,7 @@ class Console:
     by_provider: ByProvider | None = None
     grants: GrantPages | None = None
     numbers: NumberPages | None = None
+    record: RecordPages | None = None
 
     def routes(self) -> list[Route]:
         return [
@@ -80,7 +82,7 @@ class Console:
             Route("/logout", self._guarded(self.sign_out), methods=["POST"]),
             Route("/inbox", self._guarded(self._for_people(self.waiting))),
             Route("/inbox/events", self._guarded(self._for_people(self.events))),
-            *(route for pages in (self.grants, self.numbers) if pages for route in pages.routes(self._signed_in)),
+            *(route for pages in self._others for route in pages.routes(self._signed_in)),
             Route("/inbox/{call}", self._guarded(self._for_people(self.show))),
             Route("/inbox/{call}/run", self._guarded(self._for_people(self.run))),
             *(
@@ -88,6 +90,10 @@ class Console:
                 for what, does in (("decision", self.decide), ("take-back", self.take_back), ("cancel", self.cancel))
             ),
         ]
+
+    @property
+    def _others(self) -> list[GrantPages | NumberPages | RecordPages]:
+        return [pages for pages in (self.grants, self.numbers, self.record) if pages]
 
     @property
     def _routes(self) -> Routes:

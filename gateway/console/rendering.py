@@ -12,8 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import Response
 
 from gateway.console.guard import guarded
-from gateway.console.text import LONG, left, looks_like_another_type, number, shown_value, when
-from gateway.core.times import iso
+from gateway.console.text import LONG, clock, left, looks_like_another_type, number, shown_value, when
+from gateway.core.times import iso, moment, span
 
 HERE = Path(__file__).parent
 KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -48,7 +48,15 @@ def _environment() -> Environment:
         loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, finalize=shown_value,
         trim_blocks=True, lstrip_blocks=True, auto_reload=False,
     )  # fmt: skip
-    made.filters |= {"left": left, "iso": iso, "when": when, "number": number}
+    made.filters |= {
+        "left": left,
+        "iso": iso,
+        "when": when,
+        "number": number,
+        "moment": moment,
+        "span": span,
+        "clock": clock,
+    }
     made.tests |= {"another_type": looks_like_another_type}
     made.globals |= {"static": _address, "LONG": LONG}
     return made

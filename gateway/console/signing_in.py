@@ -19,7 +19,7 @@ from gateway.console.sessions import LASTS_MS, Proof, Session, Sessions
 from gateway.core.routes import Routes
 from gateway.doors.people import person_of
 
-LOCAL = re.compile(r"/inbox(/[0-9a-zA-Z]{1,64}(/run)?)?")
+LOCAL = re.compile(r"/(inbox(/[0-9a-zA-Z]{1,64}(/run)?)?|record(/[0-9a-zA-Z]{1,64}|/grant/grant-[0-9a-f]{24})?)")
 """Where somebody may be sent after signing in: our own pages only."""
 
 log = logging.getLogger("gateway.console")

@@ -69,3 +69,9 @@ def left(milliseconds: int) -> str:
 def when(milliseconds: int) -> str:
     """A moment for people: `27 Nov 2026, 09:19 UTC`."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%-d %b %Y, %H:%M UTC")
+
+
+def clock(milliseconds: int, now: int) -> str:
+    """The same for somebody who watches: of today the time to the second, `09:19:44 UTC`."""
+    at, today = (datetime.fromtimestamp(time / 1000, UTC) for time in (milliseconds, now))
+    return at.strftime("%H:%M:%S UTC") if at.date() == today.date() else when(milliseconds)

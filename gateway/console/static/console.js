@@ -31,6 +31,12 @@
       if (next) next.click();
       return Boolean(next);
     },
+    p: () => {
+      const pause = document.querySelector('[data-key="p"]');
+      if (pause) pause.click();
+      return Boolean(pause);
+    },
+    "/": () => reach("/"),
     i: () => {
       location.assign("/inbox");
       return true;
