@@ -75,6 +75,7 @@ from gateway.payload_keys import PayloadKeysMistake
 from gateway.ports import JournalUnavailable
 from gateway.readiness import readiness_of, watch_readiness
 from gateway.sending import Limits
+from gateway.served_files import SERVED, ServedFiles
 from gateway.settings import Settings
 from gateway.starting import payload_keys
 from gateway.steward import Steward
@@ -109,8 +110,10 @@ async def assemble(duty: Duty, settings: Settings) -> Parts:
     """Make the parts and connect them. Raises Mistakes or JournalUnavailable."""
     document = duty.document
     tells = duty.role == "steward"
-    generations = Generations.open(Path(str(document["routes"])), Path(str(document["policies"])), tells=tells)
     data = document.get("data")
+    served = ServedFiles(Path(str(data)) / SERVED) if data else None
+    routes, policies = Path(str(document["routes"])), Path(str(document["policies"]))
+    generations = Generations.open(routes, policies, tells=tells, served=served)
     high_water = HighWater(Path(str(data)) / "high-water.json") if data else None
     cipher, replicas = PayloadCipher(payload_keys(settings, Path(str(data)))), settings.redis_replicas
     journal = RedisJournal.open(duty.redis_url, replicas=replicas, high_water=high_water, cipher=cipher)

@@ -29,6 +29,7 @@ from gateway.core.deployment import LoadedFile
 from gateway.core.payload import not_kept, pack_request, unpack_request
 from gateway.core.previews import Preview, asked_for
 from gateway.core.routes import Routes
+from gateway.served_files import ServedFiles
 from gateway.wire.editing import differences, edited
 from gateway.wire.index import Index
 from gateway.wire.making import made
@@ -190,12 +191,36 @@ class Generations:
     """Mistakes go into the log as an error; of several processes with the same files one is enough."""
     _loading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
+    served: ServedFiles | None = None
+    """Where a copy of what serves is kept, for a process that starts while an edit is broken."""
+
     @classmethod
-    def open(cls, routes_path: Path, policies_path: Path, *, tells: bool = True) -> "Generations":
+    def open(
+        cls, routes_path: Path, policies_path: Path, *, tells: bool = True, served: ServedFiles | None = None
+    ) -> "Generations":
+        """What the files say; while they are broken, what served before in this run. Raises Mistakes."""
         loaded, known = load_settled(routes_path, policies_path)
-        if isinstance(loaded, Mistakes):
+        if isinstance(loaded, LoadedGeneration):
+            opened = cls(routes_path, policies_path, loaded, known, tells=tells, served=served)
+            opened._keep(loaded)
+            return opened
+        before = served.found() if served is not None else None
+        if before is None:
             raise loaded
-        return cls(routes_path, policies_path, loaded, known, tells=tells)
+        copy = load(before / routes_path.name, before / policies_path.name, os.environ)
+        told = [str(mistake) for mistake in loaded.found]
+        log.error("the edit is not used, generation %s serves on from its copy:\n%s", copy.digest[:12], loaded)
+        return cls(routes_path, policies_path, copy, known, mistakes=told, tells=tells, served=served)
+
+    def _keep(self, loaded: LoadedGeneration) -> None:
+        if self.served is None:
+            return
+        try:
+            self.served.keep(loaded.digest, loaded.files, self.routes_path.parent, self.policies_path.parent)
+        except OSError as error:
+            why = (error.strerror or str(error)).lower()
+            log.warning("no copy of the configuration could be kept (%s): a process that dies while an edit is broken "
+                        "cannot start again before that is repaired", why)  # fmt: skip
 
     def serving(self) -> LoadedGeneration:
         return self.current
@@ -225,6 +250,7 @@ class Generations:
             if self.record is not None:
                 await self.record(loaded)
             self.current = loaded
+            await asyncio.to_thread(self._keep, loaded)
             log.info("generation %s serves now", loaded.digest[:12])
 
     async def watch(self) -> None:

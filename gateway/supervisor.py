@@ -33,6 +33,7 @@ from gateway.data_directory import prepare_data
 from gateway.duty import VARIABLE, Duty, Role
 from gateway.listening import bind, shown
 from gateway.payload_keys import PayloadKeysMistake, ensure_keys
+from gateway.served_files import SERVED, ServedFiles
 from gateway.tasks import spawn
 
 # A child that finds a mistake in its configuration ends with this (EX_CONFIG of sysexits.h): trying again is useless.
@@ -146,6 +147,13 @@ class Supervisor:
         redis_url = self.plan.redis_url or await self._start_valkey()  # the children start while it loads its files
         if self.plan.makes_payload_keys:
             self._make_payload_keys()
+        try:
+            ServedFiles(self.plan.data / SERVED).forget()
+        except OSError as error:
+            raise CannotStart(
+                f"The copy of an earlier configuration, {str(self.plan.data / SERVED)!r}, cannot be removed "
+                f"({(error.strerror or str(error)).lower()}): remove it."
+            ) from error
         self._children = [self._child("worker", number, redis_url) for number in range(self.plan.workers)]
         self._children.append(self._child("steward", 0, redis_url))
         self._keeping += [child.start() for child in self._children]

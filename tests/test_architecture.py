@@ -56,6 +56,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "generations": {"config", "core", "errors", "wire"},
     "starting": {"config", "core", "generations", "payload_keys", "settings", "supervisor"},
     "payload_keys": set(),
+    "generations": {"config", "core", "errors", "served_files", "wire"},
+    "served_files": {"core"},
+    "starting": {"config", "core", "generations", "settings", "supervisor"},
     "settings": {"setting_readers"},
     "setting_readers": set(),
     "logs": set(),
@@ -65,6 +68,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "duty": {"children"},
     "listening": {"children"},
     "supervisor": {"adapters", "children", "data_directory", "duty", "listening", "payload_keys", "tasks"},
+    "supervisor": {"adapters", "children", "duty", "listening", "served_files", "tasks"},
     # What a person types.
     "keys": {"config", "core"},
     "control_client": set(),
