@@ -108,12 +108,7 @@ class Parts:
 
 async def assemble(duty: Duty, settings: Settings) -> Parts:
     """Make the parts and connect them. Raises Mistakes or JournalUnavailable."""
-    document = duty.document
-    tells = duty.role == "steward"
-    data = document.get("data")
-    served = ServedFiles(Path(str(data)) / SERVED) if data else None
-    routes, policies = Path(str(document["routes"])), Path(str(document["policies"]))
-    generations = Generations.open(routes, policies, tells=tells, served=served)
+    data, generations = duty.document.get("data"), _generations(duty)
     high_water = HighWater(Path(str(data)) / "high-water.json") if data else None
     cipher, replicas = PayloadCipher(payload_keys(settings, Path(str(data)))), settings.redis_replicas
     journal = RedisJournal.open(duty.redis_url, replicas=replicas, high_water=high_water, cipher=cipher)
@@ -148,6 +143,12 @@ async def assemble(duty: Duty, settings: Settings) -> Parts:
     await engine.standing.refresh(RedisGrants(journal), journal.now())
     spawn(watch_grants(RedisGrants(journal), journal, engine.standing), "watch grants")
     return Parts(settings, generations, journal, secrets, upstream, engine, redis, announcer)
+
+
+def _generations(duty: Duty) -> Generations:
+    data, routes, policies = (str(duty.document[name]) for name in ("data", "routes", "policies"))
+    served = ServedFiles(Path(data) / SERVED)
+    return Generations.open(Path(routes), Path(policies), tells=duty.role == "steward", served=served)
 
 
 async def _reach(journal: RedisJournal, *, embedded: bool) -> None:

@@ -22,6 +22,7 @@ from typer.main import get_command
 from gateway import control_errors, errors
 from gateway.cli import app
 from gateway.config.routes_file import load_routes
+from gateway.core.codec import DEPLOYMENT_TYPES, GRANT_TYPES, TYPES
 from gateway.core.facts import Fact
 from gateway.metrics import METRICS
 from gateway.settings import Settings, variable
@@ -76,6 +77,12 @@ def test_no_page_names_an_error_that_does_not_exist(page):
 def test_every_fact_is_explained_and_in_the_changelog(fact):
     assert re.search(rf"^\| {fact} \| .+", read("docs/lifecycle.md"), re.MULTILINE)
     assert re.search(rf"\b{fact}\b", read("CHANGELOG.md")), "going back to an older version depends on this list"
+
+
+@pytest.mark.parametrize("fact", [*TYPES, *GRANT_TYPES, *DEPLOYMENT_TYPES])
+def test_the_page_about_the_record_says_what_every_fact_is_for(fact):
+    named = [row.split("|")[1] for row in read("docs/record.md").splitlines() if row.startswith("| ")]
+    assert any(re.search(rf"\b{fact}\b", name) for name in named)
 
 
 def commands(command: object = None, name: str = "gateway") -> Iterator[str]:

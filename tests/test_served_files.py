@@ -19,8 +19,6 @@ from tests.test_generations import BROKEN, WRITES, deploy
 
 FOO = hashlib.sha256(b"foo").hexdigest()
 FILE = LoadedFile(name="policies/a.cedar", sha256=FOO)
-    name="policies/a.cedar", sha256="2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"
-)  # foo
 
 
 def opened(folder: Path, served: ServedFiles) -> Generations:
