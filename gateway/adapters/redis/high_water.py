@@ -92,6 +92,11 @@ class Memory:
             "Effects are stopped. If the loss is known, POST /journal/acknowledge-loss as an operator"
         )
 
+    def miss(self, sentence: str, written: int) -> None:
+        """Somebody who remembers by other means found that entries are missing, the last of them written then."""
+        self._missing = max(self._missing, written)
+        self.loss = self.loss or sentence
+
     def acknowledgement(self, now: int) -> int:
         """What to write down when a person says that the loss is known. The new server's clock may be slow."""
         return max(now, self._missing)

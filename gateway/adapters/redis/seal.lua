@@ -1,0 +1,40 @@
+-- Say how far the log of one partition is sealed, if it still stands where the caller believes; or change nothing.
+--
+-- This is what keeps two stewards from signing two logs: a root may be signed only if it was set here.
+--
+-- KEYS[1] {p}:sealed  string: "<lease> <size> <root> <entry>", absent before the first time
+-- KEYS[2] {p}:ledger  stream
+--
+-- ARGV: the text that is expected (''; none), the new one, number of the caller's lease, entry that the stream's next
+--       one must come after ('': any): what a restored stream does not remember must not be given out again
+--
+-- Returns 1, also if the new text is there already, since a lost reply is asked for again; else 0.
+
+local text = redis.call('GET', KEYS[1]) or ''
+local lease = string.match(text, '^%d+')
+if text ~= ARGV[2] then
+  if text ~= ARGV[1] or (lease and tonumber(lease) > tonumber(ARGV[3])) then
+    return 0
+  end
+  redis.call('SET', KEYS[1], ARGV[2])
+end
+if ARGV[4] ~= '' then
+  if redis.call('EXISTS', KEYS[2]) == 0 then
+    redis.call('XGROUP', 'CREATE', KEYS[2], 'none', '$', 'MKSTREAM')
+    redis.call('XGROUP', 'DESTROY', KEYS[2], 'none')
+  end
+  local info, last = redis.call('XINFO', 'STREAM', KEYS[2]), '0-0'
+  for i = 1, #info, 2 do
+    if info[i] == 'last-generated-id' then
+      last = info[i + 1]
+    end
+  end
+  local have_ms, have_number = string.match(last, '^(%d+)-(%d+)$')
+  local need_ms, need_number = string.match(ARGV[4], '^(%d+)-(%d+)$')
+  have_ms, have_number, need_ms, need_number =
+    tonumber(have_ms), tonumber(have_number), tonumber(need_ms), tonumber(need_number)
+  if have_ms < need_ms or (have_ms == need_ms and have_number < need_number) then
+    redis.call('XSETID', KEYS[2], ARGV[4])
+  end
+end
+return 1

@@ -1,0 +1,87 @@
+"""Entries of the stream and the leaves they stand for in the log: one way, and back as far as the entry's id.
+
+Nothing here decodes a fact, so sealing costs little and cannot fail at one.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from gateway.core.leaf import NotALeaf, leaves_of, short
+from gateway.core.sealed import BEGINNING
+from gateway.ledger.tiles import long_path
+from gateway.ledger.unsealable import Unsealable
+
+RawEntry = tuple[bytes, dict[bytes, bytes]]
+"""An entry of a stream: its id and its fields."""
+
+_ENTRY = re.compile(rb'\{"at":\d+,"by":"[^"]*"(?:,"call":"[^"]*")?(?:,"digest":"[0-9a-f]{64}")?,"entry":"(\d+-\d+)"')
+_DIGEST = re.compile(rb'\{"at":\d+,"by":"[^"]*"(?:,"call":"[^"]*")?,"digest":"([0-9a-f]{64})"')
+"""Of a leaf that is kept beside (`core.leaf.short`). `fact` comes later in a leaf, so no fact can look like that."""
+
+
+def standing(entry: RawEntry) -> tuple[list[bytes], dict[str, bytes]]:
+    """The leaves of an entry as they stand in the log, and by path those that are kept beside. Raises Unsealable."""
+    name, fields = entry
+    try:
+        leaves = leaves_of(name, fields)
+    except (NotALeaf, KeyError, ValueError) as error:
+        raise Unsealable(
+            f"The stream in Redis holds what this version cannot seal ({error}): a newer version of the gateway wrote "
+            "it, or somebody else did. Run that version, or find out who."
+        ) from error
+    found, long = [], {}
+    for leaf in leaves:
+        stands = short(leaf)
+        found.append(stands)
+        if stands is not leaf and (path := beside(stands)):
+            long[path] = leaf
+    return found, long
+
+
+def beside(leaf: bytes) -> str:
+    """The path of the whole leaf, if this is only its digest; else empty."""
+    found = _DIGEST.match(leaf)
+    return long_path(found[1].decode()) if found else ""
+
+
+def entry_of(leaf: bytes) -> str:
+    """The entry of the stream that the leaf came in. Raises Unsealable if this is no leaf that we know."""
+    found = _ENTRY.match(leaf)
+    if found is None:
+        raise Unsealable(
+            "A leaf of the sealed log cannot be read: a newer version of the gateway wrote it, or it is damaged. Run "
+            "that version, or verify the log (gateway audit verify)."
+        )
+    return found[1].decode()
+
+
+class Comparison:
+    """How far a stream that was restored from an older state goes along with the log. It is a part of what the log has
+    from some entry on, and then goes on with others; which those are, ids do not tell, since clocks may be wrong."""
+
+    def __init__(self, leaves: Iterable[bytes]) -> None:
+        self.place = BEGINNING
+        """The last entry of the stream that is in the log."""
+        self._log = _by_entry(leaves)
+
+    def go_on(self, entries: Iterable[RawEntry]) -> bool:
+        """Whether all of these, the stream's next ones, are in the log, in their order."""
+        for entry in entries:
+            wanted = entry[0].decode(), standing(entry)[0]
+            if not any(found == wanted for found in self._log):
+                return False
+            self.place = wanted[0]
+        return True
+
+
+def _by_entry(leaves: Iterable[bytes]) -> Iterator[tuple[str, list[bytes]]]:
+    at, some = "", list[bytes]()
+    for leaf in leaves:
+        entry = entry_of(leaf)
+        if entry != at and some:
+            yield at, some
+            some = []
+        at = entry
+        some.append(leaf)
+    if some:
+        yield at, some

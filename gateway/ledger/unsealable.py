@@ -1,0 +1,38 @@
+"""What can be wrong with the sealed log, as sentences for whoever has to repair it."""
+
+from pathlib import Path
+
+from gateway.ledger.store import StoreUnavailable
+
+
+class Unsealable(Exception):
+    """The record cannot be kept as it must be. The message is sentences, the last of which says what to do."""
+
+    def __init__(self, sentence: str, *, hard: bool = True) -> None:
+        super().__init__(sentence)
+        self.hard = hard
+        """Effects stop at once. Otherwise something is away that may come back by itself."""
+
+
+class Lost(Unsealable):
+    """Redis has less than was sealed."""
+
+    def __init__(self, what: str, written: int) -> None:
+        super().__init__(
+            f"{what}: it was restored from an older state, replaced, or failed over to a replica that lacked it. "
+            "Effects are stopped. If the loss is known, POST /journal/acknowledge-loss as an operator"
+        )
+        self.written = written
+        """When the last entry that is missing was written, milliseconds since the epoch."""
+
+
+def unwritable(directory: Path, error: OSError) -> Unsealable:
+    why = (error.strerror or str(error)).lower()
+    return Unsealable(f"The sealed log cannot be kept in {str(directory)!r} ({why}): make room or make it writable.")
+
+
+def unavailable(error: StoreUnavailable) -> Unsealable:
+    return Unsealable(
+        f"The ledger's store is unavailable: {error}. Nothing is sealed until it is back, or ledger.store is removed.",
+        hard=False,
+    )
