@@ -162,12 +162,13 @@ def schema(routes: Routes = ROUTES) -> None:
 
 @key.command("new")
 def key_new(
-    kind: Annotated[str, typer.Argument(help="Whom or what it is for: agent, person, webhook or webhook-pair.")],
+    kind: Annotated[str, typer.Argument(help="For what: agent, person, webhook, webhook-pair or ledger.")],
     name: Annotated[
-        str, typer.Argument(help="The agent's or person's name in routes.yaml; none for a webhook.", show_default=False)
+        str,
+        typer.Argument(help="Its name in routes.yaml, or the ledger's origin; none for a webhook.", show_default=False),
     ] = "",
 ) -> None:
-    """Make a gateway key for an agent, a token for a person, or what signs webhooks.
+    """Make a gateway key for an agent, a token for a person, or what signs webhooks or the ledger.
 
     The secret is shown once, alone on standard output. Of a key or token only the SHA-256 is kept, by you: put the line
     that is printed beside it into routes.yaml. To take a key back, remove that line. A webhook's secret is kept by both

@@ -1,4 +1,4 @@
-"""Secrets made by `gateway key new`: for an agent, a person or a webhook. Nothing of them is kept here."""
+"""Secrets made by `gateway key new`: for an agent, a person, a webhook or the ledger. Nothing of them is kept here."""
 
 import base64
 import hashlib
@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from gateway.config.ledger import checked_origin
 from gateway.config.reading import NAME_FORMS, PARTY_NAME
 from gateway.core.secret_format import PREFIX, PRIVATE_PREFIX, PUBLIC_PREFIX
+from gateway.ledger.note import Signer
 
-KINDS = ("agent", "person", "webhook", "webhook-pair")
+KINDS = ("agent", "person", "webhook", "webhook-pair", "ledger")
 WEBHOOK_BYTES = 32
 """Of a webhook's secret: as long as the SHA-256 that it signs with."""
 
@@ -36,9 +38,11 @@ def new_key(kind: str, name: str) -> NewKey:
     if kind == "webhook-pair":
         return _pair()
     if kind not in KINDS:
-        raise NoSuchKey(f"{kind!r} is not something that has a key; choose agent, person, webhook or webhook-pair")
+        raise NoSuchKey(f"{kind!r} is not something that has a key; choose {', '.join(KINDS[:-1])} or {KINDS[-1]}")
     if not name:
         raise NoSuchKey(f"say whose it is: gateway key new {kind} NAME")
+    if kind == "ledger":
+        return _ledger(name)
     if not PARTY_NAME.fullmatch(name):
         raise NoSuchKey(f"{name!r} cannot be a name in routes.yaml: {NAME_FORMS[PARTY_NAME]}")
     secret = ("gk_" if kind == "agent" else "gp_") + secrets.token_urlsafe(32)
@@ -60,6 +64,19 @@ def _pair() -> NewKey:
         _text(PRIVATE_PREFIX, private.private_bytes_raw()),
         "The private key of a webhook (v1a), shown only now; it stays with the side that signs:",
         f"\nThe public key, for the side that verifies:\n\n  {public}",
+    )
+
+
+def _ledger(name: str) -> NewKey:
+    """What signs the sealed record, for hosts that share a journal."""
+    try:
+        signer = Signer.new(checked_origin(name))
+    except ValueError as error:
+        raise NoSuchKey(f"the origin of a ledger {error}") from error
+    return NewKey(
+        signer.text(),
+        "The signing key of the ledger, shown only now; put it where `ledger.key` of routes.yaml looks for it:",
+        f"\nThe verifier key, for auditors:\n\n  {signer.verifier}",
     )
 
 

@@ -76,7 +76,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "tasks",
     },
     # What a person types.
-    "keys": {"config", "core"},
+    "keys": {"config", "core", "ledger"},
     "control_client": set(),
     "approvals_text": {"core"},
     "approvals_edit": {"core"},
@@ -232,6 +232,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     },
     "console.scale": "console/test_drawing",
     "approvals_asking": "test_approvals_cli",
+    "audit.key": "test_cli",
     "control_client": "test_approvals_cli",
     "control_errors": "doors/test_control_plane",
     "core.attributes": "core/test_fact_attributes",

@@ -30,7 +30,8 @@ BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
 PREFIX = re.compile(r"[A-Za-z0-9._~=-]+(/[A-Za-z0-9._~=-]+)*")
 
 
-def _origin(value: str) -> str:
+def checked_origin(value: str) -> str:
+    """A name that a log may have. ValueError says what is wrong with it."""
     if not ORIGIN.fullmatch(value) or "//" in value:
         raise ValueError(
             "must be a name without a scheme and spaces, such as gateway.acme.example/audit, of at most 200 letters, "
@@ -111,7 +112,7 @@ class TrimModel(Strict):
 
 class LedgerModel(Strict):
     expected: ClassVar[str] = "a mapping such as {origin: gateway.example/audit, store: {directory: /mnt/shared}}"
-    origin: Annotated[str, AfterValidator(_origin)] | None = None
+    origin: Annotated[str, AfterValidator(checked_origin)] | None = None
     directory: ResolvedText | None = None
     key: SecretModel | None = None
     store: StoreModel | None = None
