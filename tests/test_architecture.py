@@ -232,7 +232,6 @@ TESTED_ELSEWHERE: dict[str, str] = {
     },
     "console.scale": "console/test_drawing",
     "approvals_asking": "test_approvals_cli",
-    "audit.key": "test_cli",
     "control_client": "test_approvals_cli",
     "control_errors": "doors/test_control_plane",
     "core.attributes": "core/test_fact_attributes",

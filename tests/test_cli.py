@@ -14,10 +14,8 @@ import yaml
 
 from gateway import __version__
 from gateway.cli import app
-from gateway.core.ledger_settings import LedgerSettings
 from gateway.core.secret_format import key_of
-from gateway.ledger.note import read_verifier
-from gateway.ledger.place import Place
+from gateway.ledger.note import read_signer
 from gateway.wire.webhook import sign, verify
 from tests.gateway_process import environment, free_port
 from tests.gateway_world import HELD, world
@@ -288,26 +286,11 @@ def test_a_new_pair_signs_with_what_is_on_standard_output_and_verifies_with_what
     assert verify(signed, b"{}", public, 1) == ("msg_1", 1)
 
 
-def test_a_new_key_of_the_ledger_signs_under_the_line_that_auditors_get(tmp_path):
+def test_a_new_key_of_the_ledger_is_alone_on_standard_output_and_its_public_half_beside_it():
     done = gateway("key", "new", "ledger", "gateway.example/audit")
     private, public = done.stdout.removesuffix("\n"), done.stderr.strip().splitlines()[-1].strip()
     assert done.returncode == 0 and private not in done.stderr
-    (tmp_path / "key").write_text(f"{private}\n", encoding="ascii")
-    place(tmp_path, ledger={"key": {"file": str(tmp_path / "key")}, "origin": "gateway.example/audit"})
-    told = gateway("audit", "key", folder=tmp_path)
-    assert (told.returncode, told.stdout, told.stderr) == (0, f"{public}\n", "")
-    assert str(read_verifier(public)) == public and read_verifier(public).name == "gateway.example/audit"
-
-
-def test_the_key_of_a_data_directory_is_told_without_any_other_file(tmp_path):
-    told = gateway("audit", "key", folder=tmp_path)
-    assert told.returncode == 1 and told.stdout == ""
-    assert told.stderr == "The ledger's signing key '.gateway/ledger.key' is missing: `gateway serve` makes it.\n"
-    (tmp_path / "data").mkdir()
-    made = Place.of(LedgerSettings(), tmp_path / "data")
-    made.make()
-    told = gateway("audit", "key", "--data", str(tmp_path / "data"), folder=tmp_path)
-    assert (told.returncode, told.stdout, told.stderr) == (0, f"{made.signer().verifier}\n", "")
+    assert str(read_signer(private).verifier) == public and read_signer(private).name == "gateway.example/audit"
 
 
 # --- calls ------------------------------------------------------------------------------------------------------------
