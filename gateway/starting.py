@@ -18,6 +18,8 @@ from gateway.config.references import (
 )
 from gateway.config.routes_file import load_routes
 from gateway.generations import load
+from gateway.ledger.place import Place
+from gateway.ledger_checks import ledger_mistakes
 from gateway.payload_keys import FILE, PayloadKeysMistake, read_keys
 from gateway.settings import Settings, SettingsMistake, missing_for_mail, read_settings
 from gateway.supervisor import Plan, default_workers
@@ -48,7 +50,7 @@ def _named_in(routes: Path) -> frozenset[str]:
 
 
 def examine(routes_path: Path, policies_path: Path, environ: Mapping[str, str], data: Path = Path()) -> list[str]:
-    """Every mistake of settings, payload keys, routes.yaml and policies, as sentences."""
+    """Every mistake of settings, keys, places, routes.yaml and policies, as sentences."""
     found: list[str] = []
     control_url = environ.get("GATEWAY_CONTROL_URL", "")
     try:
@@ -62,7 +64,8 @@ def examine(routes_path: Path, policies_path: Path, environ: Mapping[str, str], 
         load(routes_path, policies_path, environ)
     except Mistakes as caught:
         mistakes += caught.found
-    return found + [str(mistake) for mistake in sorted(mistakes + _beside(routes_path, control_url, environ))]
+    mistakes += _beside(routes_path, control_url, environ, data)
+    return found + [str(mistake) for mistake in sorted(mistakes)]
 
 
 def payload_keys(chosen: Settings, data: Path, *, to_be_made: bool = False) -> tuple[bytes, ...]:
@@ -110,7 +113,7 @@ def notes(routes_path: Path, environ: Mapping[str, str]) -> list[str]:
     ]
 
 
-def _beside(path: Path, control_url: str, environ: Mapping[str, str]) -> list[Mistake]:
+def _beside(path: Path, control_url: str, environ: Mapping[str, str], data: Path) -> list[Mistake]:
     """What is wrong with the world that routes.yaml speaks of, as far as the file can be read."""
     routes, _ = load_routes(path, environ)
     if routes is None:
@@ -120,6 +123,7 @@ def _beside(path: Path, control_url: str, environ: Mapping[str, str]) -> list[Mi
         missing_secrets(routes, environ, path)
         + callback_mistakes(routes, url, path)
         + mail_mistakes(routes, missing_for_mail(environ), path)
+        + ledger_mistakes(routes, data, environ, path)
     )
 
 
@@ -139,6 +143,7 @@ def plan(routes_path: Path, policies_path: Path, data: Path, workers: int, envir
         worker=command,
         steward=command,
         data=data,
+        ledger=Place.of(routes.ledger, data),
         makes_payload_keys=not chosen.payload_keys and chosen.payload_keys_file is None,
         redis_url=chosen.redis_url,
         grace_seconds=chosen.shutdown_grace,

@@ -31,6 +31,7 @@ from gateway.adapters.embedded import EmbeddedValkey
 from gateway.children import CannotStart, Child, Hopeless, Launch
 from gateway.data_directory import prepare_data
 from gateway.duty import VARIABLE, Duty, Role
+from gateway.ledger.place import Place, Unusable
 from gateway.listening import bind, shown
 from gateway.payload_keys import PayloadKeysMistake, ensure_keys
 from gateway.served_files import SERVED, ServedFiles
@@ -60,6 +61,8 @@ class Plan:
     data: Path
     redis_url: str = ""
     """Empty: start the embedded server in the data directory."""
+    ledger: Place | None = None
+    """Where the sealed record is kept; what is not there yet is made before any child starts. None: nowhere."""
     makes_payload_keys: bool = False
     """The deployment's are in the data directory; at the first start they are made there."""
     grace_seconds: float = 25.0
@@ -145,8 +148,7 @@ class Supervisor:
         scheme = "https" if self.plan.secure else "http"
         self.addresses = (shown(self._agents[0]), shown(self._control[0]))
         redis_url = self.plan.redis_url or await self._start_valkey()  # the children start while it loads its files
-        if self.plan.makes_payload_keys:
-            self._make_payload_keys()
+        self._make_keys()
         try:
             ServedFiles(self.plan.data / SERVED).forget()
         except OSError as error:
@@ -181,12 +183,16 @@ class Supervisor:
             self._say(notice, logging.WARNING)
         return self._valkey.url
 
-    def _make_payload_keys(self) -> None:
+    def _make_keys(self) -> None:
         """Before any child needs them, and once: no two of them may make different ones. Raises CannotStart."""
-        prepare_data(self.plan.data)
         try:
-            ensure_keys(self.plan.data)
-        except PayloadKeysMistake as mistake:
+            if self.plan.makes_payload_keys or self.plan.ledger is not None:
+                prepare_data(self.plan.data)
+            if self.plan.makes_payload_keys:
+                ensure_keys(self.plan.data)
+            if self.plan.ledger is not None:
+                self.plan.ledger.make()
+        except (PayloadKeysMistake, Unusable) as mistake:
             raise CannotStart(str(mistake)) from mistake
 
     async def _all_ready(self) -> None:

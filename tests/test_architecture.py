@@ -55,7 +55,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     # Configuration as a whole.
     "generations": {"config", "core", "errors", "served_files", "wire"},
     "served_files": {"core"},
-    "starting": {"config", "core", "generations", "payload_keys", "settings", "supervisor"},
+    "ledger_checks": {"config", "core", "ledger"},
+    "starting": {"config", "core", "generations", "ledger", "ledger_checks", "payload_keys", "settings", "supervisor"},
     "payload_keys": set(),
     "settings": {"setting_readers"},
     "setting_readers": set(),
@@ -70,6 +71,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "children",
         "data_directory",
         "duty",
+        "ledger",
         "listening",
         "payload_keys",
         "served_files",

@@ -193,3 +193,17 @@ def test_the_inventory_counts_and_names_the_generation(tmp_path):
     assert said.startswith("1 system, 1 tool, 1 agent; generation ")
     assert inventory(*place(tmp_path), SECRETS) == said
     assert inventory(*place(tmp_path, PERMIT.replace("all", "some")), SECRETS) != said
+
+
+def test_a_place_of_the_ledger_that_cannot_be_stops_the_start(tmp_path):
+    places = place(tmp_path, ledger={"store": {"directory": str(tmp_path / "not-mounted")}})
+    (sentence,) = examine(*places, SECRETS, tmp_path / "data")
+    assert sentence.endswith("for the ledger's store: mount it, or make it") and "routes.yaml:" in sentence
+    with pytest.raises(CannotServe, match="1 mistake; nothing was started"):
+        plan(*places, tmp_path / "data", 1, SECRETS)
+
+
+def test_the_start_makes_the_ledger_where_routes_yaml_says(tmp_path):
+    planned = plan(*place(tmp_path, ledger={"directory": "/var/lib/ledger"}), tmp_path / "data", 1, SECRETS)
+    assert planned.ledger is not None
+    assert (planned.ledger.directory, planned.ledger.key) == (Path("/var/lib/ledger"), tmp_path / "data" / "ledger.key")

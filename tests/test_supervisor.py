@@ -15,6 +15,7 @@ import pytest
 
 from gateway.adapters.embedded import EmbeddedValkey, answers, embedded_url
 from gateway.data_directory import socket_path
+from gateway.ledger.place import Place
 from gateway.supervisor import CONFIGURATION_MISTAKE, Plan, Supervisor, default_workers, same_user_notice
 from tests.processes import gone, until
 
@@ -381,3 +382,22 @@ def noting(start, supervisors):
         return await start(supervisor)
 
     return noted
+
+
+def test_the_ledger_and_its_key_are_there_before_any_child(tmp_path):
+    place = Place(tmp_path / "data" / "ledger", tmp_path / "data" / "ledger.key", "")
+
+    async def story():
+        async with serving(plan(tmp_path, ledger=place)):
+            assert place.signer().name.startswith("policy-gateway/")
+
+    asyncio.run(story())
+
+
+def test_without_a_place_for_the_ledger_nothing_starts(tmp_path):
+    (tmp_path / "data").mkdir(mode=0o700)
+    (tmp_path / "data" / "ledger").write_text("in the way", encoding="ascii")
+    place, said = Place(tmp_path / "data" / "ledger", tmp_path / "data" / "ledger.key", ""), Said()
+    assert Supervisor(plan(tmp_path, ledger=place), said).run() == 1
+    assert any("cannot be read" in sentence or "cannot be kept" in sentence for sentence in said)
+    assert not (tmp_path / "data" / "ledger.key").exists() and not (tmp_path / "notes").exists()

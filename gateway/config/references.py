@@ -49,10 +49,10 @@ Secret = tuple[Where, str, SecretReference]
 
 def missing_secrets(routes: Routes, environ: Mapping[str, str], path: Path | None = None) -> list[Mistake]:
     """Secrets that are absent or could never work, and TLS files that cannot be read, one sentence each."""
-    lines = _Lines(path)
+    lines = Lines(path)
     mistakes = list(_missing(secrets(routes), environ, lines))
     for name, file in (("cert", routes.listen.certificate), ("key", routes.listen.private_key)):
-        if file and (why := _value(SecretReference("file", file), environ)[1]):
+        if file and (why := value_of(SecretReference("file", file), environ)[1]):
             mistakes.append(lines.at(("listen", "tls", name)).mistake(f"TLS cannot be used: {why}"))
     return sorted(mistakes)
 
@@ -60,13 +60,13 @@ def missing_secrets(routes: Routes, environ: Mapping[str, str], path: Path | Non
 def missing_secrets_of_file(path: Path, environ: Mapping[str, str]) -> list[Mistake]:
     """The same of files that have mistakes, so that all is said in one round. What no secret can be read from is not
     looked at: it is a mistake already."""
-    lines = _Lines(path)
+    lines = Lines(path)
     return sorted(_missing(_secrets_of_file(lines.source), environ, lines))
 
 
-def _missing(found: Iterable[Secret], environ: Mapping[str, str], lines: "_Lines") -> Iterator[Mistake]:
+def _missing(found: Iterable[Secret], environ: Mapping[str, str], lines: "Lines") -> Iterator[Mistake]:
     for where, owner, reference in found:
-        value, missing = _value(reference, environ)
+        value, missing = value_of(reference, environ)
         if missing:
             yield lines.at(where).mistake(f"the {owner} is missing: {missing}")
         elif why := _unusable(value, FORMS.get(where[-1]) if where[0] in FORMED else None):
@@ -172,7 +172,7 @@ def _place(reference: SecretReference) -> str:
     return f"environment variable {reference.name}" if reference.kind == "env" else f"file {reference.name}"
 
 
-def _value(reference: SecretReference, environ: Mapping[str, str]) -> tuple[str, str]:
+def value_of(reference: SecretReference, environ: Mapping[str, str]) -> tuple[str, str]:
     """The secret, as it would be read when it is used, and why there is none, with the cure."""
     if reference.kind == "env":
         value = environ.get(reference.name, "")
@@ -211,7 +211,7 @@ def callback_mistakes(routes: Routes, control_url: str, path: Path | None = None
             return []
     except ValueError as error:
         return [Mistake("GATEWAY_CONTROL_URL", 0, f"the address of the control plane {error}")]
-    lines = _Lines(path)
+    lines = Lines(path)
     return sorted(
         lines.at(("approvals", group.name, "notify", position, "webhook")).mistake(
             f"the webhook of group `{group.name}` is on another machine, which cannot call back {control_url}; set "
@@ -240,7 +240,7 @@ def links_only_here(routes: Routes, control_url: str) -> list[str]:
 
 def mail_mistakes(routes: Routes, missing: Sequence[str], path: Path | None = None) -> list[Mistake]:
     """Groups that are told by e-mail although there is no way to send one. `missing`: settings that are not made."""
-    lines = _Lines(path)
+    lines = Lines(path)
     return sorted(
         lines.at(("approvals", group.name, "notify", position, "email")).mistake(
             f"nobody would hear of group `{group.name}` by e-mail: set {' and '.join(missing)}"
@@ -251,7 +251,7 @@ def mail_mistakes(routes: Routes, missing: Sequence[str], path: Path | None = No
     )
 
 
-class _Lines:
+class Lines:
     """Where things stand in the files; line 0 of the path if that cannot be said any more."""
 
     def __init__(self, path: Path | None) -> None:

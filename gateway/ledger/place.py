@@ -69,7 +69,7 @@ class Place:
         """
         self._look_at_format()
         signer = self.signer(given)
-        for name in self._logs():
+        for name in self.logs():
             place = self.directory / name / CHECKPOINT
             try:
                 open_checkpoint(read_file(place, LONGEST_NOTE), signer.verifier.of(name))
@@ -110,13 +110,13 @@ class Place:
             raise Unusable(f"The ledger's signing key cannot be read: {error}.") from error
 
     def _not_beside_a_log(self) -> None:
-        if self._logs():
+        if self.logs():
             raise Unusable(
                 f"The ledger's signing key {str(self.key)!r} is missing, but there is a log in {str(self.directory)!r} "
                 "that it signed: put the key back from a backup, or move the log away to begin a new one."
             )
 
-    def _logs(self) -> list[str]:
+    def logs(self) -> list[str]:
         """The names of logs that have a checkpoint."""
         with suppress(OSError):
             names = sorted(entry.name for entry in self.directory.iterdir() if entry.name.isdecimal())
