@@ -14,6 +14,7 @@ from tests.config.routes_documents import document, loaded
 GIVEN = Signer.new("gateway.example/audit")
 ENVIRON = {"KEY": GIVEN.text(), "BROKEN": GIVEN.text()[:-6]}
 
+READ_ONLY = "cannot be written; make it writable"
 OTHER_NAME = (
     "the ledger's signing key is of 'gateway.example/audit', but `ledger.origin` says 'other.example': a log keeps its "
     "name and its key for ever. Correct `ledger.origin`, or begin a new log in another directory"
@@ -59,7 +60,7 @@ def test_a_place_that_was_made_has_nothing_to_say(tmp_path):
         ("{directory: HERE/file/x}", "the ledger cannot be kept in 'HERE/file/x': 'HERE/file' is not a directory"),
         (
             "{directory: HERE/locked/x}",
-            "the ledger cannot be kept in 'HERE/locked/x': 'HERE/locked' cannot be written; make it writable",
+            "the ledger cannot be kept in 'HERE/locked/x': 'HERE/locked' {READ_ONLY}",
         ),
         (
             "{store: {directory: HERE/mnt}}",
@@ -67,7 +68,7 @@ def test_a_place_that_was_made_has_nothing_to_say(tmp_path):
         ),
         (
             "{store: {directory: HERE/locked}}",
-            "the ledger's store 'HERE/locked' cannot be used: 'HERE/locked' cannot be written; make it writable",
+            "the ledger's store 'HERE/locked' cannot be used: 'HERE/locked' {READ_ONLY}",
         ),
         (
             "{directory: HERE/folder/x, store: {directory: HERE/folder}}",
@@ -84,7 +85,7 @@ def test_a_place_that_was_made_has_nothing_to_say(tmp_path):
         ("{anchors: [{file: HERE/folder}]}", "the anchor 'HERE/folder' is not a file"),
         (
             "{anchors: [{file: HERE/locked/checkpoints}]}",
-            "checkpoints cannot be appended to 'HERE/locked/checkpoints': 'HERE/locked' cannot be written; make it writable",
+            "checkpoints cannot be appended to 'HERE/locked/checkpoints': 'HERE/locked' {READ_ONLY}",
         ),
         (
             "{anchors: [{file: HERE/data/ledger/checkpoints}]}",
@@ -105,7 +106,7 @@ def test_what_is_wrong_is_one_sentence_with_its_cure(ledger, sentence, tmp_path,
     (tmp_path / "locked").mkdir()
     (tmp_path / "file").write_text("in the way", encoding="ascii")
     (tmp_path / "folder").mkdir()
-    assert found(tmp_path, ledger) == [sentence.replace("HERE", str(tmp_path))]
+    assert found(tmp_path, ledger) == [sentence.replace("{READ_ONLY}", READ_ONLY).replace("HERE", str(tmp_path))]
 
 
 def test_a_log_of_another_key_is_said(tmp_path):
