@@ -23,8 +23,9 @@ import uvicorn
 
 from gateway.adapters.addresses import Addresses
 from gateway.adapters.announcer import Announcer
-from gateway.adapters.otlp.collector import configured
+from gateway.adapters.otlp.environment import NotSupported, configured
 from gateway.adapters.otlp.exporter import TraceExporter
+from gateway.adapters.otlp.figures import MetricsCollector
 from gateway.adapters.payload_cipher import PayloadCipher
 from gateway.adapters.redis.connecting import Server, client
 from gateway.adapters.redis.deployment import RedisDeployment
@@ -50,6 +51,7 @@ from gateway.duties import (
     agree_on_payload_keys,
     beat,
     export,
+    export_metrics,
     keep_high_water,
     look_at_durability,
     mend_held,
@@ -202,9 +204,12 @@ async def steward(duty: Duty, settings: Settings) -> None:
     control_url = settings.control_url or f"{'https' if with_tls else 'http'}://{_address(duty)}"
     channels, chat = notifying(settings, parts.secrets.read)
     looking = Steward(parts.engine, parts.journal, channels, control_url, lease, RedisDigests(parts.journal))
-    exporter = TraceExporter(ledger, parts.journal.facts, origin=parts.generations.origin) if configured() else None
+    exporter = (
+        TraceExporter(ledger, parts.journal.facts, origin=parts.generations.origin) if configured("TRACES") else None
+    )
     granting = await _granting(parts, ledger)
     counting = Counting(ledger, parts.journal.now)
+    measures = Measures(parts.generations, ledger, open_calls, counting, RedisLatencies(parts.journal), exporter)
     people = console(settings, granting, parts.journal, held, ledger, control_url, counting.report)
     plane = ControlPlane(
         decisions=granting.decisions,
@@ -215,7 +220,7 @@ async def steward(duty: Duty, settings: Settings) -> None:
         secrets=parts.secrets,
         readiness=readiness_of(settings, parts.redis, parts.generations, parts.journal, _embedded(duty, settings)),
         whisper=chat.whisper,
-        measures=Measures(parts.generations, ledger, open_calls, counting, RedisLatencies(parts.journal), exporter),
+        measures=measures,
         grants=GrantsDoor(granting),
         stats=counting.report,
         note=deployment.note,
@@ -229,6 +234,7 @@ async def steward(duty: Duty, settings: Settings) -> None:
         counting.run(),
         watch_readiness(plane.readiness),
         *([export(exporter, lease)] if exporter is not None else []),
+        *([export_metrics(MetricsCollector(), measures, lease)] if configured("METRICS") else []),
     ]
     await _serve(duty, parts, plane.app(), duties, plane.readiness, people.live.close)
 
@@ -311,7 +317,7 @@ def run(duty: Duty, settings: Settings) -> int:
     lines = log_aside(settings.log_level, f"%(asctime)s %(levelname)s {duty.role} {duty.number}: %(message)s")
     try:
         uvloop.run((work if duty.role == "worker" else steward)(duty, settings))
-    except Mistakes as mistakes:
+    except (Mistakes, NotSupported) as mistakes:
         print(mistakes, file=sys.stderr)  # noqa: T201 - a command talking to its user
         return CONFIGURATION_MISTAKE
     except PayloadKeysMistake as mistake:

@@ -11,7 +11,9 @@ from typing import Any
 
 from gateway import __version__
 from gateway.adapters import durability
+from gateway.adapters.otlp import environment
 from gateway.adapters.otlp.exporter import TraceExporter
+from gateway.adapters.otlp.figures import MetricsCollector
 from gateway.adapters.payload_cipher import PayloadCipher
 from gateway.adapters.redis import payloads
 from gateway.adapters.redis.connecting import Server
@@ -22,6 +24,7 @@ from gateway.core.deployment import Loaded
 from gateway.core.latency import Latency
 from gateway.generations import Generations, LoadedGeneration
 from gateway.grant_ports import Grants
+from gateway.measures import Measures
 from gateway.open_calls import OpenCalls
 from gateway.payload_keys import WRONG_KEYS, PayloadKeysMistake
 from gateway.ports import Journal, JournalUnavailable
@@ -32,6 +35,8 @@ from gateway.trouble import Trouble
 
 EXPORT_LEASE_MS = 10_000
 """How long one steward alone exports; another host's takes over after that."""
+METRICS_GRACE_SECONDS = 15.0
+"""After how much silence beyond the interval another steward tells the metrics."""
 SUSPENSION_SECONDS = 1.0
 """How long a suspended agent's reads may still reach systems; the answers are withheld from the first moment."""
 GRANT_SECONDS = 1.0
@@ -175,6 +180,24 @@ async def export(exporter: TraceExporter, lease: Callable[[str, int], Coroutine[
             await _unforeseen("exporting traces", error)
             sent = 0
         await asyncio.sleep(0.0 if sent else 0.25)
+
+
+async def export_metrics(
+    collector: MetricsCollector, measures: Measures, lease: Callable[[str, int], Coroutine[Any, Any, bool]]
+) -> None:
+    """Tell the figures again and again, one steward of the deployment. What does not arrive is not told again."""
+    seconds = environment.interval_seconds()
+    trouble = Trouble(log=log, level=logging.WARNING, bad="metrics do not arrive", good="metrics arrive again")
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            if await lease("metrics", round((seconds + METRICS_GRACE_SECONDS) * 1000)):
+                said = await asyncio.to_thread(collector.export, await measures())
+                trouble.is_over() if said.verdict == "accepted" else trouble.lasts(said.sentence)
+        except JournalUnavailable:
+            pass  # `beat` says so
+        except Exception as error:  # noqa: BLE001 - `_unforeseen` logs it
+            await _unforeseen("telling metrics", error)
 
 
 async def watch_suspensions(journal: RedisJournal, generations: Generations, known: set[str]) -> None:

@@ -10,10 +10,7 @@ from dataclasses import dataclass
 from gateway.adapters.otlp.exporter import TraceExporter
 from gateway.adapters.redis.latencies import RedisLatencies
 from gateway.adapters.redis.ledger import RedisLedger
-from gateway.core.latency import Spread
-from gateway.generations import Generations
-from gateway.insights import Counting
-from gateway.metrics import (
+from gateway.core.figures import (
     APPENDING,
     CALLS,
     DECIDING,
@@ -30,6 +27,9 @@ from gateway.metrics import (
     Metric,
     Value,
 )
+from gateway.core.latency import Spread
+from gateway.generations import Generations
+from gateway.insights import Counting
 from gateway.open_calls import OpenCalls
 
 QUEUES = {"calls": "due", "notices": "outbox"}

@@ -24,7 +24,7 @@ from gateway.cli import app
 from gateway.config.routes_file import load_routes
 from gateway.core.codec import DEPLOYMENT_TYPES, GRANT_TYPES, TYPES
 from gateway.core.facts import Fact
-from gateway.metrics import METRICS
+from gateway.core.figures import METRICS
 from gateway.settings import Settings, variable
 from tests.pages import BLOCKS, DOCS, PAGES, ROOT, blocks, read
 

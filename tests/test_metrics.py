@@ -11,11 +11,12 @@ from gateway.adapters.redis.held import HeldCalls
 from gateway.adapters.redis.latencies import RedisLatencies
 from gateway.adapters.redis.ledger import RedisLedger
 from gateway.core.facts import Expired, Lost
+from gateway.core.figures import APPENDING, CALLS, DECIDING, DUE, DUE_OLDEST, FINISHED, HELD_BY_AGE, METRICS
 from gateway.core.latency import BOUNDS, Latency, Spread
 from gateway.duties import post_latencies
 from gateway.insights import Counting
 from gateway.measures import Measures
-from gateway.metrics import APPENDING, CALLS, DECIDING, DUE, DUE_OLDEST, FINISHED, HELD_BY_AGE, METRICS, exposition
+from gateway.metrics import exposition
 from gateway.open_calls import OpenCalls
 from gateway.ports import JournalUnavailable
 from tests.contracts.journal_bench import FIRST, RedisBench, new_call, on, write

@@ -75,6 +75,7 @@ def build(stack: ExitStack, transcript: Transcript, *, page: bool) -> Scene:
         APPROVALS_SECRET=approver.secret,
         CALLBACK_SECRET=approver.callback_secret,
         OTEL_EXPORTER_OTLP_ENDPOINT=stack.enter_context(listening(collector.receive)),
+        OTEL_METRICS_EXPORTER="none",
     )
     agents, control, agent_key = free_port(), free_port(), f"gk_{secrets.token_urlsafe(32)}"
     person_token = f"gp_{secrets.token_urlsafe(32)}" if page else ""

@@ -24,6 +24,7 @@ from gateway.adapters.redis.ledger import RedisLedger
 from gateway.adapters.secrets import Secrets
 from gateway.core import timeline
 from gateway.core.deployment import AgentReadmitted, AgentSuspended, DeploymentFact, LossAcknowledged
+from gateway.core.figures import Figures
 from gateway.core.lifecycle import Record, recall
 from gateway.core.routes import Routes
 from gateway.core.times import iso
@@ -35,7 +36,7 @@ from gateway.doors.grants import GrantsDoor
 from gateway.doors.people import person
 from gateway.doors.slack import SlackDoor, Whisper
 from gateway.doors.waiting import Waiting, days_of
-from gateway.metrics import Figures, exposition
+from gateway.metrics import exposition
 from gateway.open_calls import STATES, OpenCalls
 from gateway.ports import JournalUnavailable
 from gateway.wire.problem import problem

@@ -14,7 +14,7 @@ from gateway.adapters.embedded import embedded_url
 from gateway.adapters.redis.journal import RedisJournal
 from gateway.adapters.redis.ledger import RedisLedger
 from gateway.core.deployment import AgentReadmitted, AgentSuspended, Loaded
-from gateway.metrics import METRICS
+from gateway.core.figures import METRICS
 from tests.gateway_process import bearer, eventually, key_of, token_of
 from tests.gateway_world import BOTH, HELD, PAIR, POLICIES, slug, world
 from tests.scripted_upstream import answer, fresh, resets, stalls

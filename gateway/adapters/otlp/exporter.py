@@ -18,7 +18,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.adapters.otlp.collector import Collector, Said
+from gateway.adapters.otlp.answers import Said
+from gateway.adapters.otlp.collector import Collector
 from gateway.core.call import PARTITIONS
 from gateway.core.facts import Fact
 from gateway.core.spans import Entry, Origin, SpanValue, spans_of, unknown_origin

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from gateway.adapters.otlp.collector import Collector, configured
+from gateway.adapters.otlp.collector import Collector
 from gateway.core.segments import SpanContext
 from gateway.core.spans import SpanValue
 from tests.adapters.otlp.receiver import PROTOBUF, YES, Receiver, partial, receiving
@@ -74,18 +74,6 @@ def test_the_resource_is_ours_unless_the_environment_names_another():
     _, receiver = export(OTEL_SERVICE_NAME="payments", OTEL_RESOURCE_ATTRIBUTES="deployment.environment=live")
     assert receiver.resources[0]["service.name"] == "payments"
     assert receiver.resources[0]["deployment.environment"] == "live"
-
-
-def test_the_standard_variables_are_honoured():
-    _, receiver = export(
-        OTEL_EXPORTER_OTLP_TRACES_ENDPOINT="{url}/custom/path",
-        OTEL_EXPORTER_OTLP_HEADERS="api-key=k1,x-tenant=acme",
-        OTEL_EXPORTER_OTLP_COMPRESSION="gzip",
-    )
-    path, headers = receiver.requests[0]
-    assert path == "/custom/path" and len(receiver.spans) == 1
-    assert (headers["api-key"], headers["x-tenant"], headers["content-encoding"]) == ("k1", "acme", "gzip")
-    assert export()[1].requests[0][0] == "/v1/traces"
 
 
 def test_a_proxy_from_the_environment_does_not_stand_before_loopback():
@@ -218,45 +206,6 @@ def test_closing_ends_a_wait_and_is_not_mistaken_for_a_rejection(environment):
     collector = Collector()
     collector.close()
     assert collector.export([SPAN]).verdict == "unavailable"
-
-
-# --- Whether there is one ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("variables", "expected"),
-    [
-        ({}, False),
-        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"}, True),
-        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "https://c/v1/traces"}, True),
-        ({"OTEL_TRACES_EXPORTER": "otlp"}, True),
-        ({"OTEL_TRACES_EXPORTER": "none", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"}, False),
-        ({"OTEL_SDK_DISABLED": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"}, False),
-        ({"OTEL_SDK_DISABLED": "false", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"}, True),
-    ],
-)
-def test_traces_are_on_when_a_collector_is_named(environment, variables, expected):
-    for name, value in variables.items():
-        environment.setenv(name, value)
-    assert configured() is expected
-
-
-@pytest.mark.parametrize(
-    ("variables", "sentence"),
-    [
-        ({"OTEL_TRACES_EXPORTER": "console"}, "use otlp, none"),
-        ({"OTEL_TRACES_EXPORTER": "otlp,console"}, "use otlp, none"),
-        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"}, "http or https URL"),
-        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://"}, "http or https URL"),
-        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "http/protobuf only"),
-        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_CERTIFICATE": "/no/such"}, "no such file"),
-    ],
-)
-def test_what_the_gateway_does_not_do_is_said_at_start(environment, variables, sentence):
-    for name, value in variables.items():
-        environment.setenv(name, value)
-    with pytest.raises(ValueError, match=sentence):
-        configured()
 
 
 def test_the_receiver_of_these_tests_is_a_real_one():
