@@ -124,10 +124,12 @@ class FrailStore:
         self._act("put", lambda: self.files.update({path: data}))
 
     def get(self, path: str) -> bytes | None:
-        return self._act("get", lambda: self.files.get(path))
+        found: bytes | None = self._act("get", lambda: self.files.get(path))
+        return found
 
     def list(self, prefix: str) -> list[str]:
-        return self._act("list", lambda: [path for path in self.files if path.startswith(f"{prefix}/")])
+        found: list[str] = self._act("list", lambda: [path for path in self.files if path.startswith(f"{prefix}/")])
+        return found
 
     def delete(self, path: str) -> None:
         self._act("delete", lambda: self.files.pop(path, None))
@@ -213,7 +215,8 @@ class FrailSeals:
             it.holder, it.until = holder, self.clock() + milliseconds / 1000
             return it.number
 
-        return self._act("take", act)
+        number: int = self._act("take", act)
+        return number
 
     async def release(self, holder: str) -> None:
         if self.redis.holder == holder:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from gateway.core.codec import encode, envelope
 from gateway.core.facts import Expired, Lost
@@ -38,14 +39,14 @@ class World:
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.disk = FrailDisk(self.folder / "ledger", self.fate)
-        self.store = FrailStore(self.fate) if self.with_store else None
+        self.store: Any = FrailStore(self.fate) if self.with_store else None
 
     def steward(self, place: str = "here", disk: FrailDisk | None = None) -> Sealer:
         self.begun += 1
         disk = disk or self.disk
         directory = LedgerDirectory(disk.root, f"draft{self.begun}", disk, at_once=1)
         clock = lambda: self.now  # noqa: E731
-        seals = FrailSeals(self.redis, self.fate, clock)
+        seals: Any = FrailSeals(self.redis, self.fate, clock)
         return Sealer(seals, directory, self.signer, f"{place} {self.begun}", place, self.store, clock)
 
     def happens(self, partition: str, appends: int, facts: int = 1, text: str = "") -> None:

@@ -48,6 +48,7 @@ def test_in_any_steps_it_becomes_the_log_of_the_specification(tmp_path_factory, 
 def test_around_the_end_of_the_second_level(tmp_path):
     """65,536 leaves fill a tile of the second level, and so begin the third."""
     tip, size = grown(tmp_path / "mine", Tip(), 0, 65_535), 65_535
+    wanted: dict[str, bytes] = {}
     for edge in (65_535, 65_536, 65_537):
         while size < edge:
             tip, size = grown(tmp_path / "mine", tip, size, 1), size + 1
