@@ -6,6 +6,7 @@ whose stream breaks or was never given asks every now and then by itself, so los
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -104,16 +105,17 @@ class Live:
     async def _stream(self, page: _Page, alive: Callable[[], Awaitable[bool]]) -> AsyncGenerator[str]:
         try:
             yield "retry: 5000\n\n"
+            asked = time.monotonic()
             while not self._closed:
-                try:
-                    await asyncio.wait_for(page.changed.wait(), HEARTBEAT_SECONDS)
-                except TimeoutError:
+                changed = await _within(page.changed, HEARTBEAT_SECONDS)
+                if not changed or time.monotonic() - asked >= HEARTBEAT_SECONDS:
+                    asked = time.monotonic()
                     if not await alive():
                         return
+                if not changed:
                     yield ": still here\n\n"
-                    continue
-                page.changed.clear()
-                if not self._closed:
+                elif not self._closed:
+                    page.changed.clear()
                     yield "event: changed\ndata: \n\n"
                     await asyncio.sleep(BREATH_SECONDS)
         finally:
@@ -150,3 +152,11 @@ def _asks(entry: Entry) -> bool:
     """True if it may change what waits for somebody. A verdict with the admission is one on a call nobody waits for."""
     return any(not isinstance(fact, (*NO_QUESTION, Judged)) or (isinstance(fact, Judged) and entry.position > 0)
                for fact in entry.facts)  # fmt: skip
+
+
+async def _within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True

@@ -187,6 +187,8 @@ class Console:
 
     async def events(self, request: Request, session: Session) -> Response:
         """A stream that says when to look again: at one call, or at the inbox."""
+        if request.method == "HEAD":  # whoever asks so waits for an end
+            return guarded(Response(media_type="text/event-stream"))
 
         async def alive() -> bool:
             found = await self.signing_in.session(request, self._routes, self._now)

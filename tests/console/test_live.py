@@ -140,6 +140,29 @@ def test_a_stream_beats_and_ends_with_the_session_and_with_the_process(monkeypat
     asyncio.run(story())
 
 
+def test_a_stream_on_which_something_happens_all_the_time_ends_with_the_session_too(monkeypatch):
+    monkeypatch.setattr(live, "HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr(live, "BREATH_SECONDS", 0.01)
+
+    async def story():
+        looking, signed_in, heard = Live(Ledger()), [True], []
+
+        async def alive():
+            return signed_in[0]
+
+        stream = looking.open(EVERYTHING, alive)
+        [page] = looking._pages
+        async for message in stream:
+            heard.append(message)
+            page.changed.set()
+            signed_in[0] = len(heard) < 20
+            assert len(heard) < 200
+        assert ": still here\n\n" not in heard
+        await cancel_all()
+
+    asyncio.run(story())
+
+
 def test_there_is_a_limit_to_open_pages():
     async def story():
         looking = Live(Ledger())
