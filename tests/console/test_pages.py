@@ -478,7 +478,7 @@ def test_an_open_page_hears_of_a_new_question_and_of_a_decision(scene, lead):
 
 def test_streams_are_for_people_who_are_signed_in(scene):
     assert Page(scene).get("/inbox/events").status_code == 303
-    asked = lead.client.head("/inbox/events")
+    asked = Page(scene, "lead").client.head("/inbox/events")
     assert (asked.status_code, asked.content) == (200, b"")
 
 
