@@ -266,6 +266,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "doors.people": "doors/test_control_plane",
     "standing": "test_granting",
     "doors.rendering": "doors/test_agents_port",
+    "doors.unrecorded": "doors/test_control_plane",
     "engine": "test_crashes",
     "grant_ports": "contracts/test_grants",
     "payload_ports": "adapters/test_payload_cipher",
