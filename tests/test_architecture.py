@@ -218,6 +218,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "app": "doors/test_control_plane",
     "audit.cli": "test_cli",
     "core.deployment": "core/test_leaf",
+    "core.story_people": "core/test_story",
     "ledger.index_file": "ledger/test_index",
     "adapters.redis.history": "console/test_pages",
     "adapters.redis.short_lived": "console/test_pages",
