@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from gateway.audit.reading import reading
+
 HELP = (
     "Read and verify the record: the sealed ledger, which the gateway keeps in its data directory.\n\nThese commands "
     "need the ledger's files and nothing else. Copy the directory to a machine of your own and name it by --ledger; no "
@@ -18,6 +20,7 @@ Ledger = Annotated[Path, typer.Option("--ledger", help=LEDGER_HELP)]
 LEDGER = Path(".gateway/ledger")
 
 audit = typer.Typer(help=HELP, no_args_is_help=True)
+audit.registered_commands += reading.registered_commands
 
 
 @audit.callback()

@@ -17,10 +17,11 @@ from gateway.core.grants import is_grant_id, partition_in
 from gateway.core.leaf import Leaf, NotALeaf, read_leaf, short
 from gateway.core.lives import Life
 from gateway.core.said import GrantLife, Impossible
-from gateway.ledger.files import LogFiles
+from gateway.ledger.files import Damaged, LogFiles
 from gateway.ledger.finding import about
 from gateway.ledger.merkle import inclusion, leaf_hash, verify_inclusion
 from gateway.ledger.note import BadNote, Checkpoint, Verifier, open_checkpoint, read_checkpoint
+from gateway.ledger.tiles import CHECKPOINT
 
 MOST_PATH = 64
 """Hashes on the way from a leaf to the root: more than any tree has."""
@@ -84,15 +85,23 @@ def gather(ledger: Path, name: str, first: int = 0, only: Collection[int] | None
     partition = partition_of_name(name)
     if not partition or not (ledger / partition).is_dir():
         raise NotThere(f"There is no log {partition or 'for such a name'} in {ledger}, in which {name!r} would stand.")
-    log = LogFiles.open(ledger, partition)
+    log = LogFiles(ledger / partition)
     note = log.note()
     if note is None:
         raise NotThere(f"Log {partition} has no checkpoint: nothing in it is sealed yet.")
+    log.size = _size(log, note)  # of this very checkpoint, though a newer one may be written meanwhile
     found = [(index, leaf) for index, leaf in about(log, name, first) if only is None or index in only]
     if not found:
         raise NotThere(f"There is no {name!r} in log {partition}, which has {log.size} facts.")
     facts = tuple(Proven(index, _bytes(log, index), inclusion(index, log.size, log.hash_of)) for index, _ in found)
     return Evidence(name, note, facts)
+
+
+def _size(log: LogFiles, note: bytes) -> int:
+    try:
+        return read_checkpoint(note).size
+    except BadNote as error:
+        raise Damaged(log.directory / CHECKPOINT, 0, str(error)) from error
 
 
 def _bytes(log: LogFiles, index: int) -> bytes:

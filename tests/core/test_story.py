@@ -135,7 +135,7 @@ def test_no_fact_is_left_out():
         ((MORE[5],), "a copy of what was answered, without $.iban: 12 bytes, digest 99"),
         ((MORE[9],), "zoe was shown the arguments of request aaaaaaaaaaaa, authenticated by token"),
         ((MORE[2],), "nobody had decided for finance: cfo may decide too from now on"),
-        ((replace(PREVIEWED, changed=("amount",), again=True),), "had changed (amount): the votes so far did not count"),
+        ((replace(PREVIEWED, changed=("amount",)),), "had changed (amount): the votes so far did not count"),
         ((replace(PREVIEWED, failed="timed out"),), 'charge could not be looked at for them: "timed out"'),
     ],
 )  # fmt: skip
