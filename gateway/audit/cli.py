@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.audit.reading import reading
+from gateway.audit.key import key
 
 HELP = (
     "Read and verify the record: the sealed ledger, which the gateway keeps in its data directory.\n\nThese commands "
@@ -18,11 +18,41 @@ HELP = (
 LEDGER_HELP = "The directory with the sealed log, or a copy of it."
 Ledger = Annotated[Path, typer.Option("--ledger", help=LEDGER_HELP)]
 LEDGER = Path(".gateway/ledger")
+Key = Annotated[
+    str | None,
+    typer.Option(
+        "--key",
+        metavar="KEY|FILE",
+        help="The ledger's verifier key, `name+hash+base64`, or a file with it. Get it from somebody who does not run "
+        "the gateway. Default: the public half of the signing key beside the ledger, which trusts the host.",
+    ),
+]
+Olds = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--checkpoint",
+        metavar="FILE",
+        help="Checkpoints that were kept elsewhere: a file of signed notes, such as an anchor's, or an old copy of the "
+        "ledger. Proves that today's logs extend every one of them. May be given several times.",
+    ),
+]
+Roots = Annotated[bool, typer.Option("--roots", help="Also print the size and root of each log.")]
 
 audit = typer.Typer(help=HELP, no_args_is_help=True)
-audit.registered_commands += reading.registered_commands
+audit.command("key")(key)
 
 
 @audit.callback()
 def begin() -> None:
     """What stands before every command."""
+
+
+@audit.command()
+def verify(ledger: Ledger = LEDGER, key: Key = None, checkpoint: Olds = None, roots: Roots = False) -> None:
+    """Verify the whole record: signatures, every leaf and tile, order, and that every call's life can have happened.
+
+    Ends with 0 if everything holds and with 1 if anything does not; then the first bad byte of each log is named.
+    """
+    from gateway.audit.verify import verify
+
+    verify(ledger, key, checkpoint or [], roots=roots)

@@ -122,7 +122,11 @@ def read_leaf(data: bytes) -> Leaf:
         raise NotALeaf(f"it is not JSON ({error})") from error
     if not isinstance(plain, dict):
         raise NotALeaf("it is not a JSON object")
-    if orjson.dumps(plain, option=orjson.OPT_SORT_KEYS) != data:
+    try:
+        canonical = orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)
+    except TypeError as error:
+        raise NotALeaf(f"it is deeper than any fact ({error})") from error
+    if canonical != data:
         raise NotALeaf("it is not canonical: its bytes differ from those of the same content per RFC 8785")
     try:
         return _understood(plain, data)

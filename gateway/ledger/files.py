@@ -28,6 +28,7 @@ from gateway.ledger.tiles import (
     width_of,
 )
 
+MISSING = "it is missing"
 LONGEST_BUNDLE = WIDTH * (2 + MOST_BYTES)
 LONGEST_LEAF = 64 * 1024 * 1024
 """Bytes of a leaf that is kept beside; far above what a fact can have."""
@@ -43,6 +44,11 @@ class Damaged(Exception):
         """The first byte that is wrong."""
         self.why = why
         """A clause."""
+
+    @property
+    def missing(self) -> bool:
+        """There is nothing at the place."""
+        return self.why == MISSING
 
 
 def read_file(path: Path, most: int) -> bytes:
@@ -121,7 +127,7 @@ class LogFiles:
         try:
             return read_file(path, LONGEST_LEAF)
         except FileNotFoundError as error:
-            raise Damaged(path, 0, "it is missing") from error
+            raise Damaged(path, 0, MISSING) from error
 
     def tile(self, level: int, number: int) -> tuple[Path, bytes]:
         """One tile of hashes: its file, and the hashes that belong to a tree of our size. Raises Damaged."""
@@ -159,7 +165,7 @@ class LogFiles:
                 return self.directory / candidate, read_file(self.directory / candidate, most)
             except FileNotFoundError:
                 continue
-        raise Damaged(self.directory / name, 0, "it is missing")
+        raise Damaged(self.directory / name, 0, MISSING)
 
     def _wider(self, name: str) -> Iterator[str]:
         """Partial ones at the same place with more in them, looked for only when the others are not there."""
