@@ -72,7 +72,7 @@ from gateway.logs import log_aside, told
 from gateway.measures import Measures
 from gateway.notifying import notifying
 from gateway.open_calls import OpenCalls
-from gateway.page import console
+from gateway.page import console, sealed_log
 from gateway.payload_keys import PayloadKeysMistake
 from gateway.ports import JournalUnavailable
 from gateway.readiness import readiness_of, watch_readiness
@@ -210,7 +210,8 @@ async def steward(duty: Duty, settings: Settings) -> None:
     granting = await _granting(parts, ledger)
     counting = Counting(ledger, parts.journal.now)
     measures = Measures(parts.generations, ledger, open_calls, counting, RedisLatencies(parts.journal), exporter)
-    people = console(settings, granting, parts.journal, held, ledger, control_url, counting.report)
+    sealed = sealed_log(parts.generations.current.routes.ledger, Path(str(duty.document["data"])), parts.secrets.read)
+    people = console(settings, granting, parts.journal, held, ledger, control_url, counting.report, sealed)
     plane = ControlPlane(
         decisions=granting.decisions,
         journal=parts.journal,

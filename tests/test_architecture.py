@@ -48,7 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "insights": {"core", "ports"},
     "metrics": {"core"},
     "doors": {"doors", "wire", "control_errors", "metrics", "open_calls", *HANDS},
-    "console": {"console", "doors", "wire", "control_errors", *HANDS},
+    "console": {"console", "doors", "ledger", "wire", "control_errors", *HANDS},
     "digesting": {"wire", *HANDS},
     "steward": {"digesting", "wire", *HANDS},
     "ledger": {"ledger", "core"},

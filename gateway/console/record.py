@@ -2,13 +2,16 @@
 
     GET /record                    search; what is not sealed yet is found too, and says so
     GET /record/live               calls as they happen; `?paused` holds still
-    GET /record/{call}             one story: in words, as a picture, fact by fact
+    GET /record/{call}             one story: as a picture, in words, fact by fact; `?verify` proves it now
+    GET /record/{call}/receipt     a file that proves it to somebody who has neither the log nor trust in us
 
 For whoever may read `GET /calls`: approvers, operators and auditors. It shows what facts carry and nothing else, so it
 needs no payload and decides nothing; there is no form here but that of the search.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,13 +23,22 @@ from gateway import control_errors
 from gateway.console.drawing import TONES
 from gateway.console.feed import MOST_SHOWN, Feed
 from gateway.console.finding import Finding
+from gateway.console.guard import guarded
 from gateway.console.live import ANYTHING
 from gateway.console.rendering import page
+from gateway.console.sealed import Sealed, SealedLog
 from gateway.console.searching import STATES, OddQuery, Wanted, wanted
 from gateway.console.sessions import Session
 from gateway.console.story import Leaf, is_whole, story
+from gateway.core.codec import UnreadableFact
 from gateway.core.facts import Fact
+from gateway.core.leaf import NotALeaf
 from gateway.core.routes import Routes
+from gateway.ledger.evidence import NotThere
+from gateway.ledger.files import Damaged
+
+NAME = re.compile(r"[0-9a-zA-Z-]{1,64}")
+"""Of what there may be a receipt."""
 
 Shows = Callable[[Request, Session], Awaitable[Response]]
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -37,18 +49,41 @@ class Journal(Protocol):
     def now(self) -> int: ...
 
 
+class Unproven(Exception):
+    """Something of it is not as it must be; the message is a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Of one call."""
+
+    facts: Sequence[Fact]
+    """Empty if there is no such call here."""
+    leaves: Mapping[int, Leaf]
+    sealed: Sealed | None
+    odd: tuple[str, ...]
+    """What is wrong with the record of it, in sentences."""
+    elsewhere: str
+    """Where what is sealed of it is, if not here, in a sentence."""
+
+
 @dataclass(frozen=True, slots=True)
 class RecordPages:
     finding: Finding
     feed: Feed
     journal: Journal
     routes_of_today: Callable[[], Routes]
+    log: SealedLog | None = None
+    """None: this host has none."""
+    receipt: Callable[[str], bytes] | None = None
+    """Of a call or grant that is in that log. Raises NotThere, Damaged, Unproven. Work for a thread."""
 
     def routes(self, for_people: Callable[[Shows], Endpoint]) -> list[Route]:
         return [
             Route("/record", for_people(self.search)),
             Route("/record/live", for_people(self.live)),
             Route("/record/{call}", for_people(self.show)),
+            Route("/record/{call}/receipt", for_people(self.download)),
         ]
 
     async def search(self, request: Request, session: Session) -> Response:
@@ -73,9 +108,49 @@ class RecordPages:
 
     async def show(self, request: Request, session: Session) -> Response:
         call = request.path_params["call"]
-        facts: Sequence[Fact] = await self.journal.facts(call)
-        leaves: dict[int, Leaf] = {}
-        if not is_whole(facts):
+        found = await self._found(call)
+        if not found.facts:
             raise control_errors.UnknownCall(call)
-        told = story(facts, leaves, self.routes_of_today(), now=self.journal.now())
-        return page("record_call.html", session=session, story=told, tones=TONES)
+        told = story(found.facts, found.leaves, self.routes_of_today(), now=self.journal.now())
+        proof = None
+        if self.log and found.sealed and "verify" in request.query_params:
+            proof = await self.log.prove(found.sealed)
+        return page(
+            "record_call.html", session=session, story=told, tones=TONES, proof=proof, odd=found.odd,
+            elsewhere=found.elsewhere, sealed=len(found.leaves), left=told.unsealed, path=f"/record/{call}",
+            key=str(self.log.verifier) if self.log else "", receipt_name=f"{call}.receipt.json",
+            unsealed="sealed elsewhere" if found.elsewhere else "not sealed yet",
+        )  # fmt: skip
+
+    async def download(self, request: Request, _: Session) -> Response:
+        call = request.path_params["call"]
+        if self.receipt is None or not NAME.fullmatch(call):
+            raise control_errors.UnknownCall(call)
+        try:
+            content = await asyncio.to_thread(self.receipt, call)
+        except NotThere as error:
+            raise control_errors.UnknownCall(call) from error
+        except (Damaged, Unproven) as no:
+            said = f"No receipt is written, because this is not proven: {no}"
+            return page("mistake.html", 409, title="It cannot be proven", said=said)
+        headers = {"content-disposition": f'attachment; filename="{call}.receipt.json"'}
+        return guarded(Response(content, media_type="application/json", headers=headers))
+
+    async def _found(self, call: str) -> _Found:
+        """What the journal and the log have of it; the journal's word first, for it has what is not sealed yet."""
+        facts = await self.journal.facts(call)
+        sealed, odd = None, []
+        try:
+            sealed = await self.log.of(call) if self.log else None
+        except (Damaged, NotALeaf, UnreadableFact) as error:
+            odd.append(f"The sealed log cannot be read here: {error}.")
+        leaves = sealed.leaves if sealed else {}
+        if sealed and not facts:
+            facts = list(sealed.facts)
+        for place, told in enumerate(sealed.facts if sealed else ()):
+            if place < len(facts) and facts[place] != told:
+                odd.append(f"Fact {place + 1} is not the same in the journal and in the sealed log. The log is right.")
+                facts[place] = told
+        missing = not odd and (len(leaves) < len(facts) or not facts)
+        elsewhere = await self.finding.where(call) if missing else ""
+        return _Found(facts if is_whole(facts) else [], leaves, sealed, tuple(odd), elsewhere)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from gateway.console.searching import people, policies
 from gateway.core.facts import Fact
 from gateway.core.lifecycle import recall
 from gateway.core.timeline import line, state
@@ -30,15 +31,18 @@ class Row:
     last: str
     """What happened to it last, in one sentence; empty if that is not known here."""
     facts: int
-    unsealed: int = 0
-    """How many of its facts are not in the sealed log yet."""
+    unsealed: bool = False
+    """Something of it is not in the sealed log yet."""
+    policies: tuple[str, ...] = ()
+    people: tuple[str, ...] = ()
+    """Who had a say."""
 
     @property
     def tone(self) -> str:
         return TONES.get(self.state, "over")
 
 
-def row(facts: Sequence[Fact], unsealed: int = 0) -> Row:
+def row(facts: Sequence[Fact], *, unsealed: bool = False) -> Row:
     """`facts`: all of a call, oldest first, at least one."""
     record = recall(facts)
     call = record.call
@@ -46,4 +50,5 @@ def row(facts: Sequence[Fact], unsealed: int = 0) -> Row:
         call=call.id, begun=facts[0].at, changed=facts[-1].at, agent=call.agent, user=call.user or "",
         run=call.run or "", tool=call.tool, resource=call.resource, effect=call.effect, state=state(record),
         last=line(facts[-1]), facts=len(facts), unsealed=unsealed,
+        policies=tuple(dict.fromkeys(policies(facts))), people=tuple(dict.fromkeys(people(facts))),
     )  # fmt: skip

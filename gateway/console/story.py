@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.console.drawing import NARROW, TONES, WIDE, Drawing, Lane, Tone, draw, placed
+from gateway.console.searching import policies
+from gateway.core import story as telling
 from gateway.core.call import Call
-from gateway.core.facts import Admitted, Approved, Cancelled, Edited, Fact, Judged, Rejected, Resolved, Retracted
+from gateway.core.facts import Admitted, Fact
 from gateway.core.lifecycle import recall
 from gateway.core.outcomes import Became, became, outcome
 from gateway.core.routes import Routes
@@ -47,24 +49,16 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
-    id: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class Story:
     call: Call
     begun: int
     ended: int
     """When the fact was written by which it ended; 0: it is not over."""
     became: Became
-    policies: tuple[Policy, ...]
-    """That decided last."""
-    decision: str
-    people: tuple[str, ...]
-    """What each person who had a say did, in their order."""
-    generations: tuple[str, ...]
+    sections: tuple[telling.Section, ...]
+    """The whole of it in plain words, as `gateway audit show` tells it."""
+    policies: tuple[str, ...]
+    """That had a part in any verdict."""
     lines: tuple[Line, ...]
     wide: Drawing
     narrow: Drawing
@@ -78,31 +72,18 @@ def story(facts: Sequence[Fact], leaves: Mapping[int, Leaf], routes: Routes, *, 
     """`leaves`: of the facts that are sealed, by their place in the call from 0. `facts` begins with the admission."""
     record = recall(facts)
     over = outcome(record)
-    judged = next((fact for fact in reversed(facts) if isinstance(fact, Judged)), None)
     until = 0 if over else now
     return Story(
         call=record.call,
         begun=facts[0].at,
         ended=over.at if over else 0,
         became=became(record, {}, routes, now=now),
-        policies=tuple(_policies(judged)),
-        decision=judged.verdict.decision if judged else "",
-        people=tuple(line(fact) for fact in facts if isinstance(fact, _SAID)),
-        generations=tuple(dict.fromkeys(fact.generation for fact in facts if isinstance(fact, Judged))),
+        sections=telling.story(facts),
+        policies=tuple(dict.fromkeys(policies(facts))),
         lines=tuple(_lines(facts, leaves)),
         wide=draw(facts, width=WIDE, now=until),
         narrow=draw(facts, width=NARROW, now=until),
     )
-
-
-_SAID = (Approved, Edited, Rejected, Cancelled, Retracted, Resolved)
-
-
-def _policies(judged: Judged | None) -> Iterator[Policy]:
-    if judged is not None:
-        reasons = dict(zip(judged.verdict.policies, judged.verdict.reasons, strict=False))
-        names = (*judged.verdict.policies, *(item.policy for item in judged.verdict.requirements))
-        yield from (Policy(name, reasons.get(name, "")) for name in dict.fromkeys(names))
 
 
 def _lines(facts: Sequence[Fact], leaves: Mapping[int, Leaf]) -> Iterator[Line]:

@@ -44,6 +44,8 @@ Result = TypeVar("Result")
 class Filters:
     """What is wanted of a call. Empty: anything."""
 
+    beginning: str = ""
+    """How its id begins."""
     agent: str = ""
     tool: str = ""
     system: str = ""
@@ -265,6 +267,8 @@ def _wanted(filters: Filters) -> tuple[list[str], list[Any]]:
     for name, column in LISTS.items():
         if each := getattr(filters, name):
             wanted.append((f"instr({column}, ?)", f"\n{each}\n"))
+    if filters.beginning:
+        wanted += [("id >= ?", filters.beginning), ("id < ?", f"{filters.beginning}\U0010ffff")]
     wanted += [("begun >= ?", filters.since)] if filters.since else []
     wanted += [("begun < ?", filters.until)] if filters.until else []
     where, values = [clause for clause, _ in wanted], [value for _, value in wanted]

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gateway.adapters.redis.lately import RedisLately, Touched, order
+from gateway.adapters.redis.lately import RedisLately, SealedUpTo, Touched, order
 from gateway.core.call import partition_of
 from tests.contracts.journal_bench import AGENT, FIRST, RedisBench, new_call, on, write
 from tests.playbook import ALLOW, HOLD
@@ -67,9 +67,11 @@ def test_what_is_about_no_call_is_left_out(lately):
 
 def test_how_far_it_is_sealed(lately):
     async def story(journal, it):
-        assert await it.sealed() == {}
+        assert await it.sealed() == {} and await it.sealer() == ""
         await journal.ask("SET", "{07}:sealed", f"3 42 {'ab' * 32} 1795168800000-7")
-        assert await it.sealed() == {"07": "1795168800000-7"}
+        await journal.ask("SET", "gateway:sealer", "host-a in /data/ledger")
+        assert await it.sealed() == {"07": SealedUpTo(42, "1795168800000-7")}
+        assert await it.sealer() == "host-a in /data/ledger"
 
     lately(story)
 

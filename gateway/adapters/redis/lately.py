@@ -22,6 +22,14 @@ class Touched:
 
 
 @dataclass(frozen=True, slots=True)
+class SealedUpTo:
+    size: int
+    """Facts in the log of the partition."""
+    entry: str
+    """The last entry that is in it."""
+
+
+@dataclass(frozen=True, slots=True)
 class RedisLately:
     """`gateway.console.feed.Lately`. Raises JournalUnavailable."""
 
@@ -41,10 +49,21 @@ class RedisLately:
         ]  # fmt: skip
         return sorted(found, key=lambda touched: order(touched.entry), reverse=True)
 
-    async def sealed(self) -> dict[str, str]:
-        """By partition the last entry that is in the sealed log; partitions of which nothing is are left out."""
+    async def sealed(self) -> dict[str, SealedUpTo]:
+        """How far each partition is sealed, by whichever host; partitions of which nothing is are left out."""
         replies = await self.journal.ask_all(*(("GET", f"{{{name}}}:sealed") for name in NAMES))
-        return {name: reply.split()[-1].decode() for name, reply in zip(NAMES, replies, strict=True) if reply}
+        return {name: _up_to(reply) for name, reply in zip(NAMES, replies, strict=True) if reply}
+
+    async def sealer(self) -> str:
+        """Which host seals, or sealed last, for people; empty if none did."""
+        found = await self.journal.ask("GET", "gateway:sealer")
+        return found.decode() if found else ""
+
+
+def _up_to(text: bytes) -> SealedUpTo:
+    """`<lease> <size> <root> <entry>`, as whoever seals writes it."""
+    _, size, _, entry = text.decode().split()
+    return SealedUpTo(int(size), entry)
 
 
 def order(entry: str) -> tuple[int, int]:
