@@ -76,6 +76,7 @@ from gateway.page import console, sealed_log
 from gateway.payload_keys import PayloadKeysMistake
 from gateway.ports import JournalUnavailable
 from gateway.readiness import readiness_of, watch_readiness
+from gateway.sealing import seal, sealer_of
 from gateway.sending import Limits
 from gateway.served_files import SERVED, ServedFiles
 from gateway.settings import Settings
@@ -228,8 +229,12 @@ async def steward(duty: Duty, settings: Settings) -> None:
         record_generation=lambda: record_generation(deployment, parts.generations.current),
         pages=people.routes(),
     )
+    sealer = sealer_of(
+        parts.generations.current.routes.ledger, Path(str(duty.document["data"])), parts.journal, parts.secrets
+    )
     duties: list[Coroutine[Any, Any, None]] = [
         looking.run(),
+        seal(sealer),
         keep_high_water(parts.journal),
         mend_held(open_calls),
         counting.run(),

@@ -80,6 +80,11 @@ class Sealer:
     _logs: dict[str, Log] = field(default_factory=dict)
     _again: int = 0
 
+    @property
+    def holds(self) -> bool:
+        """Whether this steward is the one that seals, and can."""
+        return bool(self._logs)
+
     async def round(self) -> int:
         """Seal what waits, if this steward is the one; how many entries that were.
 
@@ -109,6 +114,11 @@ class Sealer:
             raise unwritable(self.directory.path, error) from error
         except StoreUnavailable as error:
             raise unavailable(error) from error
+
+    def doubt(self, problem: str) -> None:
+        """Something that nobody foresaw happened in a round: say so, and read everything anew."""
+        self._forget()
+        self.problem, self.hard = problem, False
 
     def _forget(self) -> None:
         self._logs.clear()

@@ -20,6 +20,7 @@ from gateway.core.lifecycle import recall
 from gateway.core.timeline import state
 from gateway.ports import JournalUnavailable
 from tests.gateway_process import Gateway, serving
+from tests.sealed_journal import all_sealed, verifier_of
 from tests.torture import evidence as ev
 from tests.torture.agents import Crowd, Order, Told
 from tests.torture.effects import EffectSystem
@@ -70,7 +71,10 @@ async def _act(gateway: Gateway, system: EffectSystem, crowd: Crowd, approver: A
         found = await ev.read(journal)
     finally:
         await journal.close()
+    data = gateway.data
+    sealed = await all_sealed(embedded_url(data), data / "ledger", verifier_of(data))
     print(_summary(found, system, crowd, approver, killer, asked_again, time.monotonic() - began))
+    print(f"  sealed   {sealed} facts, all of them in order")
     wrong = [*crowd.wrong, *_contradictions(found, system, crowd)]
     twice = [order for order, done in system.executions.items() if len(done) > 1]
     stories = [ev.story(found, crowd.told, system.arrivals, order) for order in twice[:3]]

@@ -1,0 +1,64 @@
+"""Whether the sealed logs hold exactly what the journal's streams do, seen from outside: files against Redis."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from gateway.adapters.redis.journal import RedisJournal
+from gateway.adapters.redis.seals import RedisSeals
+from gateway.core.leaf import leaves_of, short
+from gateway.core.sealed import LOGS
+from gateway.ledger.files import LogFiles
+from gateway.ledger.merkle import Tree, leaf_hash
+from gateway.ledger.note import Verifier, open_checkpoint, read_signer
+
+
+def verifier_of(data: Path) -> Verifier:
+    return read_signer((data / "ledger.key").read_text()).verifier
+
+
+async def streams(journal: RedisJournal) -> dict[str, list[bytes]]:
+    """By partition the leaves that its stream stands for, in order."""
+    found, seals, places = dict[str, list[bytes]](), RedisSeals(journal), dict.fromkeys(LOGS, "0-0")
+    everything = False
+    while not everything:
+        some, everything = await seals.waiting(places, 5000)
+        for name, entries in some.items():
+            places[name] = entries[-1][0].decode()
+            found.setdefault(name, []).extend(leaf for entry in entries for leaf in leaves_of(*entry))
+    return found
+
+
+async def all_sealed(url: str, ledger: Path, verifier: Verifier, seconds: float = 20.0) -> int:
+    """Wait until the logs have caught up, and hold them against the streams; how many facts those have.
+
+    Nothing may be journalled meanwhile.
+    """
+    journal, deadline = RedisJournal.open(url), time.monotonic() + seconds
+    try:
+        wanted = await streams(journal)
+    finally:
+        await journal.close()
+    while _sizes(ledger, wanted) != {name: len(leaves) for name, leaves in wanted.items()}:
+        assert time.monotonic() < deadline, f"sealed: {_sizes(ledger, wanted)}, journalled: {list(_counts(wanted))}"
+        await asyncio.sleep(0.05)
+    for name, leaves in wanted.items():
+        log = LogFiles.open(ledger, name)
+        stands = [short(leaf) for leaf in leaves]
+        assert list(log.leaves()) == stands, f"partition {name} of the log is not what its stream is"
+        note = log.note()
+        assert note is not None
+        checkpoint = open_checkpoint(note, verifier.of(name))
+        root = Tree().append(map(leaf_hash, stands)).root
+        assert (checkpoint.size, checkpoint.root, log.tree().root) == (len(leaves), root, root)
+    return sum(map(len, wanted.values()))
+
+
+def _sizes(ledger: Path, names: dict[str, list[bytes]]) -> dict[str, int]:
+    return {name: LogFiles.open(ledger, name).size for name in names}
+
+
+def _counts(wanted: dict[str, list[bytes]]) -> Iterator[tuple[str, int]]:
+    for name, leaves in wanted.items():
+        yield name, len(leaves)

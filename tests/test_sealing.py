@@ -1,0 +1,132 @@
+"""Sealing in real processes: killed at random moments under load, and on two hosts that share a Redis."""
+
+import asyncio
+import os
+import random
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+
+from gateway.adapters.embedded import embedded_url
+from gateway.ledger.files import LogFiles
+from gateway.ledger.note import Signer
+from tests.gateway_process import PAYLOAD_KEY, eventually, serving
+from tests.gateway_world import AGENTS, POLICIES, World, world
+from tests.scripted_upstream import fresh
+from tests.sealed_journal import all_sealed, verifier_of
+
+KILLS = int(os.environ.get("SEALING_KILLS", "8"))
+
+
+@contextmanager
+def load(scene: World) -> Iterator[list[int]]:
+    """Agents that pay all the time. Yields the statuses that they got."""
+    stop, told = [False], list[int]()
+
+    def agent(name: str) -> None:
+        while not stop[0]:
+            with suppress(httpx.HTTPError):
+                told.append(scene.pay(fresh("pay"), 10, agent=name).status_code)
+
+    with ThreadPoolExecutor() as pool:
+        working = [pool.submit(agent, name) for name in AGENTS]
+        try:
+            yield told
+        finally:
+            stop[0] = True
+    for each in working:
+        each.result()
+
+
+def test_what_is_journalled_is_sealed_within_a_second_and_a_restart_goes_on():
+    with world() as scene:
+        data = scene.gateway.data
+        assert scene.pay(fresh("pay"), 10).status_code == 200
+        begun = time.monotonic()
+        eventually(lambda: sum(LogFiles.open(data / "ledger", name).size for name in logs(data)) >= 3)
+        assert time.monotonic() - begun < 5, "half a second, on a machine that has time"
+        assert asyncio.run(all_sealed(embedded_url(data), data / "ledger", verifier_of(data))) >= 3
+        scene.gateway.restart()
+        assert scene.pay(fresh("pay"), 10).status_code == 200
+        assert asyncio.run(all_sealed(embedded_url(data), data / "ledger", verifier_of(data))) >= 6
+
+
+def logs(data: Path) -> list[str]:
+    return [path.parent.name for path in (data / "ledger").glob("??/checkpoint")]
+
+
+def test_a_steward_that_is_killed_at_random_moments_loses_doubles_and_reorders_nothing():
+    dice = random.Random(seed := random.SystemRandom().randrange(10**6))
+    print(f"seed {seed}")
+    with world() as scene:
+        data, kills = scene.gateway.data, 0
+        with load(scene) as told:
+            while kills < KILLS:
+                time.sleep(dice.uniform(0.05, 1.2))
+                for pid in scene.gateway.pids("steward"):
+                    os.kill(pid, signal.SIGKILL)
+                    kills += 1
+        assert told.count(200) > 50
+        eventually(lambda: scene.gateway.pids("steward"))
+        facts = asyncio.run(all_sealed(embedded_url(data), data / "ledger", verifier_of(data), seconds=40))
+        assert facts >= 3 * told.count(200)
+        drafts = data / "ledger" / "drafts"
+        eventually(lambda: list(drafts.iterdir()) == [])
+
+
+# --- Two hosts --------------------------------------------------------------------------------------------------------
+
+
+def sealing_hosts(*directories: Path) -> list[Path]:
+    return [path for path in directories if list(path.glob("??/checkpoint"))]
+
+
+def test_of_two_hosts_one_seals_and_the_other_has_the_log_only_through_a_store(valkey, tmp_path):
+    valkey.flush()
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    signer, key = Signer.new("gateway.test/audit"), tmp_path / "key"
+    key.write_text(signer.text())
+    redis = {"GATEWAY_REDIS_URL": valkey.url, "GATEWAY_PAYLOAD_KEYS": PAYLOAD_KEY}
+    ledger = {"store": {"directory": str(shared)}, "key": {"file": str(key)}}
+    with (
+        world(change=lambda routes: routes.update(ledger=ledger), settings=redis) as one,
+        serving(one.routes, POLICIES, settings=one.secrets | redis) as gateway,
+    ):
+        two = replace(one, gateway=gateway, _made={})
+        assert {one.pay(fresh("pay"), 10).status_code, two.pay(fresh("pay"), 10).status_code} == {200}
+        ledgers, verifier = (one.gateway.data / "ledger", two.gateway.data / "ledger"), signer.verifier
+        [first] = eventually(lambda: sealing_hosts(*ledgers))
+        asyncio.run(all_sealed(valkey.url, first, verifier))
+        host = one if first == ledgers[0] else two
+        other, second = (two, ledgers[1]) if host is one else (one, ledgers[0])
+        host.gateway.process.send_signal(signal.SIGSTOP)
+        for pid in host.gateway.pids("steward"):
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            assert other.pay(fresh("pay"), 10).status_code == 200
+            eventually(lambda: sealing_hosts(second), "the other host never took over", 40)
+            asyncio.run(all_sealed(valkey.url, second, verifier))
+        finally:
+            for pid in host.gateway.pids("steward"):
+                os.kill(pid, signal.SIGCONT)
+            host.gateway.process.send_signal(signal.SIGCONT)
+        before = _snapshot(first)
+        assert host.pay(fresh("pay"), 10).status_code == 200
+        asyncio.run(all_sealed(valkey.url, second, verifier))
+        assert _snapshot(first) == before, "who woke up writes nothing: somebody else seals now"
+        copy = tmp_path / "copy"
+        shutil.copytree(shared, copy)
+        asyncio.run(all_sealed(valkey.url, copy, verifier))
+    valkey.flush()
+
+
+def _snapshot(directory: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in directory.glob("??/checkpoint")}
