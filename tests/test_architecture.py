@@ -154,7 +154,7 @@ CLOCKS = {"now", "utcnow", "today"}
 
 LONGEST_FILE, LONGEST_FUNCTION = 300, 40
 LONG_FILES = {
-    "app.py": (337, "the composition root: one part a line, and nothing is decided here"),
+    "app.py": (345, "the composition root: one part a line, and nothing is decided here"),
     "ports.py": (309, "what the engine needs of the world: one list of obligations"),
     "config/models.py": (303, "the shape of routes.yaml: one list, a class for each mapping"),
     "core/facts.py": (381, "the vocabulary of what can happen to a call: one list, each with its fields"),
