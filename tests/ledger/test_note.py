@@ -152,7 +152,7 @@ def test_a_name_with_a_space_or_a_plus_is_none():
 
 
 def test_nothing_shows_the_key():
-    assert KEY.text().rpartition("+")[2] not in repr(KEY)
+    assert KEY.text().split("+", 4)[4] not in repr(KEY)  # base64 may hold a plus sign itself
     assert isinstance(KEY.verifier, Verifier)
 
 
