@@ -56,3 +56,14 @@ def verify(ledger: Ledger = LEDGER, key: Key = None, checkpoint: Olds = None, ro
     from gateway.audit.verify import verify
 
     verify(ledger, key, checkpoint or [], roots=roots)
+
+
+@audit.command()
+def secrets(ledger: Ledger = LEDGER) -> None:
+    """Search the record for anything that looks like a credential. Names places and never shows what is there.
+
+    Ends with 1 if anything is found. Nothing is verified: see `gateway audit verify`.
+    """
+    from gateway.audit.secrets import secrets
+
+    secrets(ledger)

@@ -1,35 +1,24 @@
 """`gateway audit verify`: the record, verified from its files alone, and said so that a person knows what was shown.
 
-Logs are verified in parallel, one process per core, if there is enough to do. It must never say "verified" of anything
-that was not read, and always say whose key it was verified under and who vouches for that key.
+It must never say "verified" of anything that was not read, and always say whose key it was verified under and who
+vouches for that key.
 """
 
 import hashlib
-import multiprocessing
-import os
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from gateway.audit.parallel import Killed, each_log
 from gateway.core.times import iso
-from gateway.ledger.files import Damaged, LogFiles, read_file
+from gateway.ledger.files import Damaged, read_file
 from gateway.ledger.note import BadKey, Verifier, read_signer, read_verifier
 from gateway.ledger.old_checkpoints import Old, old_checkpoints
-from gateway.ledger.verifying import PARTITIONS, Fault, Settled, Verified, settled, verify_log
+from gateway.ledger.verifying import Fault, Settled, Verified, settled, verify_log
 
-ALONE = 20_000
-"""Leaves. Below, starting processes takes longer than verifying."""
-SHOW_AFTER_SECONDS = 1.0
 LONGEST_KEY = 4096
 KEY_FILE = "ledger.key"
 """The signing key, beside the ledger in the data directory."""
@@ -124,100 +113,11 @@ def verified(ledger: Path, key: str | None, checkpoints: Sequence[Path]) -> Repo
         olds = old_checkpoints(list(checkpoints), verifier)
     except Damaged as error:
         raise CannotVerify(str(error)) from error
-    sizes = {partition: _size(ledger, partition) for partition in PARTITIONS}
-    largest_first = sorted(PARTITIONS, key=sizes.__getitem__, reverse=True)
-    tasks = [(ledger, name, verifier, tuple(olds.get(name, ()))) for name in largest_first]
-    total, cores = sum(sizes.values()), len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2
-    logs = _alone(tasks, total) if total < ALONE else _together(tasks, total, cores)
-    logs.sort(key=lambda log: log.partition)
+    try:
+        logs = each_log("verifying", ledger, verify_log, lambda name: (verifier, tuple(olds.get(name, ()))))
+    except Killed as error:
+        raise CannotVerify(str(error)) from error
     return Report(verifier=verifier, trust=trust, logs=logs, together=settled(ledger, logs), olds=olds)
-
-
-def _size(ledger: Path, partition: str) -> int:
-    """As its checkpoint claims, for the order of the work alone."""
-    try:
-        return LogFiles.open(ledger, partition).size
-    except Damaged:
-        return 0
-
-
-# --- In parallel ------------------------------------------------------------------------------------------------------
-
-Task = tuple[Path, str, Verifier, tuple[Old, ...]]
-
-
-def _alone(tasks: Sequence[Task], total: int) -> list[Verified]:
-    with _shown(total) as show:
-        return [verify_log(*task, show) for task in tasks]
-
-
-_read: "Synchronized[int] | None" = None
-"""In a worker: how many leaves all of them have read."""
-
-
-def _begin(read: "Synchronized[int]") -> None:
-    global _read  # noqa: PLW0603 - what a pool gives its processes can be kept nowhere else
-    _read = read
-
-
-def _worked(task: Task) -> Verified:
-    def progress(leaves: int) -> None:
-        assert _read is not None
-        with _read.get_lock():
-            _read.value += leaves
-
-    return verify_log(*task, progress)
-
-
-def _together(tasks: Sequence[Task], total: int, workers: int) -> list[Verified]:
-    context = multiprocessing.get_context("spawn")
-    read = context.Value("Q", 0)
-    with (
-        _shown(total) as show,
-        ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(read,)) as pool,
-    ):
-        waiting: set[Future[Verified]] = {pool.submit(_worked, task) for task in tasks}
-        every, shown = list(waiting), 0
-        while waiting:
-            _, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
-            now = read.value
-            show(now - shown)
-            shown = now
-        try:
-            return [future.result() for future in every]
-        except BrokenProcessPool as error:
-            raise CannotVerify("a process that was verifying was killed; is there enough memory?") from error
-
-
-@dataclass(slots=True)
-class _Bar:
-    """Nothing is drawn for what takes less than a second, and nothing at all unless somebody looks."""
-
-    total: int
-    console: Console
-    begun: float
-    done: int = 0
-    bar: Progress | None = None
-
-    def __call__(self, leaves: int) -> None:
-        self.done += leaves
-        if self.bar is None and self.console.is_terminal and time.monotonic() - self.begun > SHOW_AFTER_SECONDS:
-            columns = TextColumn("verifying"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-            self.bar = Progress(*columns, console=self.console, transient=True)
-            self.bar.add_task("leaves", total=self.total)
-            self.bar.start()
-        if self.bar is not None:
-            self.bar.update(self.bar.task_ids[0], completed=self.done)
-
-
-@contextmanager
-def _shown(total: int) -> Iterator[_Bar]:
-    bar = _Bar(total, Console(file=sys.stderr), time.monotonic())
-    try:
-        yield bar
-    finally:
-        if bar.bar is not None:
-            bar.bar.stop()
 
 
 # --- What is said -----------------------------------------------------------------------------------------------------

@@ -3,15 +3,12 @@
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from rich.console import Console
-from rich.progress import Progress
 from typer.testing import CliRunner
 
-from gateway.audit import verify
+from gateway.audit import parallel
 from gateway.audit.cli import audit
 from gateway.ledger.note import Signer
 from tests import possible_record as record
@@ -122,25 +119,10 @@ def test_an_empty_or_missing_ledger_is_said(tmp_path):
 
 def test_many_leaves_are_verified_by_several_processes(ledger, monkeypatch):
     alone = run("--ledger", ledger, "--key", KEY)[1]
-    monkeypatch.setattr(verify, "ALONE", 0)
-    monkeypatch.setattr(verify, "_alone", None)
+    monkeypatch.setattr(parallel, "ALONE", 0)
+    monkeypatch.setattr(parallel, "_alone", None)
     together = run("--ledger", ledger, "--key", KEY)[1]
     assert re.sub("Time.*", "", together) == re.sub("Time.*", "", alone)
-
-
-def test_a_bar_is_drawn_for_somebody_who_waits_and_for_nobody_else(monkeypatch, tmp_path):
-    with (tmp_path / "out").open("w") as file:
-        for terminal in (True, False):
-            bar = verify._Bar(100, Console(file=file, force_terminal=terminal), time.monotonic())
-            bar(10)
-            assert bar.bar is None, "a second has not passed"
-            bar.begun -= 2
-            bar(10)
-            drawn: list[Progress] = list(filter(None, [bar.bar]))
-            assert len(drawn) == terminal
-            for shown in drawn:
-                assert shown.tasks[0].completed == 20
-                shown.stop()
 
 
 def test_a_real_process_ends_with_one_and_no_traceback(ledger):
