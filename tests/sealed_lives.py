@@ -1,7 +1,7 @@
 """Lives of calls for tests of what reads the sealed log: who they are about differs, so that filters can tell them
 apart, and every outcome is among them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -130,29 +130,43 @@ def leaves_of_life(*facts: Fact, at: int = START) -> list[bytes]:
     """Its leaves, all written in one moment, each in an append of its own."""
     assert isinstance(facts[0], Admitted)
     name = facts[0].call.id
-    return [leaf for n, fact in enumerate(facts) for leaf in entry(n, name, n, [replace(fact, at=at)])]
+    found: list[bytes] = []
+    for position, together in appends(facts):
+        found += entry(position, name, position, [replace(fact, at=at) for fact in together])
+    return found
+
+
+def appends(facts: Sequence[Fact]) -> Iterator[tuple[int, list[Fact]]]:
+    """Facts that stand in one append, and how many stood before: what is done stands with what allowed it."""
+    together: list[Fact] = []
+    for position, fact in enumerate(facts):
+        if together and not (isinstance(fact, Claimed) or (isinstance(fact, Answered) and not fact.token)):
+            yield position - len(together), together
+            together = []
+        together.append(fact)
+    yield len(facts) - len(together), together
 
 
 def sealed(
     ledger: Path, lives: Iterable[Sequence[Fact]] = LIVES.values(), grants: Sequence[GrantFact] = (GIVEN, TAKEN_BACK)
 ) -> Path:
-    """A log in which these lives are, each append of one fact, one call after the other, a second apart."""
+    """A log in which these lives are, one call after the other, an append a second."""
     logs: dict[str, list[bytes]] = {}
     number = 0
     for life in lives:
         first = life[0]
         assert isinstance(first, Admitted)
         name = first.call.id
-        for position, fact in enumerate(life):
+        for position, together in appends(life):
             number += 1
-            at = START + 1000 * number
-            logs.setdefault(name[:2], []).extend(entry(1000 * number, name, position, [replace(fact, at=at)]))
+            told = [replace(fact, at=START + 1000 * number) for fact in together]
+            logs.setdefault(name[:2], []).extend(entry(1000 * number, name, position, told))
     for position, given in enumerate(grants):
         number += 1
         at = START + 1000 * number
         logs.setdefault(GRANT[6:8], []).extend(entry(1000 * number, GRANT, position, [replace(given, at=at)]))
-    told: tuple[DeploymentFact, ...] = (*LOADED, AgentSuspended(agent="night-bot", by="olga"))
-    logs[DEPLOYMENT] = [leaf for place, fact in enumerate(told) for leaf in entry(place + 1, NAME, place, [fact])]
+    deployed: tuple[DeploymentFact, ...] = (*LOADED, AgentSuspended(agent="night-bot", by="olga"))
+    logs[DEPLOYMENT] = [leaf for place, fact in enumerate(deployed) for leaf in entry(place + 1, NAME, place, [fact])]
     for partition, leaves in logs.items():
         write_log(ledger, partition, leaves, SIGNER)
     return ledger

@@ -41,6 +41,12 @@ COMMANDS = [
     "approvals cancel",
     "approvals stats",
     "audit",
+    "audit show",
+    "audit list",
+    "audit export",
+    "audit receipt",
+    "audit verify-receipt",
+    "audit diff",
 ]
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from gateway.audit.key import key
+from gateway.audit.reading import reading
 
 HELP = (
     "Read and verify the record: the sealed ledger, which the gateway keeps in its data directory.\n\nThese commands "
@@ -40,6 +41,7 @@ Roots = Annotated[bool, typer.Option("--roots", help="Also print the size and ro
 
 audit = typer.Typer(help=HELP, no_args_is_help=True)
 audit.command("key")(key)
+audit.registered_commands += reading.registered_commands
 
 
 @audit.callback()

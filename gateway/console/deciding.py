@@ -4,7 +4,7 @@ A form names for every call what was shown of it, and the decision goes through 
 several calls decided at once each stands for itself: what could not be recorded is said by its own sentence.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 
 from gateway.console.editing import Field, changes
@@ -79,45 +79,34 @@ async def _decide(decisions: Decisions, session: Session, wanted: Wish, call: st
         approve=wanted.approve, by=session.person.name, group=wanted.group, fingerprint=shown, via=VIA,
         way="page", message=receipt, reason=wanted.reason,
     )  # fmt: skip
+    done = "Your approval is recorded." if wanted.approve else "Your rejection is recorded."
+    if wanted.changes is None:
+        return await _said(call, decisions.vote(call, decision), done)
+    return await _said(call, decisions.edit(call, decision, wanted.changes), done)
+
+
+async def take_back(decisions: Decisions, session: Session, call: str, group: str) -> Said:
+    """Take back this person's yes before anything is released because of it."""
+    taking = decisions.retract(call, by=session.person.name, group=group, via=VIA)
+    return await _said(call, taking, "Your approval is taken back.")
+
+
+async def cancel(decisions: Decisions, session: Session, call: str, reason: str) -> Said:
+    """End it, as one who answers for the agent or the system."""
+    ending = decisions.cancel(call, by=session.person.name, via=VIA, reason=reason)
+    return await _said(call, ending, "The call is cancelled.")
+
+
+async def _said(call: str, recording: Awaitable[object], done: str) -> Said:
+    """What came of it: `done`, or why nothing was recorded."""
     try:
-        if wanted.changes is None:
-            await decisions.vote(call, decision)
-        else:
-            await decisions.edit(call, decision, wanted.changes)
+        await recording
     except NoSuchCall:
-        return _gone(call)
+        return Said(call, 404, f"Nothing was recorded: there is no call {call!r}, or it is no longer kept.")
     except Stale as stale:
         return Said(call, 409, f"Nothing was recorded: {stale}.")
     except NotEligible as no:
         return Said(call, 403, f"Nothing was recorded: {no}.")
     except CannotEdit as no:
         return Said(call, 422, f"Nothing was recorded: {str(no).rstrip('.')}.")
-    return Said(call, 200, "Your approval is recorded." if wanted.approve else "Your rejection is recorded.")
-
-
-async def take_back(decisions: Decisions, session: Session, call: str, group: str) -> Said:
-    """Take back this person's yes before anything is released because of it."""
-    try:
-        await decisions.retract(call, by=session.person.name, group=group, via=VIA)
-    except NoSuchCall:
-        return _gone(call)
-    except Stale as stale:
-        return Said(call, 409, f"Nothing was recorded: {stale}.")
-    return Said(call, 200, "Your approval is taken back.")
-
-
-async def cancel(decisions: Decisions, session: Session, call: str, reason: str) -> Said:
-    """End it, as one who answers for the agent or the system."""
-    try:
-        await decisions.cancel(call, by=session.person.name, via=VIA, reason=reason)
-    except NoSuchCall:
-        return _gone(call)
-    except Stale as stale:
-        return Said(call, 409, f"Nothing was recorded: {stale}.")
-    except NotEligible as no:
-        return Said(call, 403, f"Nothing was recorded: {no}.")
-    return Said(call, 200, "The call is cancelled.")
-
-
-def _gone(call: str) -> Said:
-    return Said(call, 404, f"Nothing was recorded: there is no call {call!r}, or it is no longer kept.")
+    return Said(call, 200, done)

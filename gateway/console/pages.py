@@ -46,7 +46,6 @@ OUTCOME_SECONDS = 1.5
 """How long the answer to a decision waits for what comes of it: most systems answer sooner."""
 LOOK_SECONDS = 0.05
 UNSETTLED = ("judging", "executing")
-
 PRESENT_MS = 40_000
 """An open card asks more than twice within that time."""
 
@@ -187,8 +186,8 @@ class Console:
 
     async def events(self, request: Request, session: Session) -> Response:
         """A stream that says when to look again: at one call, or at the inbox."""
-        if request.method == "HEAD":  # whoever asks so waits for an end
-            return guarded(Response(media_type="text/event-stream"))
+        if request.method == "HEAD":  # a stream would not end
+            return guarded(Response())
 
         async def alive() -> bool:
             found = await self.signing_in.session(request, self._routes, self._now)

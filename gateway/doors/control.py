@@ -28,13 +28,14 @@ from gateway.core.figures import Figures
 from gateway.core.lifecycle import Record, recall
 from gateway.core.routes import Routes
 from gateway.core.times import iso
-from gateway.decisions import Decisions, NoSuchCall, Stale, TooEarly
+from gateway.decisions import Decisions, TooEarly
 from gateway.doors import control_bodies
 from gateway.doors.control_documents import brief
 from gateway.doors.deciding import DecidingDoor
 from gateway.doors.grants import GrantsDoor
 from gateway.doors.people import person
 from gateway.doors.slack import SlackDoor, Whisper
+from gateway.doors.unrecorded import unrecorded
 from gateway.doors.waiting import Waiting, days_of
 from gateway.metrics import exposition
 from gateway.open_calls import STATES, OpenCalls
@@ -182,16 +183,13 @@ class ControlPlane:
         who = person(request, self.routes, ("operator",))
         call = request.path_params["call"]
         told = control_bodies.resolution(await control_bodies.body(request))
-        try:
-            record = await self.decisions.resolve(
-                call, by=who.name, acted=told.acted, note=told.note, answer=told.answer
-            )
-        except NoSuchCall as error:
-            raise control_errors.UnknownCall(call) from error
-        except TooEarly as early:
-            raise control_errors.TooEarlyToSettle(call, early.seconds) from early
-        except Stale as stale:
-            raise control_errors.NotInDoubt(call, str(stale)) from stale
+        with unrecorded(call, stale=control_errors.NotInDoubt):
+            try:
+                record = await self.decisions.resolve(
+                    call, by=who.name, acted=told.acted, note=told.note, answer=told.answer
+                )
+            except TooEarly as early:
+                raise control_errors.TooEarlyToSettle(call, early.seconds) from early
         log.info("%s settled call %s: it %s", who.name, call, "acted" if told.acted else "did not act")
         return _json(await self._shown(record))
 

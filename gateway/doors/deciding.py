@@ -17,10 +17,11 @@ from gateway.adapters.secrets import Secrets
 from gateway.core.approval import Decision
 from gateway.core.lifecycle import Record
 from gateway.core.routes import Routes
-from gateway.decisions import CannotEdit, Decisions, NoSuchCall, NotEligible, Stale
+from gateway.decisions import Decisions
 from gateway.doors import control_bodies
 from gateway.doors.control_documents import brief
 from gateway.doors.people import person, signed_by
+from gateway.doors.unrecorded import unrecorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +48,13 @@ class DecidingDoor:
             approve=told.decision == "approve", by=by, group=told.approval, fingerprint=told.fingerprint,
             via=via, message=message, reason=told.reason, way="webhook" if message else "token",
         )  # fmt: skip
-        try:
+        with unrecorded(call):
             if told.decision == "retract":
                 record = await self.decisions.retract(call, by=by, group=told.approval, via=via, message=message)
             elif told.edit is not None:
                 record = await self.decisions.edit(call, decision, told.edit)
             else:
                 record = await self.decisions.vote(call, decision)
-        except NoSuchCall as error:
-            raise control_errors.UnknownCall(call) from error
-        except Stale as stale:
-            raise control_errors.ApprovalStale(call, str(stale)) from stale
-        except NotEligible as no:
-            raise control_errors.NotEligible(call, str(no)) from no
-        except CannotEdit as no:
-            raise control_errors.CannotEdit(call, str(no)) from no
         return await self._shown(record)
 
     def _who(self, request: Request, call: str, raw: bytes, told: control_bodies.Told) -> tuple[str, str, str]:
@@ -89,14 +82,8 @@ class DecidingDoor:
     async def cancel(self, request: Request) -> Response:
         who, call = person(request, self.routes), request.path_params["call"]
         reason = control_bodies.cancellation(await control_bodies.body(request))
-        try:
+        with unrecorded(call, stale=control_errors.NotCancelled):
             record = await self.decisions.cancel(call, by=who.name, via="by token", reason=reason)
-        except NoSuchCall as error:
-            raise control_errors.UnknownCall(call) from error
-        except Stale as stale:
-            raise control_errors.NotCancelled(call, str(stale)) from stale
-        except NotEligible as no:
-            raise control_errors.NotEligible(call, str(no)) from no
         return await self._shown(record)
 
     async def _shown(self, record: Record) -> Response:

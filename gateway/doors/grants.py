@@ -15,13 +15,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway import control_errors
-from gateway.core.approval import NotEligible, Stale
 from gateway.core.grants import Grant, NotGrantable, Terms, about_nobody, obstacle
 from gateway.core.routes import Routes
 from gateway.core.times import iso
-from gateway.decisions import NoSuchCall
 from gateway.doors import control_bodies
 from gateway.doors.people import person
+from gateway.doors.unrecorded import unrecorded
 from gateway.granting import Draft, Granting, NoSuchGrant, NotShown, NotYours, Wish
 
 READERS = ("approver", "operator", "auditor")
@@ -50,16 +49,11 @@ class GrantsDoor:
         told = control_bodies.members(await control_bodies.body(request), MEMBERS)
         wish, confirmed = _wish(told, call, who.name)
         try:
-            if told.get("dry") is True:
-                drafts = await self.granting.draft(wish)
-                return _json({"recorded": False, "grants": [_draft(draft, self.routes) for draft in drafts]})
-            given = await self.granting.give(wish, confirmed)
-        except NoSuchCall as error:
-            raise control_errors.UnknownCall(call) from error
-        except Stale as stale:
-            raise control_errors.ApprovalStale(call, str(stale)) from stale
-        except NotEligible as no:
-            raise control_errors.NotEligible(call, str(no)) from no
+            with unrecorded(call):
+                if told.get("dry") is True:
+                    drafts = await self.granting.draft(wish)
+                    return _json({"recorded": False, "grants": [_draft(draft, self.routes) for draft in drafts]})
+                given = await self.granting.give(wish, confirmed)
         except NotGrantable as no:
             raise control_errors.NotGrantable(call, str(no)) from no
         except NotShown as no:

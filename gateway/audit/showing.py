@@ -1,0 +1,65 @@
+"""`gateway audit show` and `gateway audit list`: what happened, told to somebody who was not there."""
+
+import sys
+from pathlib import Path
+
+from gateway.approvals_asking import fail, print_json
+from gateway.audit.finding import find
+from gateway.audit.opening import caught_up, now, sound, the_ledger, verifier_of
+from gateway.audit.telling import document, lines
+from gateway.core.one_line import visible
+from gateway.core.times import iso
+from gateway.ledger.gist import Gist
+from gateway.ledger.index import Filters
+from gateway.reading import HEADINGS, Listed, aligned, coloured
+
+WIDEST = 1000
+"""Columns of a table: in a narrow terminal a line wraps as a whole, not inside its words."""
+
+
+def show(ledger: Path, name: str, key: str, *, afresh: bool, as_json: bool) -> None:
+    """Tell everything about one call or grant. Ends with code 1 if anything of it is not as it must be."""
+    verifier = verifier_of(key, the_ledger(ledger))
+    found = sound(lambda: find(ledger, name, verifier, afresh=afresh))
+    if as_json:
+        print_json(document(found, verifier, now()))
+    else:
+        print("\n".join(lines(found, verifier, now())))
+    if found.problems:
+        fail(f"This is not proved: {found.problems[0]}")
+
+
+def print_list(ledger: Path, wanted: Filters, limit: int, *, afresh: bool, as_json: bool) -> None:
+    """Calls, newest first."""
+    index = caught_up(the_ledger(ledger), afresh=afresh)
+    found = index.find(wanted, limit)
+    if as_json:
+        print_json([row_document(gist) for gist in found])
+    elif not found:
+        print("No such calls are sealed.", file=sys.stderr)
+    elif sys.stdout.isatty():
+        from rich.console import Console
+
+        Console(highlight=False, width=WIDEST).print(coloured([_listed(gist) for gist in found]))
+    else:
+        print("\n".join(aligned([HEADINGS.cells, *(_listed(gist).cells for gist in found)])))
+    if len(found) == limit and not as_json:
+        print(f"The newest {limit}; --limit shows more.", file=sys.stderr)
+
+
+def row_document(gist: Gist) -> dict[str, object]:
+    """One call of a list, for a program."""
+    return {
+        "id": gist.id, "begun": iso(gist.begun), "last": iso(gist.last), "outcome": gist.outcome,
+        "status": gist.status or None, "agent": gist.agent, "user": gist.user or None, "run": gist.run or None,
+        "system": gist.system, "tool": gist.tool, "effect": gist.effect, "resource": gist.resource,
+        "people": gist.people, "policies": gist.policies, "leaves": gist.leaves,
+    }  # fmt: skip
+
+
+def _listed(gist: Gist) -> Listed:
+    people = f"by {', '.join(gist.people)}" if gist.people else ""
+    status = f"status {gist.status}" if gist.status else ""
+    about = ", ".join(filter(None, (gist.resource, status, people)))
+    cells = (gist.id, iso(gist.begun), gist.outcome, gist.agent, gist.tool, about)
+    return Listed(*map(visible, cells))
