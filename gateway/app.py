@@ -67,6 +67,7 @@ from gateway.engine import Engine
 from gateway.generations import Generations
 from gateway.granting import Granting
 from gateway.insights import Counting
+from gateway.keeping import keeping
 from gateway.listening import shown
 from gateway.logs import log_aside, told
 from gateway.measures import Measures
@@ -76,7 +77,6 @@ from gateway.page import console, sealed_log
 from gateway.payload_keys import PayloadKeysMistake
 from gateway.ports import JournalUnavailable
 from gateway.readiness import readiness_of, watch_readiness
-from gateway.sealing import seal, sealer_of
 from gateway.sending import Limits
 from gateway.served_files import SERVED, ServedFiles
 from gateway.settings import Settings
@@ -229,12 +229,11 @@ async def steward(duty: Duty, settings: Settings) -> None:
         record_generation=lambda: record_generation(deployment, parts.generations.current),
         pages=people.routes(),
     )
-    sealer = sealer_of(
-        parts.generations.current.routes.ledger, Path(str(duty.document["data"])), parts.journal, parts.secrets
-    )
+    settled, data = parts.generations.current.routes.ledger, Path(str(duty.document["data"]))
+    keep = keeping(settled, data, parts.journal, parts.secrets.read, settings.ca_file)
     duties: list[Coroutine[Any, Any, None]] = [
         looking.run(),
-        seal(sealer),
+        keep.run(),
         keep_high_water(parts.journal),
         mend_held(open_calls),
         counting.run(),

@@ -10,9 +10,12 @@ from typing import Any
 from gateway.adapters import durability
 from gateway.adapters.redis.connecting import Server
 from gateway.adapters.redis.journal import RedisJournal
+from gateway.adapters.redis.seals import RedisSeals
+from gateway.adapters.redis.unsealed import SealingLag
 from gateway.config.references import mail_mistakes, missing_secrets
 from gateway.data_directory import identity
 from gateway.generations import Generations
+from gateway.ports import JournalUnavailable
 from gateway.settings import Settings, missing_for_mail
 from gateway.trouble import Trouble
 from gateway.valkey_log import explanation
@@ -30,7 +33,7 @@ def readiness_of(
 
     `data` is the directory of the embedded server; None if the journal is elsewhere.
     """
-    began = identity(data) if data is not None else None
+    began, lag = identity(data) if data is not None else None, SealingLag(journal)
 
     async def readiness() -> list[str]:
         found = list(generations.mistakes)
@@ -48,11 +51,22 @@ def readiness_of(
                 )
         if journal.loss:
             found.append(journal.loss)
+        elif journal.unsealed:
+            found.append(journal.unsealed)
+        else:
+            found += await _lagging(lag, journal)
         routes = generations.current.routes
         mistakes = missing_secrets(routes, os.environ) + mail_mistakes(routes, missing_for_mail(os.environ))
         return found + [str(item) for item in mistakes]
 
     return readiness
+
+
+async def _lagging(lag: SealingLag, journal: RedisJournal) -> list[str]:
+    try:
+        return [sentence] if (sentence := await lag.sentence(await RedisSeals(journal).sealer())) else []
+    except JournalUnavailable:
+        return []  # `durability.examine` says so
 
 
 async def watch_readiness(readiness: Callable[[], Awaitable[list[str]]]) -> None:

@@ -58,6 +58,8 @@ REPLICA_MS = 1000
 HEED_SECONDS = 1.0
 """How often somebody who is stopped by a loss looks whether it is acknowledged."""
 DEPLOYMENT_KEY = "gateway:deployment-key"
+UNSEALED = "gateway:unsealed"
+"""Why the record cannot be sealed, and so no effect may happen."""
 
 
 @dataclass(slots=True)
@@ -70,6 +72,8 @@ class RedisJournal:
     """Between payload and Redis, both ways."""
     weakness: str = ""
     """Why no effect may rely on this server: it may forget what it acknowledges. Whoever looks at it sets this."""
+    unsealed: str = ""
+    """Why no effect would be in the sealed record; whoever seals says it, and `heed` hears it."""
     appending: Latency = field(default_factory=Latency)
     """How long callers wait for an append that succeeds, retries included."""
     _offset: float = 0.0
@@ -117,8 +121,8 @@ class RedisJournal:
     # --- Journal ---------------------------------------------------------------------------------------------
 
     async def append(self, append: Append) -> Appended:
-        if self.weakness and append.guarded:
-            raise JournalUnavailable(self.weakness)
+        if append.guarded and (why := self.weakness or self.unsealed):
+            raise JournalUnavailable(why)
         command = command_of(append, self.cipher)
         began = time.monotonic()
         while True:
@@ -286,9 +290,10 @@ class RedisJournal:
         await self.heed()
 
     async def heed(self) -> None:
-        """Hear of losses that others found or people acknowledged. Raises JournalUnavailable."""
+        """Hear of losses that others found or people acknowledged, and of sealing. Raises JournalUnavailable."""
         self._heeded = time.monotonic()
         await self.memory.heed(self.ask)
+        self.unsealed = (await self.ask("GET", UNSEALED) or b"").decode()
 
     async def keep_high_water(self) -> None:
         """Remember on disk how far the ledger is, unless something is missing. Raises JournalUnavailable, OSError."""
