@@ -125,6 +125,11 @@ class Place:
 
     def _look_at_format(self) -> None:
         place = self.directory / FORMAT
+        if self.directory.exists() and not self.directory.is_dir():
+            raise Unusable(
+                f"The ledger cannot be kept in {str(self.directory)!r}, which is not a directory: move that away, or "
+                "choose another `ledger.directory`."
+            )
         try:
             text = read_file(place, LONGEST).decode("ascii", "replace").strip()
         except FileNotFoundError:

@@ -122,6 +122,11 @@ class Finder:
         if self.store is not None:
             have = min(here.size, size)
             return fetch(self.directory, partition, self.store, have=have, size=size, root=root)
+        if here.size >= size:
+            raise Unsealable(
+                f"The sealed log is damaged: {size} facts of partition {partition} were signed here, and the directory "
+                f"{str(self.directory.path)!r} {lacks}. Nothing is written to it any more; restore it from a copy."
+            )
         raise Unsealable(
             f"The sealed log is not here: {self.sealer or 'another host'} sealed {size} facts of partition {partition}"
             f", and the directory {str(self.directory.path)!r} {lacks}. Start the gateway there, copy that directory "
