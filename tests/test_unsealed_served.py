@@ -186,7 +186,9 @@ def test_a_cursor_that_is_ahead_of_the_stream(there):
     """Redis was restored from an older state. That somebody has to say."""
     server = redis.Redis(unix_socket_path=str(there.gateway.data / "valkey.sock"))
     name = max(sealed(there), key=lambda name: sealed(there)[name])
-    was = read_sealed(server.get(f"{{{name}}}:sealed"))
+    text = server.get(f"{{{name}}}:sealed")
+    assert isinstance(text, bytes)
+    was = read_sealed(text)
     server.set(f"{{{name}}}:sealed", Sealed(was.lease, was.size, was.root, "1800000000000000-0").text)
     with trouble(there, "is sealed up to entry 1800000000000000-0, but the stream in Redis ends at"):
         server.set(f"{{{name}}}:sealed", was.text)
