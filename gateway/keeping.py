@@ -8,11 +8,10 @@ a host that cannot says nothing to the others as long as one does.
 
 import asyncio
 import logging
-import os
-import re
 import secrets as random
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -20,16 +19,16 @@ from typing import Protocol
 from gateway.adapters.redis.journal import RedisJournal
 from gateway.adapters.redis.seals import RedisSeals
 from gateway.adapters.redis.unsealed import RedisStop
-from gateway.adapters.store import ReadSecret, open_store
+from gateway.adapters.store import ReadSecret
 from gateway.core.ledger_settings import LedgerSettings
-from gateway.ledger.place import Place, Unusable
+from gateway.ledger.place import Unusable
 from gateway.ledger.sealing import Sealer
-from gateway.ledger.writing import LedgerDirectory
-from gateway.ports import JournalUnavailable, SecretMissing
+from gateway.ports import JournalUnavailable
+from gateway.sealing import sealer_of
 from gateway.trouble import Trouble
 
-ROUND_SECONDS = 0.25
-"""Between two rounds that find little to do: a fact waits for its signature less than a second."""
+ROUND_SECONDS = 0.5
+"""Between the beginnings of two rounds, so that a checkpoint is younger than a second under any load."""
 TROUBLED_SECONDS = 1.0
 """Between two rounds while nothing can be sealed."""
 SOFT_SECONDS = 60.0
@@ -81,15 +80,25 @@ class Keeping:
 
     async def run(self) -> None:
         while True:
+            began = self.clock()
             try:
                 await self.round()
             except JournalUnavailable:
                 pass  # `duties.beat` says so
-            except Exception:
+            except Exception as error:
                 log.exception("sealing failed in an unknown way; it is tried again")
-                await asyncio.sleep(TROUBLED_SECONDS)
+                await self._unforeseen(error)
             behind = self._sealer is not None and self._sealer.behind
-            await asyncio.sleep(TROUBLED_SECONDS if self.problem else 0.0 if behind else ROUND_SECONDS)
+            rest = ROUND_SECONDS - (self.clock() - began)
+            await asyncio.sleep(TROUBLED_SECONDS if self.problem else 0.0 if behind else max(rest, 0.0))
+
+    async def _unforeseen(self, error: Exception) -> None:
+        """As trouble that may pass by itself: it stops effects if it lasts."""
+        if self._sealer is not None:
+            self._sealer.doubt("")
+        problem = f"Sealing failed in an unknown way ({type(error).__name__}); the log of the steward says more."
+        with suppress(JournalUnavailable):
+            await self._tell(problem, hard=False, holds=False)
 
     async def round(self) -> int:
         """Seal what waits; how many entries that were. Raises JournalUnavailable."""
@@ -131,21 +140,8 @@ class Keeping:
 
 def keeping(settings: LedgerSettings, data: Path, journal: RedisJournal, read: ReadSecret, ca: Path | None) -> Keeping:
     """The duty, of a steward whose data directory is `data`. `ca`: more certificate authorities, PEM."""
-    place, seals = Place.of(settings, data), RedisSeals(journal)
-    directory, store = LedgerDirectory(place.directory, chance := random.token_hex(8)), settings.store
-    host = os.uname().nodename
-    holder = f"{re.sub('[^!-~]', '_', f'{host}:{place.directory}')} {chance}"
-    opened = open_store(store, read, ca) if store else None
-
-    def opens() -> Sealer:
-        try:
-            given = read(settings.key) if settings.key else ""
-        except SecretMissing as error:
-            raise Unusable(f"The ledger's signing key is missing: {error}.") from error
-        who = f"{host} ({place.directory})"
-        return Sealer(seals, directory, place.look(given), holder, who, opened)
 
     async def others_seal() -> bool:
-        return not await seals.free(holder)
+        return not await RedisSeals(journal).free(f"nowhere {random.token_hex(8)}")
 
-    return Keeping(opens, others_seal, RedisStop(journal))
+    return Keeping(lambda: sealer_of(settings, data, journal, read, ca), others_seal, RedisStop(journal))

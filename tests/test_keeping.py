@@ -7,6 +7,7 @@ import pytest
 
 from gateway.keeping import Keeping, stopping
 from gateway.ledger.place import Unusable
+from tests.processes import until
 
 STOPPED = "Effects are stopped, because the record cannot be sealed: "
 
@@ -35,6 +36,10 @@ class Scripted:
     holds: bool = True
     behind: bool = False
     rounds: int = 0
+    doubts: int = 0
+
+    def doubt(self, problem: str) -> None:
+        self.doubts += 1
 
     async def round(self) -> int:
         self.rounds += 1
@@ -121,3 +126,27 @@ def test_after_trouble_the_key_is_read_anew():
     world.round(problem="")
     assert (world.opened, world.sealer.signer) == (2, "key 2")
     assert world.sealer.rounds == 4, "it is still the one that knows the lease"
+
+
+def test_a_failure_that_nobody_foresaw_is_trouble_that_may_pass(monkeypatch):
+    world = World()
+    monkeypatch.setattr("gateway.keeping.TROUBLED_SECONDS", 0.01)
+    monkeypatch.setattr("gateway.keeping.ROUND_SECONDS", 0.01)
+    works = Scripted.round
+
+    async def story() -> None:
+        duty = asyncio.ensure_future(world.keeping.run())
+
+        async def failing() -> int:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(Scripted, "round", failing)
+        await until(lambda: "ZeroDivisionError" in world.keeping.problem)
+        assert world.said == "" and world.sealer.doubts
+        world.now = 61.0
+        await until(lambda: world.said.startswith(f"{STOPPED}Sealing failed in an unknown way (ZeroDivisionError)"))
+        monkeypatch.setattr(Scripted, "round", works)
+        await until(lambda: world.said == "")
+        duty.cancel()
+
+    asyncio.run(story())
