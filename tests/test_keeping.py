@@ -137,7 +137,7 @@ def test_a_failure_that_nobody_foresaw_is_trouble_that_may_pass(monkeypatch):
     async def story() -> None:
         duty = asyncio.ensure_future(world.keeping.run())
 
-        async def failing() -> int:
+        async def failing(_) -> int:
             raise ZeroDivisionError
 
         monkeypatch.setattr(Scripted, "round", failing)
