@@ -17,6 +17,7 @@ from gateway.core.times import iso
 from gateway.ledger.files import Damaged, read_file
 from gateway.ledger.note import BadKey, Verifier, read_signer, read_verifier
 from gateway.ledger.old_checkpoints import Old, old_checkpoints
+from gateway.ledger.place import FORMAT, FORMAT_LINE, VERSION
 from gateway.ledger.verifying import Fault, Settled, Verified, settled, verify_log
 
 LONGEST_KEY = 4096
@@ -109,6 +110,7 @@ def verified(ledger: Path, key: str | None, checkpoints: Sequence[Path]) -> Repo
     verifier, trust = find_key(ledger, key)
     if not ledger.is_dir():
         raise CannotVerify(f"there is no directory {ledger}; name the one with the sealed log by --ledger")
+    _look_at_format(ledger)
     try:
         olds = old_checkpoints(list(checkpoints), verifier)
     except Damaged as error:
@@ -118,6 +120,21 @@ def verified(ledger: Path, key: str | None, checkpoints: Sequence[Path]) -> Repo
     except Killed as error:
         raise CannotVerify(str(error)) from error
     return Report(verifier=verifier, trust=trust, logs=logs, together=settled(ledger, logs), olds=olds)
+
+
+def _look_at_format(ledger: Path) -> None:
+    """A copy may lack the file. Raises CannotVerify if another version wrote the ledger."""
+    try:
+        line, _, version = read_file(ledger / FORMAT, LONGEST_KEY).decode("ascii", "replace").strip().rpartition(" ")
+    except FileNotFoundError:
+        return
+    except Damaged as error:
+        raise CannotVerify(str(error)) from error
+    if (line, version) != (FORMAT_LINE, str(VERSION)):
+        raise CannotVerify(
+            f"{ledger / FORMAT} does not say that this is a ledger of format {VERSION}, which this version knows; "
+            "verify it with the version of the gateway that wrote it"
+        )
 
 
 # --- What is said -----------------------------------------------------------------------------------------------------

@@ -117,6 +117,15 @@ def test_an_empty_or_missing_ledger_is_said(tmp_path):
     assert "name the one with the sealed log by --ledger" in run("--ledger", tmp_path / "no", "--key", KEY)[1]
 
 
+@pytest.mark.parametrize("text", ["policy-gateway ledger 2\n", "something else\n", "\xff", ""])
+def test_a_ledger_that_another_version_wrote_is_not_read(ledger, text):
+    (ledger / "format").write_text("policy-gateway ledger 1\n")
+    assert run("--ledger", ledger, "--key", KEY)[0] == 0
+    (ledger / "format").write_text(text)
+    code, said = run("--ledger", ledger, "--key", KEY)
+    assert code == 1 and "the version of the gateway that wrote it" in said and "Facts" not in said
+
+
 def test_many_leaves_are_verified_by_several_processes(ledger, monkeypatch):
     alone = run("--ledger", ledger, "--key", KEY)[1]
     monkeypatch.setattr(parallel, "ALONE", 0)
