@@ -16,6 +16,16 @@ Key = Annotated[
         "the gateway. Default: the public half of the signing key beside the ledger, which trusts the host.",
     ),
 ]  # fmt: skip
+Olds = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--checkpoint",
+        metavar="FILE",
+        help="Checkpoints that were kept elsewhere: a file of signed notes, such as an anchor's, or an old copy of the "
+        "ledger. Proves that today's logs extend every one of them. May be given several times.",
+    ),
+]
+Roots = Annotated[bool, typer.Option("--roots", help="Also print the size and root of each log.")]
 Name = Annotated[str, typer.Argument(help="Id of a call or of a standing grant, or how it begins.", metavar="ID")]
 Afresh = Annotated[
     bool,

@@ -49,7 +49,7 @@ class Report:
         return sum(log.size for log in self.logs)
 
 
-def verify(ledger: Path, key: str | None, checkpoints: Sequence[Path], *, roots: bool) -> None:
+def verify(ledger: Path, key: str, checkpoints: Sequence[Path], *, roots: bool) -> None:
     """`gateway audit verify`. Raises typer.Exit with 1 unless everything holds."""
     begun = time.monotonic()
     try:
@@ -75,9 +75,9 @@ def verify(ledger: Path, key: str | None, checkpoints: Sequence[Path], *, roots:
 # --- What is verified, and by whose key -------------------------------------------------------------------------------
 
 
-def find_key(ledger: Path, given: str | None) -> tuple[Verifier, str]:
+def find_key(ledger: Path, given: str) -> tuple[Verifier, str]:
     """The key, and who vouches for it. Raises CannotVerify."""
-    if given is not None:
+    if given:
         path = Path(given)
         text = given if "+" in given and not path.exists() else _text(path)
         try:
@@ -105,7 +105,7 @@ def _text(path: Path) -> str:
         raise CannotVerify(f"{path} is not a key in text form") from None
 
 
-def verified(ledger: Path, key: str | None, checkpoints: Sequence[Path]) -> Report:
+def verified(ledger: Path, key: str, checkpoints: Sequence[Path]) -> Report:
     """Every log below `ledger`, and all of them together. Raises CannotVerify."""
     verifier, trust = find_key(ledger, key)
     if not ledger.is_dir():
