@@ -36,6 +36,7 @@ from gateway.adapters.redis.high_water import HighWater
 from gateway.adapters.redis.journal import RedisJournal
 from gateway.adapters.redis.latencies import RedisLatencies
 from gateway.adapters.redis.ledger import RedisLedger
+from gateway.adapters.redis.sealed_ledger import SealedLedger
 from gateway.adapters.secrets import Secrets
 from gateway.adapters.upstream import PyreqwestUpstream
 from gateway.config.mistakes import Mistakes
@@ -206,7 +207,9 @@ async def steward(duty: Duty, settings: Settings) -> None:
     channels, chat = notifying(settings, parts.secrets.read)
     looking = Steward(parts.engine, parts.journal, channels, control_url, lease, RedisDigests(parts.journal))
     exporter = (
-        TraceExporter(ledger, parts.journal.facts, origin=parts.generations.origin) if configured("TRACES") else None
+        TraceExporter(SealedLedger(parts.journal), parts.journal.facts, origin=parts.generations.origin)
+        if configured("TRACES")
+        else None
     )
     granting = await _granting(parts, ledger)
     counting = Counting(ledger, parts.journal.now)

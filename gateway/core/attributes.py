@@ -35,6 +35,8 @@ FACT = "gateway.fact"
 LEDGER_PARTITION = "gateway.ledger.partition"
 LEDGER_ENTRY = "gateway.ledger.entry"
 LEDGER_POSITION = "gateway.ledger.position"
+LEDGER_INDEX = "gateway.ledger.index"
+LEDGER_LEAF = "gateway.ledger.leaf"
 SEGMENT = "gateway.segment"
 HISTORY = "gateway.history"
 

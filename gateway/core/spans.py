@@ -49,6 +49,15 @@ class Entry(Protocol):
 
     @property
     def facts(self) -> tuple[Fact, ...]: ...
+    @property
+    def index(self) -> int:
+        """Number of the first fact's leaf in the sealed log of the partition."""
+        ...
+
+    @property
+    def leaves(self) -> tuple[str, ...]:
+        """The hash of each fact's leaf, in hex."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,10 +92,21 @@ def spans_of(entry: Entry, before: Sequence[Fact] | None, origin: Origin = unkno
     Whoever computes them, whenever, gets the same. Without the facts before, the entry's own are still exported, in a
     trace without a root, marked `gateway.history = missing`.
     """
+    return spans_after(entry, begin(before or ()), origin)[0]
+
+
+def spans_after(
+    entry: Entry, life: Life | None, origin: Origin = unknown_origin
+) -> tuple[tuple[SpanValue, ...], Life | None]:
+    """The same for whoever knows where the call stood before the entry; and where it stands after it.
+
+    `life` is nothing but the facts before, folded (`segments.begin`): knowing it saves reading them again.
+    """
     first = next(iter(entry.facts), None)
-    life = Life(call=first.call) if isinstance(first, Admitted) else begin(before or ())
+    if isinstance(first, Admitted):
+        life = Life(call=first.call)
     if life is None:
-        return tuple(_orphan(entry, index, fact) for index, fact in enumerate(entry.facts))
+        return tuple(_orphan(entry, index, fact) for index, fact in enumerate(entry.facts)), None
     spans: list[SpanValue] = []
     for index, fact in enumerate(entry.facts):
         then = after(life, fact)
@@ -94,7 +114,7 @@ def spans_of(entry: Entry, before: Sequence[Fact] | None, origin: Origin = unkno
         if not then.open and (life.open or then.segment > life.segment):
             spans.append(_root(entry, index, then))
         life = then
-    return tuple(spans)
+    return tuple(spans), life
 
 
 def _span(entry: Entry, index: int, life: Life, then: Life, origin: Origin) -> SpanValue:
@@ -165,6 +185,8 @@ def _place(entry: Entry, index: int, segment: int) -> Attributes:
         names.LEDGER_PARTITION: int(entry.call[:2]),
         names.LEDGER_ENTRY: entry.id,
         names.LEDGER_POSITION: entry.position + index,
+        names.LEDGER_INDEX: entry.index + index,
+        names.LEDGER_LEAF: entry.leaves[index],
         names.SEGMENT: segment,
     }
 

@@ -31,7 +31,7 @@ from gateway.core.facts import (
     Withdrawn,
 )
 from gateway.core.segments import SpanContext, outgoing_traceparent, traces_of
-from gateway.core.spans import spans_of
+from gateway.core.spans import spans_after, spans_of
 from gateway.core.verdict import Requirement, Verdict
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -68,6 +68,11 @@ class Stored:
     call: str
     position: int
     facts: tuple[Fact, ...]
+    index: int = 40
+
+    @property
+    def leaves(self):
+        return tuple(f"{self.id} {number}" for number in range(len(self.facts)))
 
 
 def ledger(*appends, call=CALL):
@@ -75,7 +80,7 @@ def ledger(*appends, call=CALL):
     entries, position = [], 0
     for number, facts in enumerate(appends, 1):
         stamped = tuple(replace(fact, at=number * 1000) for fact in facts)
-        entries.append(Stored(f"{number * 1000}-0", call.id, position, stamped))
+        entries.append(Stored(f"{number * 1000}-0", call.id, position, stamped, 40 + position))
         position += len(facts)
     return entries
 
@@ -314,6 +319,25 @@ def test_every_fact_is_exactly_one_span_and_every_id_is_unique(appends):
     assert len({span.span_id for span in spans}) == len(spans)
     positions = [span.attributes[names.LEDGER_POSITION] for span in spans if not span.name.startswith("execute_tool")]
     assert positions == list(range(sum(len(entry.facts) for entry in entries)))
+
+
+@given(LIVES)
+def test_every_span_names_the_leaf_of_its_fact_and_a_root_that_of_the_fact_that_closed_it(appends):
+    entries = ledger([Admitted(call=CALL)], *appends)
+    leaves = [leaf for entry in entries for leaf in entry.leaves]
+    for span in export(entries):
+        index, position = span.attributes[names.LEDGER_INDEX], span.attributes[names.LEDGER_POSITION]
+        assert index == 40 + position and span.attributes[names.LEDGER_LEAF] == leaves[position]
+
+
+@given(LIVES)
+def test_who_knows_where_the_call_stood_gets_the_same_as_who_reads_its_facts(appends):
+    entries = ledger([Admitted(call=CALL)], *appends)
+    found, life = [], None
+    for entry in entries:
+        spans, life = spans_after(entry, life)
+        found += spans
+    assert found == export(entries)
 
 
 @given(LIVES)

@@ -16,21 +16,23 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
 
 from gateway.adapters.otlp.answers import Said
 from gateway.adapters.otlp.collector import Collector
+from gateway.adapters.otlp.entries import NumberedEntry
+from gateway.adapters.otlp.reading import READER, LedgerReader, Unpublished
 from gateway.core.call import PARTITIONS
 from gateway.core.facts import Fact
-from gateway.core.spans import Entry, Origin, SpanValue, spans_of, unknown_origin
+from gateway.core.segments import Life, begin
+from gateway.core.spans import Origin, SpanValue, spans_after, unknown_origin
 
 log = logging.getLogger("gateway.traces")
 
-READER = "traces"
-"""Name of our cursor in the ledger."""
 PARTITION_NAMES = tuple(f"{number:02d}" for number in range(PARTITIONS))
 ENTRIES_PER_READ = 64
 """Of one partition in one step: with all partitions full, a few thousand entries in memory."""
+LIVES_REMEMBERED = 10_000
+"""Calls of which it is remembered where they stood; of others it is found from their facts."""
 ENTRIES_PER_REQUEST = 64
 """Some 250 spans, 250 KB: far below what collectors take (4 MB is the smallest common limit)."""
 LONGEST_PAUSE = 60.0
@@ -39,26 +41,10 @@ LONGEST_RETRY_AFTER = 3600.0
 """Seconds of Retry-After that we obey."""
 
 
-class LedgerReader(Protocol):
-    """All facts of a partition in one order, and how far each reader came."""
-
-    async def read(self, partition: str, after: str, limit: int) -> Sequence[Entry]:
-        """At most `limit` entries after the entry `after` (empty: from the beginning), in order."""
-        ...
-
-    async def cursor(self, partition: str, reader: str) -> str:
-        """Where `move` last put it; empty if never."""
-        ...
-
-    async def move(self, partition: str, reader: str, to: str) -> None:
-        """Durable when it returns."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     partition: str
-    entry: Entry
+    entry: NumberedEntry
 
 
 class TraceExporter:
@@ -80,6 +66,9 @@ class TraceExporter:
         ask for what the gateway does not do.
         """
         self._ledger = ledger
+        self._unpublished = Unpublished(ledger)
+        self._lives: dict[tuple[str, int], Life] = {}
+        """Where a call stood before so many facts: it follows from the facts, so it may be forgotten at any time."""
         self._facts = facts
         self._origin = origin
         self._skip_rejected = skip_rejected
@@ -88,7 +77,7 @@ class TraceExporter:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="traces")  # `export` blocks, and is not thread-safe
         self._resume_at = 0.0
         self._failures = 0
-        self._waiting: dict[str, list[Entry]] = {}
+        self._waiting: dict[str, list[NumberedEntry]] = {}
         self._stuck: dict[str, tuple[str, float]] = {}
         """Partitions whose next entry the collector rejects: that entry, and when to try it again."""
         self.problem = ""
@@ -102,6 +91,11 @@ class TraceExporter:
         return sum(map(len, self._waiting.values()))
 
     @property
+    def lag_leaves(self) -> int:
+        """Facts that are sealed and not published, when it was last looked."""
+        return self._unpublished.lag
+
+    @property
     def oldest_waiting_ms(self) -> int | None:
         """The journal's time of the oldest entry that was seen and is not published; None if there is none."""
         oldest = (fact.at for entries in self._waiting.values() for entry in entries[:1] for fact in entry.facts)
@@ -109,8 +103,8 @@ class TraceExporter:
 
     @property
     def stuck(self) -> dict[str, str]:
-        """The entry at which each partition waits for a person, by partition."""
-        return {partition: entry for partition, (entry, _) in self._stuck.items()}
+        """Partitions that wait for a person: for what to do with this entry, or for a newer gateway, and why."""
+        return self._unpublished.unreadable | {partition: entry for partition, (entry, _) in self._stuck.items()}
 
     async def step(self) -> int:
         """Publish what waits, and say how many entries that were; 0 also while it pauses after a failure.
@@ -120,8 +114,9 @@ class TraceExporter:
         if self._clock() < self._resume_at:
             return 0
         names = [name for name in PARTITION_NAMES if not self._is_blocked(name)]
-        found = await asyncio.gather(*map(self._read, names))
-        self._waiting.update(zip(names, found, strict=True))
+        # One more than is published now: while there is a backlog, it shows in `lag_entries` and `oldest_waiting_ms`.
+        found = await self._unpublished.read(names, ENTRIES_PER_READ + 1)
+        self._waiting.update({name: found.get(name, []) for name in names})
         waiting = [_Waiting(name, entry) for name in names for entry in self._waiting[name][:ENTRIES_PER_READ]]
         seen = self.lag_entries
         for batch in _batches(waiting):
@@ -133,11 +128,6 @@ class TraceExporter:
         """Give up what is being sent; it is sent again by whoever comes next."""
         self._collector.close()
         self._thread.shutdown(wait=False, cancel_futures=True)
-
-    async def _read(self, partition: str) -> list[Entry]:
-        after = await self._ledger.cursor(partition, READER)
-        # One more than is published now: while there is a backlog, it shows in `lag_entries` and `oldest_waiting_ms`.
-        return list(await self._ledger.read(partition, after, ENTRIES_PER_READ + 1))
 
     async def _publish(self, batch: list[_Waiting]) -> bool:
         """False if the collector is unavailable, so that there is no point in going on."""
@@ -162,19 +152,35 @@ class TraceExporter:
         return partition in self._stuck and self._clock() < self._stuck[partition][1]
 
     async def _send(self, batch: list[_Waiting]) -> Said:
-        calls = list({item.entry.call for item in batch if item.entry.position > 0})
-        found = await asyncio.gather(*(self._facts(call) for call in calls))
-        facts = dict(zip(calls, found, strict=True))
+        await self._learn(batch)
 
         def export() -> Said:
-            spans = [span for item in batch for span in self._spans(item.entry, facts)]
+            spans = [span for item in batch for span in self._spans(item.entry)]
             return self._collector.export(spans) if spans else Said("accepted")  # entries about grants have none
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, export)
 
-    def _spans(self, entry: Entry, facts: dict[str, Sequence[Fact]]) -> tuple[SpanValue, ...]:
-        known = facts.get(entry.call, ())
-        return spans_of(entry, known[: entry.position] if len(known) >= entry.position else None, self._origin)
+    async def _learn(self, batch: list[_Waiting]) -> None:
+        """Where each call of the batch stood that is not remembered, from its facts."""
+        if len(self._lives) > LIVES_REMEMBERED:
+            self._lives.clear()
+        known = set(self._lives)
+        lacking: dict[str, int] = {}
+        for entry in (item.entry for item in batch):
+            if entry.position > 0 and (entry.call, entry.position) not in known:
+                lacking.setdefault(entry.call, entry.position)
+            known.add((entry.call, entry.position + len(entry.facts)))  # so it is known once this one is through
+        found = await asyncio.gather(*map(self._facts, lacking))
+        for (call, position), facts in zip(lacking.items(), found, strict=True):
+            life = begin(facts[:position]) if len(facts) >= position else None
+            if life is not None:
+                self._lives[call, position] = life
+
+    def _spans(self, entry: NumberedEntry) -> tuple[SpanValue, ...]:
+        spans, life = spans_after(entry, self._lives.get((entry.call, entry.position)), self._origin)
+        if life is not None:
+            self._lives[entry.call, entry.position + len(entry.facts)] = life
+        return spans
 
     async def _accepted(self, batch: list[_Waiting], said: Said) -> None:
         if said.sentence:
@@ -182,10 +188,10 @@ class TraceExporter:
         if self.problem and not self._stuck:
             log.info("traces are being exported again")
         self.problem, self._failures = "", 0
-        for partition, items in itertools.groupby(batch, lambda item: item.partition):
-            entries = [item.entry for item in items]
-            await self._ledger.move(partition, READER, entries[-1].id)
-            del self._waiting[partition][: len(entries)]
+        done = {name: list(items) for name, items in itertools.groupby(batch, lambda item: item.partition)}
+        await self._ledger.move(READER, {name: items[-1].entry.place.text for name, items in done.items()})
+        for partition, items in done.items():
+            del self._waiting[partition][: len(items)]
             self._stuck.pop(partition, None)
 
     async def _rejected(self, item: _Waiting, said: Said) -> None:

@@ -67,8 +67,9 @@ class RedisLedger:
         return found
 
     async def cursor(self, partition: str, reader: str) -> str:
+        """The last entry that this reader is done with; empty if it never began."""
         value = await self.journal.ask("GET", f"{{{partition}}}:cursor:{reader}")
-        return value.decode() if value else ""
+        return value.decode().partition(" ")[0] if value else ""  # behind it a reader may count
 
     async def move(self, partition: str, reader: str, to: str) -> None:
         await self.journal.ask("SET", f"{{{partition}}}:cursor:{reader}", to)

@@ -3,82 +3,17 @@
 import asyncio
 import logging
 import os
-from dataclasses import dataclass, replace
 
 import pytest
 
-from gateway.adapters.otlp import TraceExporter
+from gateway.adapters.otlp import TraceExporter, reading
 from gateway.adapters.otlp.exporter import ENTRIES_PER_READ
 from gateway.core import attributes as names
-from gateway.core.call import Call
-from gateway.core.facts import Admitted, Answered, Claimed, Delivered, Fact, Judged
+from gateway.core.facts import Delivered
 from gateway.core.spans import spans_of
-from gateway.core.verdict import Verdict
 from gateway.ports import JournalUnavailable
 from tests.adapters.otlp.receiver import YES, partial, receiving
-
-CALL = Call(
-    id="", agent="bot", system="stripe", tool="stripe.refund", effect="write", method="POST", resource="",
-    fingerprint="f", match="m", key="k", key_given=False, repeatable=False, keeps_ms=0, keep_ms=0,
-)  # fmt: skip
-ALLOW = Judged(verdict=Verdict(decision="allow"), generation="g", fingerprint="f")
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    id: str
-    call: str
-    position: int
-    facts: tuple[Fact, ...]
-
-
-class Ledger:
-    """The ledger in memory: streams, cursors and calls. Survives an exporter, as the real one does."""
-
-    def __init__(self) -> None:
-        self.streams: dict[str, list[Stored]] = {}
-        self.cursors: dict[tuple[str, str], str] = {}
-        self.calls: dict[str, list[Fact]] = {}
-        self.clock = 1_763_633_000_000
-        self.broken = ""
-
-    def append(self, call: str, *facts: Fact) -> None:
-        self.clock += 1
-        known = self.calls.setdefault(call, [])
-        stamped = tuple(replace(fact, at=self.clock) for fact in facts)
-        self.streams.setdefault(call[:2], []).append(Stored(f"{self.clock}-0", call, len(known), stamped))
-        known.extend(stamped)
-
-    def effect(self, number: int, partition: int = 7) -> str:
-        call = f"{partition:02d}{number:020x}"
-        self.append(call, Admitted(call=replace(CALL, id=call)), ALLOW, Claimed(token="t", fingerprint="f", lease=1))
-        self.append(call, Answered(token="t", status=200))
-        self.append(call, Delivered())
-        return call
-
-    async def read(self, partition: str, after: str, limit: int):
-        return [entry for entry in self.streams.get(partition, []) if entry.id > after][:limit]
-
-    async def cursor(self, partition: str, reader: str) -> str:
-        return self.cursors.get((partition, reader), "")
-
-    async def move(self, partition: str, reader: str, to: str) -> None:
-        if self.broken == "move":
-            raise JournalUnavailable
-        assert to > self.cursors.get((partition, reader), ""), "a cursor never goes back"
-        self.cursors[partition, reader] = to
-
-    async def facts(self, call: str):
-        return self.calls.get(call, [])
-
-    @property
-    def ids(self) -> list[str]:
-        return [
-            span.span_id
-            for stream in self.streams.values()
-            for entry in stream
-            for span in spans_of(entry, self.calls[entry.call][: entry.position])
-        ]
+from tests.adapters.otlp.sealed_stream import Ledger
 
 
 class Clock:
@@ -139,7 +74,7 @@ def test_every_span_of_every_partition_arrives_once_and_the_cursor_follows(recei
     exporter = run(ledger, until_quiet)
     assert sorted(receiver.ids) == sorted(ledger.ids) and len(set(receiver.ids)) == len(receiver.ids)
     assert exporter.lag_entries == 0 and exporter.oldest_waiting_ms is None and exporter.problem == ""
-    assert all(ledger.cursors[partition, "traces"] == stream[-1].id for partition, stream in ledger.streams.items())
+    assert ledger.cursors == {name: f"{it.entries[-1].id} {it.size}" for name, it in ledger.streams.items()}
     assert run(ledger, once) == 0, "nothing is sent twice by a later exporter"
     assert len(receiver.ids) == len(ledger.ids)
 
@@ -147,12 +82,11 @@ def test_every_span_of_every_partition_arrives_once_and_the_cursor_follows(recei
 def test_entries_about_standing_grants_are_passed_over_and_the_collector_hears_nothing(receiver):
     ledger = Ledger()
     for partition in ("07", "08"):
-        for number in range(3):
-            ledger.clock += 1
-            ledger.streams.setdefault(partition, []).append(Stored(f"{ledger.clock + number}-0", "", 0, ()))
+        for _ in range(3):
+            ledger.append_grant(partition)
     assert run(ledger, once) == 6
     assert receiver.requests == [] and receiver.ids == []
-    assert all(ledger.cursors[partition, "traces"] == stream[-1].id for partition, stream in ledger.streams.items())
+    assert ledger.cursors == {name: f"{it.entries[-1].id} {it.size}" for name, it in ledger.streams.items()}
 
 
 def test_a_partition_with_more_than_one_read_is_caught_up(receiver):
@@ -163,7 +97,7 @@ def test_a_partition_with_more_than_one_read_is_caught_up(receiver):
     async def work(exporter, clock):
         await exporter.step()
         assert exporter.lag_entries > 0, "what was not read yet is lag too"
-        assert exporter.oldest_waiting_ms == ledger.streams["07"][ENTRIES_PER_READ].facts[0].at
+        assert exporter.oldest_waiting_ms == ledger.streams["07"].entries[ENTRIES_PER_READ].facts[0].at
         await until_quiet(exporter, clock)
 
     run(ledger, work)
@@ -176,7 +110,7 @@ def test_a_collector_that_is_away_delays_and_loses_nothing(environment):
     environment.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url)
     ledger = Ledger()
     ledger.effect(1)
-    first = ledger.streams["07"][0].facts[0].at
+    first = ledger.streams["07"].entries[0].facts[0].at
 
     async def work(exporter, clock):
         assert await exporter.step() == 0
@@ -326,7 +260,7 @@ def test_one_poisoned_entry_holds_up_its_partition_loudly_and_no_other(receiver,
     poisoned = ledger.effect(99, partition=1)
     after = ledger.effect(100, partition=1)
     receiver.judge = rejecting(poisoned)
-    entry = next(entry.id for entry in ledger.streams["01"] if entry.call == poisoned)
+    entry = next(entry.id for entry in ledger.streams["01"].entries if entry.call == poisoned)
 
     async def work(exporter, clock):
         await exporter.step()
@@ -369,10 +303,143 @@ def test_a_person_may_decide_to_skip_what_is_rejected_and_that_is_counted_and_lo
         return exporter.skipped
 
     assert run(ledger, work, skip_rejected=True) == 3
-    lost = {span.span_id for entry in ledger.streams["07"] if entry.call == poisoned
+    lost = {span.span_id for entry in ledger.streams["07"].entries if entry.call == poisoned
             for span in spans_of(entry, ledger.calls[poisoned][: entry.position])}  # fmt: skip
     assert set(receiver.ids) == set(ledger.ids) - lost
     assert sum("gave up" in message for message in caplog.messages) == 3
+
+
+# --- What is sealed, and where it is in the log ----------------------------------------------------------------------
+
+
+def half_published(receiver) -> Ledger:
+    """Of one call only the first entry was sealed and published; now all are sealed."""
+    ledger = Ledger()
+    ledger.seals_at_once = False
+    ledger.effect(1)
+    ledger.seal_one("07")
+    run(ledger, until_quiet)
+    assert len(receiver.spans) == 3
+    ledger.seal()
+    return ledger
+
+
+def told(receiver, name):
+    """Of every span, that attribute, by span id."""
+    return {span.span_id.hex(): value(pair.value) for span in receiver.spans for pair in span.attributes
+            if pair.key == name}  # fmt: skip
+
+
+def value(it):
+    return getattr(it, it.WhichOneof("value"))
+
+
+def test_nothing_is_published_before_it_is_sealed(receiver):
+    ledger = half_published(receiver)
+    ledger.seals_at_once = False
+    ledger.effect(2)
+    run(ledger, until_quiet)
+    assert receiver.ids == ledger.ids and ledger.cursors == {"07": f"{ledger.streams['07'].entries[2].id} 5"}
+    ledger.seal()
+    run(ledger, until_quiet)
+    assert receiver.ids == ledger.ids and len(receiver.ids) == 12
+
+
+def check_leaves(receiver, ledger):
+    """Every span names the leaf of its fact: its number in the log, and its hash."""
+    expected = {span.span_id: span.attributes for span in ledger.spans}
+    for name in (names.LEDGER_INDEX, names.LEDGER_LEAF):
+        found = told(receiver, name)
+        assert found and found == {span: expected[span][name] for span in found}
+
+
+def test_every_span_names_its_leaf_across_reads_restarts_and_grants(receiver):
+    ledger = Ledger()
+    for number in range(40):
+        ledger.effect(number, partition=number % 3)
+        ledger.append_grant(f"{number % 3:02d}")
+        if number % 7 == 0:
+            run(ledger, once)
+    run(ledger, until_quiet)
+    assert sorted(receiver.ids) == sorted(ledger.ids)
+    check_leaves(receiver, ledger)
+    assert max(told(receiver, names.LEDGER_INDEX).values()) == ledger.streams["00"].size - 2
+
+
+@pytest.mark.parametrize("trimmed", [False, True])
+@pytest.mark.parametrize("more", [2, 40])
+def test_a_cursor_from_before_there_were_leaves_finds_its_place_by_counting_back(receiver, trimmed, more, monkeypatch):
+    monkeypatch.setattr(reading, "ENTRIES_PER_COUNT", 7)
+    ledger = Ledger()
+    ledger.seals_at_once = False
+    for number in range(5):
+        ledger.effect(number)
+    done = ledger.streams["07"].entries[7]
+    ledger.cursors["07"] = done.id
+    for number in range(5, 5 + more):
+        ledger.effect(number)
+    ledger.seal()
+    if trimmed:
+        ledger.trim("07", 8)
+    run(ledger, until_quiet)
+    assert receiver.ids == [span.span_id for span in ledger.spans if span.attributes[names.LEDGER_ENTRY] > done.id]
+    check_leaves(receiver, ledger)
+
+
+def test_who_begins_on_a_stream_that_was_trimmed_counts_from_what_is_left(receiver):
+    """Nobody exported while it was trimmed."""
+    ledger = Ledger()
+    for number in range(30):
+        ledger.effect(number)
+    ledger.trim("07", 12)
+    run(ledger, until_quiet)
+    assert len(receiver.ids) == 26 * 6
+    check_leaves(receiver, ledger)
+
+
+def test_a_count_that_was_kept_while_nobody_exported_and_the_stream_was_trimmed_is_not_believed(receiver):
+    ledger = Ledger()
+    for number in range(2):
+        ledger.effect(number)
+    run(ledger, until_quiet)
+    for number in range(2, 60):
+        ledger.effect(number)
+    ledger.trim("07", 30)
+    run(ledger, until_quiet)
+    check_leaves(receiver, ledger)
+
+
+def test_a_count_that_is_wrong_is_found_out_at_the_seal(receiver, caplog):
+    ledger = Ledger()
+    ledger.effect(1)
+    run(ledger, until_quiet)
+    ledger.cursors["07"] = ledger.cursors["07"].replace(" 5", " 4")
+    ledger.effect(2)
+    run(ledger, until_quiet)
+    check_leaves(receiver, ledger)
+    assert "miscounted (4, not 5)" in caplog.text
+
+
+def test_an_entry_that_only_a_newer_gateway_can_read_holds_up_its_partition_and_no_other(receiver, caplog):
+    ledger = Ledger()
+    ledger.effect(1)
+    entry = ledger.streams["07"].entries[1]
+    known, entry.fields[b"facts"] = entry.fields[b"facts"], entry.fields[b"facts"].replace(b"Answered", b"Foreseen")
+    ledger.effect(2, partition=8)
+
+    async def work(exporter, clock):
+        for _ in range(3):
+            await exporter.step()
+            clock.now += 61
+        assert len(receiver.ids) == 3 + 6
+        assert set(exporter.stuck) == {"07"}
+        entry.fields[b"facts"] = known
+        await until_quiet(exporter, clock)
+
+    run(ledger, work)
+    assert sorted(receiver.ids) == sorted(ledger.ids)
+    assert caplog.text.count("wait for a newer gateway") == 1
+    check_leaves(receiver, ledger)
 
 
 # --- The facts before --------------------------------------------------------------------------------------------
@@ -389,8 +456,7 @@ def test_a_call_that_went_on_meanwhile_gives_the_same_spans(receiver):
 
 
 def test_a_call_that_has_left_the_store_is_exported_without_its_past(receiver):
-    ledger = Ledger()
-    ledger.effect(1)
+    ledger = half_published(receiver)
     ledger.calls.clear()
     exporter = run(ledger, until_quiet)
     assert exporter.lag_entries == 0
@@ -398,9 +464,28 @@ def test_a_call_that_has_left_the_store_is_exported_without_its_past(receiver):
     assert len(receiver.spans) == 5 and len(missing) == 2, "the first entry needs no past; the other two say so"
 
 
-def test_a_journal_that_cannot_be_read_stops_the_step_and_nothing_else(receiver):
+def test_facts_are_read_once_for_a_call_and_not_at_all_for_one_that_began_just_now(receiver, monkeypatch):
+    ledger = half_published(receiver)
+    for number in range(2, 20):
+        ledger.effect(number)
+    run(ledger, until_quiet)
+    assert receiver.ids == ledger.ids and len(ledger.asked_for) == 1
+
+
+def test_forgetting_where_calls_stood_changes_no_span(receiver, monkeypatch):
+    from gateway.adapters.otlp import exporter
+
+    monkeypatch.setattr(exporter, "LIVES_REMEMBERED", 1)
+    monkeypatch.setattr(exporter, "ENTRIES_PER_REQUEST", 2)
     ledger = Ledger()
-    ledger.effect(1)
+    for number in range(20):
+        ledger.effect(number)
+    run(ledger, until_quiet)
+    assert receiver.ids == ledger.ids and len(ledger.asked_for) > 5
+
+
+def test_a_journal_that_cannot_be_read_stops_the_step_and_nothing_else(receiver):
+    ledger = half_published(receiver)
 
     async def work(exporter, clock):
         async def unavailable(call):
@@ -410,7 +495,7 @@ def test_a_journal_that_cannot_be_read_stops_the_step_and_nothing_else(receiver)
         with pytest.raises(JournalUnavailable):
             await exporter.step()
         exporter._facts = ledger.facts
-        assert await exporter.step() == 3
+        assert await exporter.step() == 2
 
     run(ledger, work)
     assert receiver.ids == ledger.ids
