@@ -192,7 +192,7 @@ async def export_metrics(
         await asyncio.sleep(seconds)
         try:
             if await lease("metrics", round((seconds + METRICS_GRACE_SECONDS) * 1000)):
-                said = await asyncio.to_thread(collector.export, await measures())
+                said = await collector.export(await measures())
                 trouble.is_over() if said.verdict == "accepted" else trouble.lasts(said.sentence)
         except JournalUnavailable:
             pass  # `beat` says so

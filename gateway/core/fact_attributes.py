@@ -53,7 +53,14 @@ BROKEN_POLICY = "policy-error"
 
 def clean(values: Mapping[str, Value]) -> Attributes:
     """Without empty values, and with text that every encoder takes (no lone surrogates)."""
-    return {name: _plain(value) for name, value in values.items() if value not in ("", ())}
+    found: Attributes = {}
+    for name, value in values.items():
+        if type(value) is str and value.isascii() and len(value) <= LONGEST:  # nearly all, and a tenth of the work
+            if value:
+                found[name] = value
+        elif value not in ("", ()):
+            found[name] = _plain(value)
+    return found
 
 
 def of_call(call: Call) -> Attributes:

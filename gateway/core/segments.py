@@ -13,6 +13,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from gateway.core.call import Call, joined
 from gateway.core.facts import (
@@ -144,11 +145,11 @@ def agent_context(call: Call, segment: int) -> SpanContext | None:
 
 def trace_of(call: Call, segment: int) -> str:
     agent = agent_context(call, segment)
-    return agent.trace_id if agent else derived(16, call.id, "trace", str(segment))
+    return agent.trace_id if agent else _derived_often(16, call.id, "trace", str(segment))
 
 
 def root_of(call: Call, segment: int) -> str:
-    return derived(8, call.id, "root", str(segment))
+    return _derived_often(8, call.id, "root", str(segment))
 
 
 def traces_of(facts: Iterable[Fact]) -> tuple[SpanContext, ...]:
@@ -167,6 +168,10 @@ def traces_of(facts: Iterable[Fact]) -> tuple[SpanContext, ...]:
 def derived(size: int, *parts: str) -> str:
     """`size` bytes in hex that follow from these parts and from nothing else."""
     return hashlib.sha256(joined([FORMAT, *map(str.encode, parts)])).digest()[:size].hex()
+
+
+_derived_often = lru_cache(maxsize=4096)(derived)
+"""Every span of a segment names its trace and its root."""
 
 
 def _wakes(fact: Fact) -> bool:

@@ -31,7 +31,7 @@ from gateway.core.facts import (
     Withdrawn,
 )
 from gateway.core.segments import SpanContext, outgoing_traceparent, traces_of
-from gateway.core.spans import spans_after, spans_of
+from gateway.core.spans import SpanValue, spans_after, spans_of
 from gateway.core.verdict import Requirement, Verdict
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -333,7 +333,8 @@ def test_every_span_names_the_leaf_of_its_fact_and_a_root_that_of_the_fact_that_
 @given(LIVES)
 def test_who_knows_where_the_call_stood_gets_the_same_as_who_reads_its_facts(appends):
     entries = ledger([Admitted(call=CALL)], *appends)
-    found, life = [], None
+    found: list[SpanValue] = []
+    life = None
     for entry in entries:
         spans, life = spans_after(entry, life)
         found += spans

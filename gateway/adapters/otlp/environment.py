@@ -1,8 +1,9 @@
-"""The standard OTEL_* variables, as far as the gateway looks at them itself; the SDK's exporters read the others.
+"""The standard OTEL_* variables: whether there is a collector, and how it is spoken to (`posting` does).
 
 What the gateway does not do is refused at start with a sentence, never ignored: whoever sets a variable relies on it.
 """
 
+import math
 import os
 from pathlib import Path
 from typing import Literal
@@ -13,6 +14,9 @@ from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
 from gateway import __version__
 
 Signal = Literal["TRACES", "METRICS"]
+DEFAULT_ENDPOINT = "http://localhost:4318"
+"""The standard's, for whoever asks for an exporter and names no place."""
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class NotSupported(ValueError):
@@ -31,6 +35,14 @@ def configured(signal: Signal) -> bool:
     if exporters - {"otlp"} - elsewhere:
         names = ",".join(sorted(exporters))
         raise NotSupported(f"OTEL_{signal}_EXPORTER is {names!r}: use otlp, none, or leave it out")
+    if setting(signal, "ENDPOINT") == "" and not exporters:
+        return False
+    _check(signal)
+    return True
+
+
+def _check(signal: Signal) -> None:
+    """Raises NotSupported."""
     if signal == "METRICS":
         interval_seconds()
     if setting(signal, "TEMPORALITY_PREFERENCE").lower() not in ("", "cumulative"):
@@ -38,20 +50,28 @@ def configured(signal: Signal) -> bool:
             "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE must be cumulative: the gateway's counts go on over "
             "restarts. Turn them into differences in the collector (cumulativetodelta)."
         )
-    endpoint = setting(signal, "ENDPOINT")
-    if not endpoint:
-        return bool(exporters)  # asked for by name: the standard's default address
-    place = urlsplit(endpoint)
+    place = urlsplit(setting(signal, "ENDPOINT") or DEFAULT_ENDPOINT)
     if place.scheme not in ("http", "https") or not place.hostname:
         raise NotSupported("OTEL_EXPORTER_OTLP_ENDPOINT must be an http or https URL, such as http://localhost:4318")
     protocol = setting(signal, "PROTOCOL")
     if protocol not in ("", "http/protobuf"):
         raise NotSupported(f"OTEL_EXPORTER_OTLP_PROTOCOL is {protocol!r}: {signal.lower()} go as http/protobuf only")
+    compression, seconds = setting(signal, "COMPRESSION").lower(), setting(signal, "TIMEOUT")
+    if compression not in ("", "none", "gzip", "deflate"):
+        raise NotSupported(f"OTEL_EXPORTER_OTLP_COMPRESSION is {compression!r}: use gzip, deflate or none")
+    if seconds and not _is_positive(seconds):
+        raise NotSupported(f"OTEL_EXPORTER_OTLP_TIMEOUT is {seconds!r}: it must be a number of seconds, above 0")
     for name in ("CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY"):
         path = setting(signal, name)
         if path and not Path(path).is_file():
             raise NotSupported(f"OTEL_EXPORTER_OTLP_{name} is {path!r}: there is no such file")
-    return True
+
+
+def _is_positive(text: str) -> bool:
+    try:
+        return 0 < float(text) < math.inf
+    except ValueError:
+        return False
 
 
 def resource() -> Resource:
@@ -70,12 +90,7 @@ def interval_seconds() -> float:
     return int(text) / 1000
 
 
-def host(signal: Signal) -> str:
-    """Where it goes, for a sentence: never with what may be a credential."""
-    return urlsplit(setting(signal, "ENDPOINT")).hostname or "localhost"
-
-
-def setting(signal: Signal, name: str) -> str:
+def setting(signal: Signal, name: str, *, of_all: bool = True) -> str:
     """The variable for this signal, or else the one for all."""
-    specific = os.environ.get(f"OTEL_EXPORTER_OTLP_{signal}_{name}", "")
-    return (specific or os.environ.get(f"OTEL_EXPORTER_OTLP_{name}", "")).strip()
+    specific = os.environ.get(f"OTEL_EXPORTER_OTLP_{signal}_{name}", "").strip()
+    return specific or (os.environ.get(f"OTEL_EXPORTER_OTLP_{name}", "").strip() if of_all else "")

@@ -74,7 +74,7 @@ class TraceExporter:
         self._skip_rejected = skip_rejected
         self._clock = clock
         self._collector = Collector()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="traces")  # `export` blocks, and is not thread-safe
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="traces")  # for what takes long enough to be felt
         self._resume_at = 0.0
         self._failures = 0
         self._waiting: dict[str, list[NumberedEntry]] = {}
@@ -126,7 +126,7 @@ class TraceExporter:
 
     async def close(self) -> None:
         """Give up what is being sent; it is sent again by whoever comes next."""
-        self._collector.close()
+        await self._collector.close()
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _publish(self, batch: list[_Waiting]) -> bool:
@@ -154,11 +154,12 @@ class TraceExporter:
     async def _send(self, batch: list[_Waiting]) -> Said:
         await self._learn(batch)
 
-        def export() -> Said:
+        def encode() -> bytes | None:
             spans = [span for item in batch for span in self._spans(item.entry)]
-            return self._collector.export(spans) if spans else Said("accepted")  # entries about grants have none
+            return self._collector.encode(spans) if spans else b""
 
-        return await asyncio.get_running_loop().run_in_executor(self._thread, export)
+        body = await asyncio.get_running_loop().run_in_executor(self._thread, encode)
+        return await self._collector.send(body) if body != b"" else Said("accepted")  # entries about grants have none
 
     async def _learn(self, batch: list[_Waiting]) -> None:
         """Where each call of the batch stood that is not remembered, from its facts."""

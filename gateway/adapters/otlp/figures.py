@@ -1,56 +1,47 @@
 """The figures as OpenTelemetry metrics, to the collector that the standard OTEL_* variables name.
 
 They are values of the whole deployment, computed when asked, and not what this process counted; so they are put into
-the SDK's data classes and given to its exporter, and its instruments and readers are not used. What does not arrive is
+the SDK's data classes and given to its encoder, and its instruments and readers are not used. What does not arrive is
 not sent again: the next one says more. It must never be taken for the record.
 """
 
-import logging
 import time
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
 from opentelemetry.sdk.metrics import export as sdk
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from gateway import __version__
 from gateway.adapters.otlp import environment
-from gateway.adapters.otlp.answers import Said, Witness, said
+from gateway.adapters.otlp.answers import Said
+from gateway.adapters.otlp.posting import Post
 from gateway.core.attributes import SCHEMA_URL
 from gateway.core.figures import Figures, Metric, Value
 from gateway.core.latency import BOUNDS, Spread
-
-# The library logs every attempt. We log once that the collector does not take metrics, and once that it does again.
-logging.getLogger(OTLPMetricExporter.__module__).setLevel(logging.CRITICAL)
 
 UNKNOWN = 0
 """When counting began, nanoseconds: before this process did, and it goes on after it."""
 
 
 class MetricsCollector:
-    """Used by one thread at a time. `export` blocks: OTEL_EXPORTER_OTLP_TIMEOUT seconds (10), if nothing trickles."""
-
     def __init__(self) -> None:
-        self._host = environment.host("METRICS")
-        self._witness = Witness(self._host)
-        self._exporter = OTLPMetricExporter(session=self._witness)
+        self._post = Post("METRICS")
         self._resource = environment.resource()
         self._scope = InstrumentationScope("policy-gateway", __version__, SCHEMA_URL)
 
-    def export(self, figures: Figures) -> Said:
+    async def export(self, figures: Figures) -> Said:
+        """Takes OTEL_EXPORTER_OTLP_TIMEOUT seconds (10) at most."""
         now = time.time_ns()
         metrics = [_metric(metric, value, now) for metric, value in figures.items()]
         scope = sdk.ScopeMetrics(self._scope, metrics, SCHEMA_URL)
-        self._witness.forget()
-        self._exporter.export(sdk.MetricsData([sdk.ResourceMetrics(self._resource, [scope], SCHEMA_URL)]))
-        if self._witness.answer is None:
-            return Said("unavailable", f"no answer from the collector at {self._host} ({self._witness.failure})")
-        return said(self._witness.answer, "metrics")
+        data = sdk.MetricsData([sdk.ResourceMetrics(self._resource, [scope], SCHEMA_URL)])
+        return await self._post.send(bytes(encode_metrics(data).SerializeToString()))
 
-    def close(self) -> None:
-        """Ends a running `export` early: its waiting, not its socket."""
-        self._exporter.shutdown()
+    async def close(self) -> None:
+        """Ends a running `export` early."""
+        await self._post.close()
 
 
 def _metric(metric: Metric, value: Value, now: int) -> sdk.Metric:

@@ -1,5 +1,6 @@
 """The standard OTEL_* variables, each through real requests, for traces and metrics; and what is refused at start."""
 
+import asyncio
 import datetime as dt
 import ipaddress
 import os
@@ -14,12 +15,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from gateway.adapters.otlp.collector import Collector
 from gateway.adapters.otlp.environment import NotSupported, configured, interval_seconds
 from gateway.adapters.otlp.figures import MetricsCollector
 from gateway.core.figures import MISTAKES
 from tests.adapters.otlp.receiver import receiving
-from tests.adapters.otlp.test_collector import SPAN
+from tests.adapters.otlp.test_collector import SPAN, post
 
 SIGNALS = ("TRACES", "METRICS")
 PREFIX = "OTEL_EXPORTER_OTLP_"
@@ -97,12 +97,16 @@ def pki(tmp_path_factory) -> Pki:
 def export(signal):
     """One export as these variables say; what came of it, and how long it took."""
     began = time.monotonic()
-    collector = Collector() if signal == "TRACES" else MetricsCollector()
-    try:
-        said = collector.export([SPAN]) if isinstance(collector, Collector) else collector.export({MISTAKES: 1.0})
-        return said, time.monotonic() - began
-    finally:
-        collector.close()
+
+    async def metrics():
+        collector = MetricsCollector()
+        try:
+            return await collector.export({MISTAKES: 1.0})
+        finally:
+            await collector.close()
+
+    said = asyncio.run(post([SPAN]) if signal == "TRACES" else metrics())
+    return said, time.monotonic() - began
 
 
 def set_all(environment, values):
@@ -259,6 +263,12 @@ def test_prometheus_is_not_in_the_way_and_one_signal_not_in_that_of_the_other(en
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "http/protobuf only"),
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_{signal}_PROTOCOL": "grpc"}, "http/protobuf"),
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_CERTIFICATE": "/no/such"}, "no such file"),
+        (
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_COMPRESSION": "zstd"},
+            "gzip, deflate or none",
+        ),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_TIMEOUT": "10s"}, "number of seconds"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_{signal}_TIMEOUT": "0"}, "above 0"),
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_CLIENT_KEY": "/no/such"}, "no such file"),
     ],
 )

@@ -220,7 +220,7 @@ def test_pauses_grow_and_obey_retry_after(receiver):
 
 
 def test_a_failure_is_one_line_in_the_log_and_its_end_another(receiver, caplog):
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "gateway")
     ledger = Ledger()
     ledger.effect(1)
     receiver.judge = lambda spans: (503, {}, b"")

@@ -32,11 +32,14 @@ def receiver(monkeypatch):
 
 
 def export(figures=FIGURES):
-    collector = MetricsCollector()
-    try:
-        return collector.export(figures)
-    finally:
-        collector.close()
+    async def main():
+        collector = MetricsCollector()
+        try:
+            return await collector.export(figures)
+        finally:
+            await collector.close()
+
+    return asyncio.run(main())
 
 
 def points(data):
@@ -87,7 +90,7 @@ def test_only_a_yes_is_a_yes(receiver, answer, verdict):
 
 
 def test_one_steward_tells_them_again_and_again_and_says_once_that_they_do_not_arrive(receiver, monkeypatch, caplog):
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "gateway")
     monkeypatch.setenv("OTEL_METRIC_EXPORT_INTERVAL", "20")
     holder: list[str] = []
 
