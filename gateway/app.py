@@ -206,11 +206,8 @@ async def steward(duty: Duty, settings: Settings) -> None:
     control_url = settings.control_url or f"{'https' if with_tls else 'http'}://{_address(duty)}"
     channels, chat = notifying(settings, parts.secrets.read)
     looking = Steward(parts.engine, parts.journal, channels, control_url, lease, RedisDigests(parts.journal))
-    exporter = (
-        TraceExporter(SealedLedger(parts.journal), parts.journal.facts, origin=parts.generations.origin)
-        if configured("TRACES")
-        else None
-    )
+    traced, origin = configured("TRACES"), parts.generations.origin
+    exporter = TraceExporter(SealedLedger(parts.journal), parts.journal.facts, origin=origin) if traced else None
     granting = await _granting(parts, ledger)
     counting = Counting(ledger, parts.journal.now)
     measures = Measures(parts.generations, ledger, open_calls, counting, RedisLatencies(parts.journal), exporter)

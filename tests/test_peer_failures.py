@@ -78,7 +78,9 @@ def scene(collector, collector_is):
         return (503, "text/plain", b"later") if collector_is["down"] else collector.receive(headers, body)
 
     with listening(receive) as url:
-        settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_EXPORTER_OTLP_TIMEOUT": "2"}
+        settings = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_EXPORTER_OTLP_TIMEOUT": "2", "OTEL_METRICS_EXPORTER": "none",
+        }  # fmt: skip
         with world(
             workers=2, settings=settings, change=_more_tools, policies=_policies_of_filed(MORE_POLICIES),
             files={"bank.key": "sk_of_the_morning_1234"},

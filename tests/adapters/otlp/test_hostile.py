@@ -15,7 +15,7 @@ import pytest
 
 from gateway.adapters.otlp import TraceExporter
 from gateway.core import attributes as names
-from gateway.core.facts import Answered, Approved, Claimed, Lost
+from gateway.core.facts import Answered, Approved, Claimed, Fact, Lost
 from gateway.core.leaf import entry_order
 from gateway.ports import JournalUnavailable
 from tests.adapters.otlp.receiver import PROTOBUF, YES, Answer, Receiver, partial, receiving
@@ -24,6 +24,7 @@ from tests.playbook import FINANCE, HOLD, asked
 
 SECONDS = 0.15
 """The time-out of one request."""
+RESULTS: list[Fact] = [Lost(token="u", error=""), Answered(token="u", status=500)]
 STORIES, DEEDS = 24, 40
 
 
@@ -159,7 +160,7 @@ class Story:
                     call, Approved(by="boss", group="finance", fingerprint="f", requirements=(), via="token")
                 )
                 self.ledger.append(call, ALLOW, Claimed(token="u", fingerprint="f", lease=1))
-                self.ledger.append(call, self.dice.choice([Lost(token="u", error=""), Answered(token="u", status=500)]))
+                self.ledger.append(call, self.dice.choice(RESULTS))
             if self.dice.random() < 0.2:
                 self.ledger.append_grant(f"{partition:02d}")
 
