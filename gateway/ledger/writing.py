@@ -89,7 +89,7 @@ class LedgerDirectory:
         if not files:
             return
         folders = {(self.path / name).parent for name in files}
-        self._make(folders | {self.path / DRAFTS})
+        made = self._make(folders | {self.path / DRAFTS})
         drafts = {name: self.path / DRAFTS / f"{self.holder}-{next(self._numbers)}" for name in files}
         self._each(lambda name: self.disk.write(drafts[name], files[name]), files)
         try:
@@ -103,7 +103,8 @@ class LedgerDirectory:
                 self.disk.rename(draft, self.path / name)
         except FileNotFoundError as error:
             raise Swept from error
-        self._each(self.disk.sync, folders)
+        self._each(self.disk.sync, folders | {folder.parent for folder in made})
+        self._made |= made
 
     def tidy(self, names: Collection[str], kept: Collection[str]) -> None:
         """Remove partial tiles and bundles that longer ones have superseded, and whatever was left beside them.
@@ -137,18 +138,22 @@ class LedgerDirectory:
         """For what waits elsewhere, such as for a store. What `act` returned, in order; raises what it raised."""
         return self._each(act, names)
 
-    def _make(self, folders: Iterable[Path]) -> None:
-        """Make folders, outermost first, each durable in the one that holds it."""
-        for folder in sorted(folders):
-            missing = [] if folder in self._made else [folder, *folder.parents]
-            for part in reversed(missing[: missing.index(self.path) + 1 if missing else 0]):
-                if part not in self._made:
-                    self.disk.make(part)
-                    self.disk.sync(part.parent)
-                    self._made.add(part)
+    def _make(self, folders: Iterable[Path]) -> set[Path]:
+        """Make folders and what they are in; which are durable only when those that hold them are synced."""
+        wanted = {folder for folder in folders if folder not in self._made}
+        wanted |= {part for folder in wanted for part in folder.parents if part.is_relative_to(self.path)}
+        made = wanted - self._made
+        for folder in sorted(made):  # the outer ones first
+            self.disk.make(folder)
+        return made
 
     def _each(self, act: Callable[[Any], T], items: Iterable[Any]) -> list[T]:
         """Do it to all of them, some at a time; when this returns or raises, nothing is under way any more."""
-        under_way = [self._pool.submit(act, item) for item in items]
+        listed = list(items)
+        portion = -(-len(listed) // self.at_once) or 1
+        under_way = [
+            self._pool.submit(lambda some: [act(item) for item in some], listed[start : start + portion])
+            for start in range(0, len(listed), portion)
+        ]
         wait(under_way)
-        return [each.result() for each in under_way]
+        return [result for each in under_way for result in each.result()]
