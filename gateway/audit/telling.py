@@ -133,7 +133,7 @@ def _grant(found: Found) -> Iterator[tuple[str, str]]:
 def _said_of_grant(fact: GrantFact) -> str:
     match fact:
         case Granted():
-            return f"{fact.by} gave it, authenticated {fact.via}, when asked about call {fact.call}"
+            return f"{fact.by} gave it when asked about call {fact.call}; authentication: {fact.via}"
         case Revoked():
             return f"{fact.by} revoked it: it meets nothing any more"
 

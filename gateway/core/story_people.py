@@ -49,7 +49,7 @@ def asked(facts: Sequence[Fact]) -> Iterator[Row]:
                 yield moment(fact.at), f"nobody had decided for {fact.group}: {people} may decide too from now on"
             case Viewed():
                 saw = fact.fingerprint[:12]
-                yield moment(fact.at), f"{fact.by} was shown the arguments of request {saw}, authenticated {fact.via}"
+                yield moment(fact.at), f"{fact.by} was shown the arguments of request {saw}; authentication: {fact.via}"
             case Reported():
                 yield moment(fact.at), f"those who were asked were to hear how it ended ({fact.kind})"
             case _:
@@ -80,21 +80,21 @@ def decided(record: Record, facts: Sequence[Fact]) -> Iterator[Row]:
     for fact in facts:
         match fact:
             case Approved():
-                yield moment(fact.at), f"{_who(fact)} said yes for {fact.group} {_how(fact)}{_void(fact, record)}"
+                yield moment(fact.at), f"{_who(fact)} said yes for {fact.group}{_how(fact)}{_void(fact, record)}"
             case Edited():
                 changed = ", ".join(fact.changed)
                 before, now = fact.before[:12], fact.fingerprint[:12]
                 yield (
                     moment(fact.at),
-                    f"{_who(fact)} changed {changed} for {fact.group} {_how(fact)}; request {before} became {now}",
+                    f"{_who(fact)} changed {changed} for {fact.group}{_how(fact)}; request {before} became {now}",
                 )
             case Rejected():
-                yield moment(fact.at), f"{_who(fact)} said no for {fact.group} {_how(fact)}"
+                yield moment(fact.at), f"{_who(fact)} said no for {fact.group}{_how(fact)}"
             case Retracted():
-                yield moment(fact.at), f"{fact.by} took back the yes for {fact.group}, authenticated {fact.via}"
+                yield moment(fact.at), f"{fact.by} took back the yes for {fact.group}; authentication: {fact.via}"
             case Cancelled():
                 why = f": {quoted(fact.reason, LONGEST)}" if fact.reason else ""
-                yield moment(fact.at), f"{fact.by} cancelled it, authenticated {fact.via}{why}"
+                yield moment(fact.at), f"{fact.by} cancelled it; authentication: {fact.via}{why}"
             case Expired():
                 yield moment(fact.at), "nobody had decided in time, so it expired"
             case Withdrawn():
@@ -109,10 +109,10 @@ def _who(fact: Approved | Edited | Rejected) -> str:
 
 def _how(fact: Approved | Edited | Rejected) -> str:
     """To what they said it, who vouches that it was them, and why they said so."""
-    to = f"to request {fact.fingerprint[:12]}, " if not isinstance(fact, Edited) else ""
+    to = f" to request {fact.fingerprint[:12]}" if not isinstance(fact, Edited) else ""
     message = f" in message {fact.message}" if fact.message else ""
     why = f": {quoted(fact.reason, LONGEST)}" if fact.reason else ""
-    return f"{to}authenticated {fact.via}{message}{why}"
+    return f"{to}; authentication: {fact.via}{message}{why}"
 
 
 def _void(vote: Approved, record: Record) -> str:

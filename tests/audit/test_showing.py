@@ -46,7 +46,7 @@ def test_the_whole_story_of_a_call(ledger):
     assert said.startswith(f"Call {APPROVED}: answered 200\n")
     for heading in ("Who asked", "What the policies said", "Who decided", "What was sent", "How it ended", "Proof"):
         assert f"\n{heading}\n" in said
-    assert "ann said yes for finance to request aaaaaaaaaaaa, authenticated by token" in said
+    assert "ann said yes for finance to request aaaaaaaaaaaa; authentication: by token" in said
     assert f"{G2}: loaded 1970-01-01T00:00:00.000Z by version 1.0 (log 64, leaf 1)" in said
     assert f"    {'9' * 64}  routes.yaml" in said
     log = LogFiles.open(ledger, APPROVED[:2])
@@ -81,7 +81,7 @@ def test_a_grant(ledger):
     assert (
         "lets pass     over-50, which needs a yes of finance" in said or "over-50, which needs a yes of finance" in said
     )
-    assert "ann gave it, authenticated by token, when asked about call x" in said
+    assert "ann gave it when asked about call x; authentication: by token" in said
     assert "olga revoked it: it meets nothing any more" in said
     assert "all 2 facts" in said
 

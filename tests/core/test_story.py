@@ -93,7 +93,7 @@ def test_the_story_of_an_approved_call():
     ]
     at, said = "2026-11-20T10:00:03.000Z", '"checked"'
     assert found["Who decided"] == [
-        f"{at} | ann said yes for finance to request aaaaaaaaaaaa, authenticated by token in message m1: {said}"
+        f"{at} | ann said yes for finance to request aaaaaaaaaaaa; authentication: by token in message m1: {said}"
     ]
     assert found["What was sent"][0].endswith(
         "request aaaaaaaaaaaa, exactly what people approved, was to be sent once by process w1"
@@ -125,15 +125,15 @@ def test_no_fact_is_left_out():
 @pytest.mark.parametrize(
     ("facts", "said"),
     [
-        ((NO,), 'bob said no for finance to request aaaaaaaaaaaa, authenticated on the page: "not this month"'),
-        ((EDIT,), "ann changed amount for finance authenticated by token; request aaaaaaaaaaaa became bbbbbbbbbbbb"),
+        ((NO,), 'bob said no for finance to request aaaaaaaaaaaa; authentication: on the page: "not this month"'),
+        ((EDIT,), "ann changed amount for finance; authentication: by token; request aaaaaaaaaaaa became bbbbbbbbbbbb"),
         ((replace(YES, on_behalf="zoe"),), "ann, for zoe who was away, said yes"),
         ((YES, MORE[8]), "(it did not count: it was taken back,"),
         ((YES, EDIT), "(it did not count: the request was changed afterwards)"),
         ((MORE[3],), r'approval.requested did not reach channel 0 of finance (attempt 2): "busy\u001b[31m"'),
         ((MORE[4],), f"charge was looked up and shown to them (call 32cd, digest {'d' * 64})"),
         ((MORE[5],), "a copy of what was answered, without $.iban: 12 bytes, digest 99"),
-        ((MORE[9],), "zoe was shown the arguments of request aaaaaaaaaaaa, authenticated by token"),
+        ((MORE[9],), "zoe was shown the arguments of request aaaaaaaaaaaa; authentication: by token"),
         ((MORE[2],), "nobody had decided for finance: cfo may decide too from now on"),
         ((replace(PREVIEWED, changed=("amount",)),), "had changed (amount): the votes so far did not count"),
         ((replace(PREVIEWED, failed="timed out"),), 'charge could not be looked at for them: "timed out"'),

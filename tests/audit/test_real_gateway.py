@@ -1,0 +1,102 @@
+"""What a real gateway wrote, sealed as it is and read by an auditor: nothing in it is out of the ordinary."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import redis
+
+from gateway.adapters.embedded import embedded_url
+from gateway.core.leaf import leaves_of
+from gateway.ledger.gist import UNREADABLE
+from tests.audit.typing_audit import KEY, told, typed
+from tests.gateway_process import eventually
+from tests.gateway_world import NEVER, World, world
+from tests.sealed_log import write_log
+
+
+def sealed_from(data: Path, ledger: Path) -> Path:
+    """The journal's streams as a sealed log, made by the specification and not by the steward."""
+    with redis.Redis.from_url(embedded_url(data)) as client:
+        for key in sorted(client.scan_iter(match="{*}:ledger")):
+            entries = client.xrange(key)
+            leaves = [leaf for entry, fields in entries for leaf in leaves_of(entry, fields)]
+            write_log(ledger, key.decode()[1:3], leaves)
+    return ledger
+
+
+def lived(scene: World) -> dict[str, str]:
+    """Calls of several kinds, all over, by how each went."""
+    why = 'she asked "nicely"'
+    calls = {
+        "allowed": scene.pay("ann", 10, gateway_run="run-7", gateway_reason=why).headers["gateway-call"],
+        "denied": scene.pay("ben", NEVER).json()["call"],
+        "approved": scene.hold("cat"),
+        "rejected": scene.hold("dan"),
+        "withdrawn": scene.hold("eve"),
+    }  # fmt: skip
+    scene.approvers.approve(calls["approved"])
+    scene.approvers.reject(calls["rejected"])
+    scene.agent().delete(f"/calls/{calls['withdrawn']}")
+    eventually(lambda: scene.state(calls["approved"]) == "answered")
+    eventually(lambda: scene.state(calls["rejected"]) == "denied")
+    return calls
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory):
+    with world() as scene:
+        calls = lived(scene)
+        ledger = sealed_from(scene.gateway.data, tmp_path_factory.mktemp("record") / "ledger")
+    yield ledger, calls
+    shutil.rmtree(ledger)
+
+
+def test_every_call_is_proved_and_has_a_story(record):
+    ledger, calls = record
+    rows = {row["id"]: row for row in told("list", "--ledger", ledger, "--limit", "100")}
+    assert set(calls.values()) <= set(rows)
+    assert UNREADABLE not in {row["outcome"] for row in rows.values()}
+    for name in rows:
+        document = told("show", name, "--ledger", ledger, "--key", KEY)
+        assert document["proof"]["problems"] == []
+        assert all(each["loaded"] for each in document["generations"])
+    said = typed("show", calls["approved"], "--ledger", ledger, "--key", KEY).stdout
+    assert re.search(
+        r"said yes for finance to request [0-9a-f]{12}; authentication: asserted by webhook of finance", said
+    )
+    assert "exactly what people approved" in said
+    assert r'its own words  "she asked \"nicely\""' in typed("show", calls["allowed"], "--ledger", ledger).stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (("--outcome", "denied"), {"denied", "rejected", "withdrawn"}),
+        (("--policy", "large-needs-finance"), {"approved", "rejected", "withdrawn"}),
+        (("--policy", "huge-never"), {"denied"}),
+        (("--run", "run-7"), {"allowed"}),
+        (("--agent", "bot", "--system", "bank", "--since", "10m", "--outcome", "answered"), {"allowed", "approved"}),
+        (("--until", "10m"), set()),
+    ],
+)  # fmt: skip
+def test_filters_find_them(record, options, expected):
+    ledger, calls = record
+    found = {row["id"] for row in told("list", "--ledger", ledger, "--limit", "100", *options)}
+    assert {name for name, call in calls.items() if call in found} == expected
+
+
+def test_receipts_and_exports_of_them(record):
+    ledger, calls = record
+    for call in calls.values():
+        made = typed("receipt", call, "--ledger", ledger, "--key", KEY)
+        assert typed("verify-receipt", "-", "--key", KEY, given=made.stdout.encode()).exit_code == 0
+    assert "exactly what was asked for" in typed("diff", calls["approved"], "--ledger", ledger).stdout
+    lines = typed("export", "--ledger", ledger).stdout.splitlines()
+    facts = [json.loads(line) for line in lines]
+    assert not any("unreadable" in fact for fact in facts) and {fact["about"] for fact in facts} == {"call", "gateway"}
+    for format_ in ("csv", "ocsf"):
+        text = typed("export", "--ledger", ledger, "--format", format_).stdout
+        assert all(call in text for call in calls.values())
