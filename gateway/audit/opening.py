@@ -3,7 +3,6 @@
 Whatever cannot be done ends the command with one sentence on standard error and exit code 1.
 """
 
-import os
 import re
 import sys
 import time
@@ -16,14 +15,13 @@ import typer
 
 from gateway.approvals_asking import fail
 from gateway.audit.options import WHEN
+from gateway.audit.verify import KEY_FILE, CannotVerify, find_key
 from gateway.config.durations import seconds
 from gateway.ledger.evidence import NotThere
 from gateway.ledger.files import Damaged
 from gateway.ledger.index import Filters, Index
-from gateway.ledger.note import BadKey, Verifier, read_signer, read_verifier
+from gateway.ledger.note import Verifier
 
-KEY_FILE = "ledger.key"
-"""The signing key, beside the ledger in the data directory."""
 STEP = 50_000
 """Facts between two looks at how far it is."""
 Result = TypeVar("Result")
@@ -61,17 +59,12 @@ def verifier_of(key: str, ledger: Path | None = None) -> Verifier | None:
 
     Ends the command if it is no key.
     """
+    if not key and (ledger is None or not (ledger.absolute().parent / KEY_FILE).exists()):
+        return None
     try:
-        if key:
-            return read_verifier(Path(key).read_text(encoding="utf-8") if "+" not in key else key)
-        beside = (ledger or Path("nowhere")).absolute().parent / KEY_FILE
-        if ledger is not None and os.access(beside, os.R_OK):
-            return read_signer(beside.read_text(encoding="utf-8")).verifier
-    except OSError as error:
-        fail(f"--key: {key or KEY_FILE!r} cannot be read ({error.strerror}).")
-    except (BadKey, UnicodeDecodeError) as error:
-        fail(f"--key: this is no verifier key: {error}.")
-    return None
+        return find_key((ledger or Path()).absolute(), key)[0]
+    except CannotVerify as error:
+        fail(f"{error}.")
 
 
 def sound(read: Callable[[], Result]) -> Result:

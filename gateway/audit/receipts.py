@@ -20,7 +20,7 @@ from gateway.core.codec import UnreadableFact
 from gateway.core.deployment import NAME, Loaded
 from gateway.core.facts import Fact, Judged
 from gateway.core.leaf import NotALeaf
-from gateway.ledger.evidence import MOST_PATH, Evidence, Proven, facts_of_call, faults, partition_of_name
+from gateway.ledger.evidence import Evidence, Proven, facts_of_call, faults, partition_of_name
 from gateway.ledger.note import BadKey, Verifier, read_verifier
 
 FORMAT = "gateway-receipt-1"
@@ -79,7 +79,7 @@ def _evidence(name: str, told: Document) -> Evidence:
         raise NotAReceipt("it has no checkpoint")
     if not isinstance(facts, list) or not facts:
         raise NotAReceipt("it has no facts")
-    return Evidence(name, _bytes(note), tuple(map(_proven, facts)))
+    return Evidence(name, note.encode(), tuple(map(_proven, facts)))
 
 
 def _only(told: object, members: set[str]) -> None:
@@ -91,11 +91,9 @@ def _only(told: object, members: set[str]) -> None:
 def _proven(told: Any) -> Proven:
     _only(told, {"index", "leaf", "proof"})
     index, leaf, proof = told.get("index"), told.get("leaf"), told.get("proof")
-    if type(index) is not int or index < 0 or not isinstance(leaf, str) or not isinstance(proof, list):
+    if type(index) is not int or not isinstance(leaf, str) or not isinstance(proof, list):
         raise NotAReceipt("a fact of it has no index, leaf or proof")
-    if len(proof) > MOST_PATH:
-        raise NotAReceipt(f"a proof in it has {len(proof)} steps")
-    return Proven(index, _bytes(leaf), tuple(map(_step, proof)))
+    return Proven(index, leaf.encode(), tuple(map(_step, proof)))
 
 
 def _step(told: object) -> bytes:
@@ -106,13 +104,6 @@ def _step(told: object) -> bytes:
     if len(found) != 32:
         raise NotAReceipt("a step of a proof in it is not a hash")
     return found
-
-
-def _bytes(text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError as error:
-        raise NotAReceipt("a text in it is not Unicode") from error
 
 
 def checked(data: bytes, verifier: Verifier | None) -> tuple[Found, Verifier]:

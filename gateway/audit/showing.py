@@ -25,6 +25,8 @@ def show(ledger: Path, name: str, key: str, *, afresh: bool, as_json: bool) -> N
         print_json(document(found, verifier, now()))
     else:
         print("\n".join(lines(found, verifier, now())))
+    if not key and verifier is not None:
+        print("The key is this host's own, and so trusts it; an auditor gives --key.", file=sys.stderr)
     if found.problems:
         fail(f"This is not proved: {found.problems[0]}")
 

@@ -198,6 +198,22 @@ def test_facts_that_were_swapped_left_out_or_taken_from_another(ledger, receipt)
     assert verified(receipt | {"checkpoint": receipt["generations"]["checkpoint"]}, "--key", KEY).exit_code == 1
 
 
+def test_one_member_twice_is_read_as_neither(receipt):
+    text = json.dumps(receipt).replace('{"format"', '{"id": "other", "format"', 1)
+    assert "This is no receipt: it is not JSON" in verified(text.encode(), "--key", KEY).stderr
+
+
+def test_a_step_that_is_no_hash(receipt):
+    facts = json.loads(json.dumps(receipt["facts"]))
+    facts[0]["proof"][0] = "AAAA"
+    assert "a step of a proof in it is not a hash" in verified(receipt | {"facts": facts}, "--key", KEY).stderr
+
+
+def test_only_generations_that_judged_the_call_are_in_it(ledger):
+    told = json.loads(typed("receipt", id_of("answered"), "--ledger", ledger, "--key", KEY).stdout)
+    assert [json.loads(each["leaf"])["fact"]["generation"] for each in told["generations"]["facts"]] == [G1]
+
+
 def test_generations_of_another_log_are_not_believed(receipt):
     wrong = receipt | {"generations": {"checkpoint": receipt["checkpoint"], "facts": receipt["facts"]}}
     assert verified(wrong, "--key", KEY).exit_code == 1

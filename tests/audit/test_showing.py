@@ -118,8 +118,8 @@ def test_no_ledger_and_no_key(ledger, tmp_path):
     assert "There is no ledger at" in typed("show", APPROVED, "--ledger", tmp_path / "nowhere").stderr
     assert "There is no ledger at" in typed("list", "--ledger", tmp_path / "nowhere").stderr
     for key, said in (
-        ("a+b", "this is no verifier key"),
-        (tmp_path / "k", "cannot be read"),
+        ("a+b", "--key KEY: it is not of the form"),
+        (tmp_path / "k", "there is no key at"),
         (SIGNER.text(), "private"),
     ):
         done = typed("show", APPROVED, "--ledger", ledger, "--key", key)
@@ -132,7 +132,8 @@ def test_whose_signature(ledger, tmp_path):
     assert f"by {KEY}" in typed("show", APPROVED, "--ledger", ledger, "--key", file).stdout
     assert "not looked at: give the verifier key by --key" in typed("show", APPROVED, "--ledger", ledger).stdout
     (tmp_path / "ledger.key").write_text(SIGNER.text())
-    assert f"by {KEY}" in typed("show", APPROVED, "--ledger", ledger).stdout, "the signing key is beside it"
+    done = typed("show", APPROVED, "--ledger", ledger)
+    assert f"by {KEY}" in done.stdout and "an auditor gives --key" in done.stderr, "the signing key is beside it"
     other = Signer.new("gateway.test/audit").verifier
     done = typed("show", APPROVED, "--ledger", ledger, "--key", str(other))
     assert done.exit_code == 1 and "This is not proved: The checkpoint is not signed as it must be" in done.stderr

@@ -13,11 +13,13 @@ from tests.sealed_lives import (
     ANSWER,
     ASKED,
     CLAIM,
+    GIVEN,
     GRANT,
     HOLD,
     LIVES,
     NO,
     START,
+    TAKEN_BACK,
     YES,
     call,
     id_of,
@@ -140,6 +142,12 @@ def test_a_life_that_cannot_have_been(tmp_path):
         first = call(number)
         write_log(tmp_path, first.call.id[:2], leaves_of_life(first, *life))
         assert "cannot have happened then" in sentence(gather(tmp_path, first.call.id))
+
+
+def test_a_grant_that_cannot_have_been(tmp_path):
+    taken_back_first = [*entry(1, GRANT, 0, [TAKEN_BACK]), *entry(2, GRANT, 1, [GIVEN])]
+    write_log(tmp_path, GRANT[6:8], taken_back_first)
+    assert "cannot have happened then: it is revoked and was never given" in sentence(gather(tmp_path, GRANT))
 
 
 def test_what_cannot_be_read_is_named(tmp_path):
