@@ -251,6 +251,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
             "signing_in",
         )
     },
+    "console.other_facts": "console/test_record_proof",
     "console.scale": "console/test_drawing",
     "approvals_asking": "test_approvals_cli",
     "control_client": "test_approvals_cli",

@@ -25,6 +25,7 @@ from gateway.console.feed import MOST_SHOWN, Feed
 from gateway.console.finding import Finding
 from gateway.console.guard import guarded
 from gateway.console.live import ANYTHING
+from gateway.console.other_facts import OtherFacts
 from gateway.console.rendering import page
 from gateway.console.sealed import Sealed, SealedLog
 from gateway.console.searching import STATES, OddQuery, Wanted, wanted
@@ -82,6 +83,7 @@ class RecordPages:
         return [
             Route("/record", for_people(self.search)),
             Route("/record/live", for_people(self.live)),
+            *(OtherFacts(self.log).routes(for_people) if self.log else []),
             Route("/record/{call}", for_people(self.show)),
             Route("/record/{call}/receipt", for_people(self.download)),
         ]

@@ -15,9 +15,11 @@ from gateway.adapters.redis.lately import SealedUpTo
 from gateway.audit.receipts import checked
 from gateway.console.feed import Feed
 from gateway.console.finding import Finding
+from gateway.console.other_facts import says
 from gateway.console.record import RecordPages
 from gateway.console.sealed import SealedLog
 from gateway.console.sessions import Session
+from gateway.core.deployment import AgentReadmitted, Erased, LossAcknowledged
 from gateway.core.routes import Person
 from gateway.ledger.files import LogFiles
 from gateway.ledger.note import Signer
@@ -25,7 +27,7 @@ from gateway.page import receipt_from
 from tests.company import ROUTES
 from tests.console.page_client import words
 from tests.console.test_finding import Journalled
-from tests.sealed_lives import LIVES, id_of, sealed
+from tests.sealed_lives import GRANT, LIVES, id_of, sealed
 from tests.sealed_log import SIGNER
 
 SESSION = Session(Person(name="auditor", roles=frozenset({"auditor"})), "s", "c", 0)
@@ -108,7 +110,7 @@ def test_verifying_says_what_was_proven_and_that_it_is_the_servers_word(ledger):
     shown = said(made, f"{PATH}?verify")
     log = LogFiles.open(ledger, id_of(NAME)[:2])
     for part in (
-        f"Verified now: all {len(LIVES[NAME])} sealed facts of this call are in the log, unchanged and in their place",
+        f"Verified now: all {len(LIVES[NAME])} sealed facts are in the log, unchanged and in their place",
         log.tree().root.hex(), f"{SIGNER.name}/{id_of(NAME)[:2]}", "This is the server's own word.",
         "gateway audit verify-receipt", str(SIGNER.verifier), "with a key that you were given before",
     ):  # fmt: skip
@@ -203,3 +205,44 @@ def test_there_is_no_receipt_of_what_is_not_there(ledger, name):
     found = get(pages(ledger, {}), f"/record/{quote(name)}/receipt")
     assert found.status_code == 404 and "content-disposition" not in found.headers
     assert get(pages(None, {}), f"{PATH}/receipt").status_code == 404
+
+
+# --- facts about no call ------------------------------------------------------------------------------------------
+
+
+def test_a_grant_is_told_proven_and_leaves_as_a_receipt(ledger):
+    made = pages(ledger, {})
+    shown = said(made, f"/record/grant/{GRANT}?verify")
+    for part in (
+        "ann let billing-bot use stripe.create_refund until", "olga revoked it", "Verified now: all 2 sealed facts",
+    ):  # fmt: skip
+        assert part in shown, part
+    receipt, _ = checked(get(made, f"/record/{GRANT}/receipt").content, SIGNER.verifier)
+    assert receipt.problems == () and receipt.is_grant
+    for other in (f"grant-59{'0' * 22}", "nonsense"):
+        assert get(made, f"/record/grant/{other}").status_code == 404
+
+
+def test_the_deployment_has_a_page_of_its_own(ledger, tmp_path):
+    made = pages(ledger, {})
+    shown = said(made, "/record/deployment?verify")
+    for part in ("olga suspended night-bot", "generation 111111111111 may serve", "Verified now: all 3 sealed facts",
+                 "gateway audit verify --key"):  # fmt: skip
+        assert part in shown, part
+    assert shown.index("olga suspended") < shown.index("generation 2222") < shown.index("generation 1111")
+    assert "Nothing that is sealed here." in said(pages(tmp_path / "empty", {}), "/record/deployment")
+    for bundle in (ledger / "64" / "tile" / "entries").rglob("*.p/*"):
+        bundle.write_bytes(b"\0\1")
+    assert "The sealed log cannot be read here:" in said(made, "/record/deployment")
+
+
+@pytest.mark.parametrize(
+    ("fact", "line"),
+    [
+        (AgentReadmitted(agent="bot", by="olga"), "olga readmitted bot"),
+        (LossAcknowledged(by="olga", loss="two facts"), "olga acknowledged a loss: two facts"),
+        (Erased(by="olga", reason="asked to", calls=("a", "b")), 'olga had the payloads of 2 calls erased: "asked to"'),
+    ],
+)
+def test_what_people_did_to_the_deployment_is_said(fact, line):
+    assert says(fact) == line
