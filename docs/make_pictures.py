@@ -65,7 +65,7 @@ def approved(scene: World) -> str:
     call: str = scene.agent().post("/bank/payments", json=body, headers=run).json()["call"]
     time.sleep(14)
     Page(scene, "lead").decide(call, "approve", reason="That is our supplier.")
-    time.sleep(1)
+    time.sleep(3)  # until it is sealed
     return call
 
 
@@ -90,7 +90,7 @@ def main() -> None:
         take(browser, scene, f"/inbox/{calls['pay']}", "card", viewport={"width": 390, "height": 1320}, **phone)
         desk = {"width": 900, "height": 830}
         take(browser, scene, f"/inbox/{calls['delete']}", "destructive", viewport=desk, color_scheme="dark")
-        take(browser, scene, f"/record/{approved(scene)}", "story", viewport={"width": 900, "height": 640})
+        take(browser, scene, f"/record/{approved(scene)}?verify", "story", viewport={"width": 900, "height": 860})
         browser.close()
 
 

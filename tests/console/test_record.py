@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from gateway.audit.receipts import checked
 from tests.console.page_client import Page, words
 from tests.gateway_process import digest, eventually, token_of
 from tests.gateway_world import HELD, NEVER, world
@@ -115,7 +116,7 @@ def test_the_story_of_an_approved_call_is_told_in_words_and_as_a_picture(scene, 
     for part in (
         "bot asked for it", "Done · after", "bank answered 200", "held: large-needs-finance needs finance",
         "lead approved for finance, on the page", "fine with me", "claimed: may be sent once within",
-        "Payments above 10.00 need a yes from finance.", "not sealed yet",
+        "Payments above 10.00 need a yes from finance.",
     ):  # fmt: skip
         assert part in said, part
     facts = scene.timeline(call)
@@ -152,6 +153,33 @@ def test_the_agents_words_are_shown_as_its_words_and_do_nothing(scene, auditor):
         assert "<script>alert" not in text and "<img/src" not in text and "\u202e" not in text
     story = auditor.get(f"/record/{call}").text
     assert "⟨U+202E⟩" in story and "nobody has checked them" in story
+
+
+# --- its proof ---------------------------------------------------------------------------------------------------
+
+
+def test_what_happened_is_sealed_within_seconds_verified_at_a_click_and_leaves_as_a_receipt(scene, auditor):
+    call = scene.hold(fresh("pay"))
+    Page(scene, "lead").decide(call, "approve")
+    eventually(lambda: scene.state(call) == "answered")
+    eventually(lambda: scene.timeline(call)[-1] == "Notified")  # those who were asked have heard of the end
+    facts = len(scene.timeline(call))
+    eventually(lambda: f"All {facts} facts are in the sealed log" in words(auditor.get(f"/record/{call}").text))
+    assert "not sealed yet" not in auditor.get(f"/record/{call}").text
+    verified = words(auditor.get(f"/record/{call}?verify").text)
+    assert f"Verified now: all {facts} sealed facts are in the log" in verified
+    receipt = auditor.get(f"/record/{call}/receipt")
+    found, verifier = checked(receipt.content, None)
+    assert found.problems == () and len(found.facts) == facts and f"--key '{verifier}'" in verified
+    assert "not sealed yet" not in auditor.get(f"/record?call={call}").text
+    assert calls(auditor, f"/record?call={call}") == [call]
+
+
+def test_what_happened_to_the_deployment_is_told(scene, auditor):
+    text = eventually(lambda: (told := words(auditor.get("/record/deployment").text)).count("may serve") and told)
+    assert "routes.yaml" in text and "policies/" in text
+    assert scene.agent().get("/record/deployment").status_code in (403, 404)
+    assert Page(scene, "nobody").get("/record/deployment").status_code == 403
 
 
 # --- as they happen ---------------------------------------------------------------------------------------------
