@@ -271,6 +271,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "demo.approver": "test_demo",
     "demo.collector": "test_demo",
     "demo.listener": "test_demo",
+    "demo.proof": "test_demo",
     "demo.record": "test_demo",
     "demo.stage": "test_demo",
     "demo.story": "test_demo",

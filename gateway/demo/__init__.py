@@ -13,8 +13,8 @@ Two rules keep the transcript honest:
 
     stage.py       starts and ends the processes          listener.py    an HTTP server in a thread
     story.py       the chapters, in order                 approver.py    verifies notices, signs decisions
-    record.py      what localstripe says it did           collector.py   decodes exported spans
-    transcript.py  how it looks
+    proof.py       the last one: the record               collector.py   decodes exported spans
+    record.py      what localstripe says it did           transcript.py  how it looks
 """
 
 import signal
@@ -48,12 +48,12 @@ def run(*, page: bool = False) -> int:
 
 def _play(transcript: Transcript, *, page: bool) -> None:
     try:
-        from gateway.demo import stage, story  # noqa: PLC0415 - so that a missing extra is one sentence
+        from gateway.demo import proof, stage, story  # noqa: PLC0415 - so that a missing extra is one sentence
     except ModuleNotFoundError as missing:
         raise Broken(f"{MISSING} ({missing.name} is not installed)") from missing
     with ExitStack() as stack:
         scene = stage.build(stack, transcript, page=page)
-        story.tell(scene, transcript)
+        proof.tell(scene, transcript, story.tell(scene, transcript))
     transcript.end("Everything above was checked as it was printed, and everything that was started has ended.")
 
 

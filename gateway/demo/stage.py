@@ -35,7 +35,7 @@ ROOT = Path(__file__).resolve().parents[2]
 AGENT, APPROVER = "billing-bot", "finance-lead"
 HOLD_WAIT = "1s"
 """Instead of the shipped 25 s, so that nobody watches an agent wait."""
-READY_SECONDS = 20.0
+READY_SECONDS = 60.0
 END_SECONDS = 15.0
 
 

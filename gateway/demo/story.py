@@ -55,7 +55,8 @@ class Refused:
     call: str
 
 
-def tell(scene: Scene, transcript: Transcript) -> None:
+def tell(scene: Scene, transcript: Transcript) -> str:
+    """The id of the call that a person approved."""
     order = Order(scene.record.create_charge(PAID, "Order 7"), scene.record.create_customer("ada@example.com"))
     read_allowed(scene, transcript, order)
     small = small_refund_allowed(scene, transcript, order)
@@ -69,6 +70,7 @@ def tell(scene: Scene, transcript: Transcript) -> None:
     exported_trace(scene, transcript, held)
     if scene.person_token:
         decided_on_the_page(scene, transcript, order)
+    return held.call
 
 
 # --- The chapters -----------------------------------------------------------------------------------------------------
@@ -286,14 +288,12 @@ def reason_of(scene: Scene, policy: str) -> str:
     """The sentence that the security team wrote beside that policy."""
     text = "\n".join(path.read_text(encoding="utf-8") for path in sorted(scene.policies.glob("*.cedar")))
     found = re.search(rf'@id\("{re.escape(policy)}"\)\s*@reason\("([^"]*)"\)', text)
-    if found is None:
-        raise Broken(f"No policy {policy} with a @reason in {scene.policies}.")
-    return found[1]
+    expect(found, f"No policy {policy} with a @reason in {scene.policies}.")
+    return found[1] if found else ""
 
 
 def header(answer: stripe.StripeObject, name: str) -> str:
-    response = answer.last_response
-    return str(response.headers.get(name, "")) if response else ""
+    return str(answer.last_response.headers.get(name, "")) if answer.last_response else ""
 
 
 def money(cents: int) -> str:
