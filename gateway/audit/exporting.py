@@ -70,8 +70,6 @@ def calls(index: Index, wanted: Filters, limit: int) -> Iterator[Gist]:
     while page := index.find(wanted, min(PAGE, left), before):
         yield from page
         left, before = left - len(page), mark(page[-1])
-        if left <= 0:
-            return
 
 
 def every_fact(logs: Logs) -> Iterator[dict[str, Any]]:

@@ -48,6 +48,7 @@ def test_what_differs_and_only_that():
         (LIVES["read"], "It was a read, sent as it was asked for."),
         ((call(1), replace(ALLOW, fingerprint=EDITED), replace(CLAIM, fingerprint=EDITED)), "no edit explains it"),
         ((*LIVES["edited"][:4], ALLOW, CLAIM), "exactly what was asked for"),
+        ((*LIVES["edited"][:4], ALLOW, replace(CLAIM, fingerprint="d" * 64)), "no edit explains it"),
     ],
 )
 def test_what_was_asked_against_what_was_executed(life, said):

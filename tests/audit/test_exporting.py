@@ -9,7 +9,7 @@ import pytest
 from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
 
 from gateway.audit.ocsf import VERSION
-from gateway.audit.spreadsheet import COLUMNS, FORMULA, safe
+from gateway.audit.spreadsheet import COLUMNS, safe
 from gateway.ledger.files import LogFiles
 from gateway.ledger.index import Filters, Index
 from gateway.ledger.merkle import leaf_hash
@@ -91,7 +91,7 @@ def test_a_spreadsheet_has_one_line_for_each_call(ledger):
     assert [row["id"] for row in only] == [id_of("approved")]
 
 
-@pytest.mark.parametrize("beginning", FORMULA)
+@pytest.mark.parametrize("beginning", list("=+-@\t\r\n|%"))
 def test_a_spreadsheet_runs_nothing(tmp_path, beginning):
     evil = f'{beginning}HYPERLINK("http://evil","x")\x1b[0m'
     first = call(1, reason=evil, run=evil, resource=evil, user=evil)
