@@ -8,7 +8,9 @@ its own processes. `--page` puts the figures into docs/performance.md.
 """
 
 import argparse
+import os
 import random
+import resource
 import shutil
 import subprocess
 import sys
@@ -169,8 +171,8 @@ def _leaves(
     return leaves_of(b"%d-0" % at, {about: name.encode(), b"from": b"%d" % first, b"facts": told})
 
 
-def verified(ledger: Path, signer: Signer) -> tuple[float, str]:
-    """Seconds that the command takes, and what it says."""
+def verified(ledger: Path, signer: Signer) -> tuple[float, float, str]:
+    """Seconds that the command takes, those of CPU, and what it says."""
     command = [
         sys.executable,
         "-m",
@@ -182,9 +184,15 @@ def verified(ledger: Path, signer: Signer) -> tuple[float, str]:
         "--key",
         str(signer.verifier),
     ]
-    begun = time.monotonic()
+    begun, used = time.monotonic(), _used()
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return time.monotonic() - begun, done.stdout
+    return time.monotonic() - begun, _used() - used, done.stdout
+
+
+def _used() -> float:
+    """Seconds of CPU of all processes that have ended."""
+    found = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return found.ru_utime + found.ru_stime
 
 
 def main() -> None:
@@ -192,7 +200,7 @@ def main() -> None:
     parser.add_argument("--facts", type=int, default=1_000_000)
     parser.add_argument("--agents", type=int, default=200)
     parser.add_argument("--page", action="store_true")
-    arguments = parser.parse_args()
+    arguments, load = parser.parse_args(), os.getloadavg()[0]
     home = Path(tempfile.mkdtemp(prefix="gw-record-"))
     try:
         signer, rows = Signer.new("gateway.bench/audit"), []
@@ -200,16 +208,18 @@ def main() -> None:
             ledger = home / f"of-{agents}"
             facts = write(ledger, arguments.facts, agents, signer)
             size = sum(path.stat().st_size for path in ledger.rglob("*") if path.is_file())
-            seconds, said = verified(ledger, signer)
-            print(f"{facts:,} facts of {agents} agents, {size / 2**20:,.0f} MiB: {seconds:.1f} s\n{said}")
+            seconds, used, said = verified(ledger, signer)
+            took = f"{seconds:.1f} s; CPU {used:.1f} s"
+            print(f"{facts:,} facts of {agents} agents, {size / 2**20:,.0f} MiB: {took}\n{said}")
             what = f"of {agents} agents" if agents > 1 else "of one agent, so in one log, on one core"
-            rows.append(f"| {facts:,} facts {what}, {size / 2**20:,.0f} MiB | {seconds:.1f} s |")
+            rows.append(f"| {facts:,} facts {what}, {size / 2**20:,.0f} MiB | {took} |")
             shutil.rmtree(ledger)
         if arguments.page:
             table = "\n".join(["| verified from its files | |", "| --- | --- |", *rows])
             told = ", ".join(f"{name} {value}" for name, value in versions().items())
             before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-            page = f"{before}{BEGIN}\n\n{table}\n\nVersions: {told}.\n\n{END}{rest.partition(END)[2]}"
+            busy = f"Measured {time.strftime('%Y-%m-%d')}, load average {load:.1f} on {os.cpu_count()} cores when it began."
+            page = f"{before}{BEGIN}\n\n{table}\n\n{busy} Versions: {told}.\n\n{END}{rest.partition(END)[2]}"
             PAGE.write_text(page, encoding="utf-8")
     finally:
         shutil.rmtree(home, ignore_errors=True)

@@ -20,6 +20,7 @@ from gateway.ledger.old_checkpoints import Old, old_checkpoints
 from gateway.ledger.place import FORMAT, FORMAT_LINE, VERSION
 from gateway.ledger.verifying import Fault, Settled, Verified, settled, verify_log
 
+WHAT = "every signature, leaf and tile, their order, and that the life of every call can have happened."
 LONGEST_KEY = 4096
 KEY_FILE = "ledger.key"
 """The signing key, beside the ledger in the data directory."""
@@ -69,7 +70,7 @@ def verify(ledger: Path, key: str, checkpoints: Sequence[Path], *, roots: bool) 
         for fault in report.faults:
             typer.echo(f"- {fault}", err=True)
         raise typer.Exit(1)
-    typer.echo("\nVerified." if report.facts else "\nVerified: there is nothing in it.")
+    typer.echo(f"\nVerified: {WHAT if report.facts else 'there is nothing in it.'}")
 
 
 # --- What is verified, and by whose key -------------------------------------------------------------------------------
@@ -149,11 +150,14 @@ def summary(report: Report, seconds: float) -> list[str]:
     lines = [
         f"Key     {report.verifier}",
         f"        {report.trust}.",
-        f"Facts   {report.facts:,} about {sum(log.calls for log in logs):,} calls{when}",
+        f"Facts   {report.facts:,} are signed for"
+        if report.faults
+        else f"Facts   {report.facts:,} about {sum(log.calls for log in logs):,} calls{when}",
         f"Logs    {len(there)} of {len(logs)} have leaves",
-        f"Digest  {digest(logs)}",
-        "        over sizes and roots of all logs: who verified the same record has the same digest.",
     ]
+    if not report.faults:
+        lines.append(f"Digest  {digest(logs)}")
+        lines.append("        over sizes and roots of all logs: who verified the same record has the same digest.")
     if report.olds:
         extended, wanted = sum(log.extended for log in logs), sum(map(len, report.olds.values()))
         lines.append(f"Before  today's logs extend {extended:,} of {wanted:,} older checkpoints")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from gateway.audit import parallel
+from gateway.audit import parallel, verify
 from gateway.audit.cli import audit
 from gateway.ledger.note import Signer
 from tests import possible_record as record
@@ -37,7 +37,7 @@ def test_what_was_verified_is_said_and_by_whose_key(ledger):
     assert "Facts   15 about 4 calls, from 2026-11-20T10:00:01Z to 2026-11-20T10:00:08Z" in said
     assert "Logs    3 of 65 have leaves" in said
     assert "Before  not compared" in said
-    assert said.endswith("\nVerified.\n")
+    assert said.endswith(f"\nVerified: {verify.WHAT}\n")
 
 
 def test_a_key_that_the_host_gives_is_said_to_trust_the_host(ledger):
@@ -74,6 +74,7 @@ def test_what_is_wrong_is_named_and_ends_with_one(ledger):
     file.write_bytes(data)
     code, said = run("--ledger", ledger, "--key", KEY)
     assert code == 1 and not re.search(r"^Verified", said, re.MULTILINE)
+    assert "Facts   15 are signed for\n" in said and "Digest" not in said
     assert f"NOT VERIFIED. Something is wrong in 1 log ({HERE}):" in said
     offset = bytes(data).rindex(b'{"at"') - 2
     leaf = f"leaf 5 of log {HERE} (call {HERE}{0:020x})"

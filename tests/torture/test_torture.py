@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from gateway.adapters.embedded import embedded_url
 from gateway.adapters.redis.journal import RedisJournal
 from gateway.adapters.redis.ledger import RedisLedger
+from gateway.audit.verify import verified
 from gateway.core.lifecycle import recall
 from gateway.core.timeline import state
 from gateway.ports import JournalUnavailable
@@ -74,7 +75,10 @@ async def _act(gateway: Gateway, system: EffectSystem, crowd: Crowd, approver: A
     data = gateway.data
     sealed = await all_sealed(embedded_url(data), data / "ledger", verifier_of(data))
     print(_summary(found, system, crowd, approver, killer, asked_again, time.monotonic() - began))
-    print(f"  sealed   {sealed} facts, all of them in order")
+    report = verified(data / "ledger", "", [])
+    assert not report.faults, report.faults
+    assert report.facts == sealed
+    print(f"  sealed   {sealed} facts, all of them in order, and verified from the files alone")
     wrong = [*crowd.wrong, *_contradictions(found, system, crowd)]
     twice = [order for order, done in system.executions.items() if len(done) > 1]
     stories = [ev.story(found, crowd.told, system.arrivals, order) for order in twice[:3]]
