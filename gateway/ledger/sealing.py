@@ -281,6 +281,7 @@ class Sealer:
             for name, tip in tips.items()
         }
         self.directory.put(notes, self._in_time)
+        self._in_time()
         self._store(notes)
 
     def _store(self, files: Mapping[str, bytes]) -> None:

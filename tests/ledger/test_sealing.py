@@ -14,7 +14,7 @@ from gateway.core.sealed import read_sealed
 from gateway.ledger import sealing
 from gateway.ledger.files import LogFiles
 from gateway.ledger.merkle import leaf_hash
-from gateway.ledger.note import Signer, sign_checkpoint
+from gateway.ledger.note import Signer, open_checkpoint, sign_checkpoint
 from gateway.ledger.sealing import LEASE_MS
 from gateway.ledger.tiles import bundle_path, tile_path, unbundle
 from tests.ledger.frail import Away, Died, Fate, FrailDisk, Redis
@@ -295,10 +295,35 @@ def test_a_frozen_steward_that_wakes_up_can_neither_fork_nor_roll_back(tmp_path,
     seal(frozen)
     assert frozen.problem == ""
     world.check()
+    assert LogFiles.open(world.disk.root, "07").size == read_sealed(world.redis.sealed["07"]).size == 315
     world.happens("07", 7)
     assert seal(successor) == 7
     world.check_all()
     assert LogFiles.open(world.disk.root, "07").size == 322
+    world.check_store()
+
+
+def test_a_frozen_host_that_wakes_up_does_not_roll_back_the_store(tmp_path):
+    """Each has a directory of its own: what it sealed last is signed by whoever took over, and more since."""
+    world = World(tmp_path, with_store=True)
+    world.happens("07", 300)
+    frozen = world.steward()
+    seal(frozen)
+    world.happens("07", 10)
+    other, disk = other_host(world)
+
+    def meanwhile():
+        _break(world, Fate(), other)
+        world.now += LEASE_MS / 1000 + 1
+        assert seal_in_thread(other) == 0
+        world.happens("07", 5)
+        assert seal_in_thread(other) == 5
+
+    _break(world, Fate(name="rename checkpoint", meanwhile=meanwhile), frozen)
+    seal(frozen)
+    world.check_all(disk.root)
+    note = world.store.files["07/checkpoint"]
+    assert open_checkpoint(note, world.signer.verifier.of("07")).size == 315
     world.check_store()
 
 
@@ -432,7 +457,7 @@ def test_another_key_is_refused_and_named(world):
 
 def _flip(path):
     data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
+    data[-10] ^= 1
     path.write_bytes(bytes(data))
 
 
@@ -450,6 +475,19 @@ def test_a_right_edge_that_is_damaged_is_seen_while_it_runs(world, name, how):
     world.happens("07", 1)
     before = dict(world.redis.sealed)
     assert seal(steward) == 0 and world.redis.sealed == before
+
+
+def test_with_a_store_a_right_edge_that_is_damaged_is_fetched(tmp_path):
+    world = World(tmp_path, with_store=True)
+    world.happens("07", 300)
+    seal(world.steward())
+    bundle, tile = (world.disk.root / "07" / path for path in (bundle_path(1, 44), tile_path(0, 1, 44)))
+    bundle.write_bytes(bundle.read_bytes().replace(b"Expired", b"Expirex", 1))
+    tile.write_bytes(b"".join(map(leaf_hash, unbundle(bundle.read_bytes(), 44))))
+    world.happens("07", 1)
+    steward = world.steward()
+    assert seal(steward) == 1 and steward.problem == ""
+    world.check_all()
 
 
 def test_a_last_full_tile_that_is_damaged_is_seen(world):
@@ -488,6 +526,18 @@ def test_a_full_disk_is_one_sentence_and_the_next_good_round_clears_it(world, ac
     assert seal(steward) == 0 and steward.hard
     assert "cannot be kept in" in steward.problem and "no space left on device" in steward.problem
     assert seal(steward) == 3 and (steward.problem, steward.hard) == ("", False)
+    world.check_all()
+
+
+def test_a_host_in_trouble_lets_another_one_seal_at_once(world):
+    world.happens("07", 3)
+    steward = world.steward()
+    seal(steward)
+    world.happens("07", 3)
+    _break(world, Fate(name="write drafts", deadly=False), steward)
+    assert seal(steward) == 0 and steward.hard
+    assert seal(world.steward("there")) == 3
+    assert seal(steward) == 0 and (steward.problem, steward.hard) == ("", False), "nothing is wrong while another seals"
     world.check_all()
 
 
