@@ -7,8 +7,8 @@ from pathlib import Path
 
 from gateway.adapters.redis.journal import RedisJournal
 from gateway.adapters.redis.seals import RedisSeals
+from gateway.core.deployment import LOGS
 from gateway.core.leaf import leaves_of, short
-from gateway.core.sealed import LOGS
 from gateway.ledger.files import LogFiles
 from gateway.ledger.merkle import Tree, leaf_hash
 from gateway.ledger.note import Verifier, open_checkpoint, read_signer

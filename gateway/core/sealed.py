@@ -6,11 +6,6 @@ This is what makes a root the only one of its size: a checkpoint is signed only 
 import re
 from dataclasses import dataclass
 
-from gateway.core.call import PARTITIONS
-from gateway.core.deployment import DEPLOYMENT
-
-LOGS = (*(f"{number:02d}" for number in range(PARTITIONS)), DEPLOYMENT)
-"""The names of all logs: one per partition of calls, and the deployment's own."""
 BEGINNING = "0-0"
 """The entry before the first one of any stream."""
 _TEXT = re.compile(rb"(\d{1,15}) (\d{1,18}) ([0-9a-f]{64}) (\d{1,20}-\d{1,20})")

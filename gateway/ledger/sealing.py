@@ -21,7 +21,8 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
-from gateway.core.sealed import BEGINNING, LOGS, Sealed, UnreadableSeal, read_sealed
+from gateway.core.deployment import LOGS
+from gateway.core.sealed import BEGINNING, Sealed, UnreadableSeal, read_sealed
 from gateway.ledger.copying import files_between
 from gateway.ledger.files import LogFiles
 from gateway.ledger.growing import Tip, grow

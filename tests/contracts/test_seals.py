@@ -9,7 +9,8 @@ import pytest
 from gateway.adapters.redis.high_water import ACKNOWLEDGED
 from gateway.adapters.redis.journal import RedisJournal
 from gateway.adapters.redis.seals import RedisSeals
-from gateway.core.sealed import LOGS, Sealed, UnreadableSeal, read_sealed
+from gateway.core.deployment import LOGS
+from gateway.core.sealed import Sealed, UnreadableSeal, read_sealed
 from tests.ledger.frail import Fate, FrailSeals, Redis
 
 ROOT = b"r" * 32

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.adapters.redis.journal import UNSEALED, RedisJournal
-from gateway.core.sealed import BEGINNING, LOGS, UnreadableSeal, read_sealed
+from gateway.core.deployment import LOGS
+from gateway.core.sealed import BEGINNING, UnreadableSeal, read_sealed
 from gateway.core.times import span
 
 PATIENCE_SECONDS = 60.0
