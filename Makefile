@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip -qq --disable-pip-version-check --no-input
 LOCK_VENV := build/lock-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv demo test lint types check format serve bench lock clean
+.PHONY: help .venv demo test lint types check format serve bench lock phoenix-lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z.]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r t d; do printf '%-14s %s\n' "$$t" "$$d"; done
@@ -28,6 +28,10 @@ help: ## list the targets
 	@$(PIP) install --require-hashes --only-binary :all: --no-binary localstripe -r requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
+
+build/phoenix-venv: tests/phoenix/requirements.lock | .venv ## a receiver of traces that nobody here wrote, for tests/test_phoenix.py
+	@rm -rf $@ && $(BIN)/python -m venv --without-pip $@ && $(BIN)/python -m pip -qq --disable-pip-version-check --python $@/bin/python \
+		install --no-input --require-hashes -r tests/phoenix/requirements.lock || { rm -rf $@; exit 1; }
 
 demo: .venv ## the whole story in one transcript, on real processes; ends by itself
 	@$(BIN)/gateway demo
@@ -59,6 +63,11 @@ lock: ## write requirements.lock anew from pyproject.toml
 	@test -x $(LOCK_VENV)/bin/uv || { "$(PYTHON)" -m venv $(LOCK_VENV) && $(LOCK_VENV)/bin/python -m pip -qq --disable-pip-version-check install uv; }
 	@$(LOCK_VENV)/bin/uv pip compile pyproject.toml --extra demo --group dev --universal --python-version 3.11 --generate-hashes \
 		--quiet --custom-compile-command "make lock" $(LOCK) -o requirements.lock
+
+phoenix-lock: ## write tests/phoenix/requirements.lock anew from requirements.in
+	@test -x $(LOCK_VENV)/bin/uv || { "$(PYTHON)" -m venv $(LOCK_VENV) && $(LOCK_VENV)/bin/python -m pip -qq --disable-pip-version-check install uv; }
+	@$(LOCK_VENV)/bin/uv pip compile tests/phoenix/requirements.in --universal --python-version 3.11 --generate-hashes \
+		--quiet --custom-compile-command "make phoenix-lock" $(LOCK) -o tests/phoenix/requirements.lock
 
 clean: ## remove what make made (.venv and caches); .gateway, the data, stays
 	@rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
