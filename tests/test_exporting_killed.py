@@ -12,7 +12,7 @@ from tests.gateway_world import world
 from tests.spans_of_journal import spans_of_journal
 from tests.test_sealing import load
 
-KILLS = int(os.environ.get("EXPORTING_KILLS", "4"))
+KILLS = int(os.environ.get("EXPORTING_KILLS", "3"))
 
 
 class Whimsical(Receiver):
