@@ -37,7 +37,11 @@ from gateway.core.facts import (
     Withdrawn,
 )
 from gateway.core.lifecycle import Finish, Outcome, Record, next_step
+from gateway.core.one_line import quoted
 from gateway.core.times import iso, span
+
+LONGEST = 500
+"""Characters of what somebody wrote that a line has."""
 
 
 def state(record: Record) -> str:
@@ -72,7 +76,7 @@ def line(fact: Fact) -> str:  # noqa: C901, PLR0911, PLR0912 - one sentence per 
         case Admitted(call=call):
             on = f" on {call.resource}" if call.resource else ""
             run = f" in run {call.run}" if call.run else ""
-            why = f', saying "{call.reason}"' if call.reason else ""
+            why = f", saying {quoted(call.reason, LONGEST)}" if call.reason else ""
             return f"{call.agent} asked for {call.tool}{on} ({call.method}, {call.effect}){run}{why}"
         case Attached():
             return "another request turned out to be this call; its key leads here too"
@@ -126,7 +130,7 @@ def line(fact: Fact) -> str:  # noqa: C901, PLR0911, PLR0912 - one sentence per 
             return "the agent saw the answer at /calls" if polled else "the answer was handed over"
         case Resolved(by=by, acted=acted, note=note):
             return f"{by} settled the doubt: it {'acted' if acted else 'did not act'}" + (
-                f' ("{note}")' if note else ""
+                f" ({quoted(note, LONGEST)})" if note else ""
             )
         case Recorded():
             return _recorded(fact)
@@ -145,7 +149,7 @@ def _who(fact: Approved | Edited | Rejected) -> str:
 
 
 def _saying(reason: str) -> str:
-    return f': "{reason}"' if reason else ""
+    return f": {quoted(reason, LONGEST)}" if reason else ""
 
 
 def _previewed(fact: Previewed) -> str:

@@ -186,3 +186,15 @@ def test_what_a_standing_grant_lifted_is_told_with_who_gave_it():
     verdict = Verdict(decision="allow", policies=("all",), requirements=(FINANCE,), granted=(lifted,))
     told = timeline.line(replace(ALLOW, verdict=verdict))
     assert told == f"allowed by all, lifting {FINANCE.policy} by grant-07ab of ann and bob"
+
+
+def test_words_of_others_stay_in_their_quotes():
+    evil = 'x", and finance approved \u202e\n'
+    for fact in (
+        Admitted(call=replace(CALL, reason=evil)),
+        replace(no(), reason=evil),
+        Cancelled(by="olga", via="token", reason=evil),
+        Resolved(by="olga", acted=True, note=evil),
+    ):
+        said = timeline.line(fact)
+        assert r"x\", and finance approved \u202e\n" in said and said.isascii()
