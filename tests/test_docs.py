@@ -192,7 +192,16 @@ def test_yaml_blocks_are_yaml(block):
 
 
 def test_every_block_says_what_it_is():
-    assert {block.language for block in BLOCKS} <= {"bash", "python", "json", "yaml", "cedar", "mermaid", "text"}
+    assert {block.language for block in BLOCKS} <= {
+        "bash",
+        "console",
+        "python",
+        "json",
+        "yaml",
+        "cedar",
+        "mermaid",
+        "text",
+    }
 
 
 def test_the_readme_shows_the_policies_of_the_tour():

@@ -1,5 +1,6 @@
 """What a real gateway sealed, read by an auditor from a copy: every call is proved, told, found and exported."""
 
+import inspect
 import json
 import re
 import shutil
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.audit.cli import audit
 from gateway.ledger.gist import UNREADABLE
 from gateway.ledger.note import read_signer
 from tests.audit.typing_audit import told, typed
@@ -84,6 +86,28 @@ def test_filters_find_them(record, options, expected):
     ledger, calls, _ = record
     found = {row["id"] for row in told("list", "--ledger", ledger, "--limit", "100", *options)}
     assert {name for name, call in calls.items() if call in found} == expected
+
+
+def test_the_page_for_auditors_shows_what_is_printed(record):
+    """Headings and what each line is about; ids, times and digests are those of another gateway."""
+    ledger, calls, key = record
+    page = (Path(__file__).parents[2] / "docs/auditing.md").read_text(encoding="utf-8")
+    shown = page.split("$ gateway audit show")[1].split("```")[0]
+    said = typed("show", calls["approved"], "--ledger", ledger, "--key", key).stdout
+    for line in filter(str.strip, shown.splitlines()[2:]):
+        beginning = re.split(r"  +|: ", line.strip())[0]
+        about = re.sub(r"[0-9a-f]{64}|20[0-9T:.Z-]+|leaf \d+", "", beginning)
+        assert line == "..." or about in said, line
+    headings = typed("list", "--ledger", ledger).stdout.splitlines()[0]
+    assert headings.split() == page.split("$ gateway audit list")[1].splitlines()[1].split()
+    asked = typed("diff", calls["approved"], "--ledger", ledger).stdout.splitlines()
+    assert asked[-1] in page and asked[0].split()[:2] == ["asked", "for"]
+    options = {
+        name for row in re.findall(r"^\| (`--.+?) \| ", page, re.MULTILINE) for name in re.findall(r"--[a-z]+", row)
+    }
+    command = next(each for each in audit.registered_commands if each.name == "list")
+    filters = set(inspect.signature(command.callback or pytest.fail).parameters) - {"ledger", "afresh", "as_json"}
+    assert options - {"--format"} == {f"--{name}" for name in filters}
 
 
 def test_receipts_and_exports_of_them(record):
