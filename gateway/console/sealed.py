@@ -8,6 +8,7 @@ ever writes to the log.
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -74,7 +75,8 @@ class SealedLog:
     """Of the whole ledger."""
     _index: Index | None = None
     _catching_up: bool = False
-    _one: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "sealed-log"))
+    """The only one that touches the index, also if whoever waits for it goes away meanwhile."""
 
     async def ends(self, ahead: Mapping[str, int]) -> dict[str, str]:
         """Of those of the given partitions whose log has fewer facts here than that: the entry that its last one came
@@ -108,8 +110,7 @@ class SealedLog:
             self._catching_up = False
 
     async def _alone(self, work: Callable[[Index], T]) -> T:
-        async with self._one:
-            return await asyncio.to_thread(self._with_index, work)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._with_index, work)
 
     def _with_index(self, work: Callable[[Index], T]) -> T:
         if self._index is None:

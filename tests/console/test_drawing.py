@@ -129,6 +129,12 @@ def test_a_doubt_lasts_until_somebody_settles_it():
     assert still.says == "in doubt, and it is not over" and still.end > still.x
 
 
+def test_a_late_answer_ends_a_doubt():
+    lost = at(Lost(token=ME, error="reset"), 100)
+    sends, doubt = draw([*DIRECT[:3], lost, answered(5_000), at(Delivered(), 9_000)], width=WIDE).bars
+    assert sends.says == "with the system for 100 ms" and doubt.says == "in doubt for 4 s"
+
+
 def test_what_waits_reaches_to_now():
     story = APPROVED[:4]
     drawing = draw(story, width=WIDE, now=AT + 30 * MINUTE)

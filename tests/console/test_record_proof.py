@@ -207,6 +207,12 @@ def test_there_is_no_receipt_of_what_is_not_there(ledger, name):
     assert get(pages(None, {}), f"{PATH}/receipt").status_code == 404
 
 
+def test_a_receipt_is_of_what_is_named_whole(tmp_path):
+    made = pages(sealed(tmp_path, [LIVES[NAME]]), {})
+    assert get(made, f"{PATH}/receipt").status_code == 200
+    assert get(made, f"/record/{id_of(NAME)[:-1]}/receipt").status_code == 404
+
+
 # --- facts about no call ------------------------------------------------------------------------------------------
 
 

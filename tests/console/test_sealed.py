@@ -1,6 +1,7 @@
 """The sealed log behind the page: the same calls are found as in the journal, each fact at its place, and proven."""
 
 import asyncio
+import time
 from contextlib import suppress
 from dataclasses import replace
 
@@ -172,6 +173,29 @@ def test_how_far_the_log_here_is_behind_what_is_sealed_elsewhere(ledger):
     ends = run(log.ends({partition: last + 2, "99": 1, id_of("denied")[:2]: 1}))
     assert set(ends) == {partition, "99"} and ends["99"] == ""
     assert f'"entry":"{ends[partition]}"'.encode() in next(files.leaves(last))
+
+
+def test_whoever_goes_away_leaves_the_index_to_one_at_a_time(ledger, monkeypatch):
+    at_once, most = [0], [0]
+
+    def slow(index, *_):
+        at_once[0] += 1
+        most[0] = max(most[0], at_once[0])
+        time.sleep(0.1)
+        at_once[0] -= 1
+
+    monkeypatch.setattr("gateway.console.sealed._find", slow)
+
+    async def story():
+        log = log_of(ledger)
+        asked = [asyncio.ensure_future(log.find(Wanted(), 9)) for _ in range(3)]
+        await asyncio.sleep(0.05)
+        for one in asked[:2]:
+            one.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
+
+    run(story())
+    assert most == [1]
 
 
 def test_a_log_is_followed_as_it_grows(tmp_path):
