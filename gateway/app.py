@@ -37,6 +37,7 @@ from gateway.adapters.redis.journal import RedisJournal
 from gateway.adapters.redis.latencies import RedisLatencies
 from gateway.adapters.redis.ledger import RedisLedger
 from gateway.adapters.redis.sealed_ledger import SealedLedger
+from gateway.adapters.redis.trimming import RedisTrimming
 from gateway.adapters.secrets import Secrets
 from gateway.adapters.upstream import PyreqwestUpstream
 from gateway.config.mistakes import Mistakes
@@ -85,6 +86,7 @@ from gateway.starting import payload_keys
 from gateway.steward import Steward
 from gateway.supervisor import CONFIGURATION_MISTAKE, JOURNAL_UNREACHABLE
 from gateway.tasks import spawn
+from gateway.trimming import trim
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than the usual 60 s of load balancers, so that they close idle connections and not we."""
@@ -237,6 +239,7 @@ async def steward(duty: Duty, settings: Settings) -> None:
         keep_high_water(parts.journal),
         mend_held(open_calls),
         counting.run(),
+        trim(RedisTrimming(parts.journal, configured("TRACES")), parts.generations, counting.kept, lease),
         watch_readiness(plane.readiness),
         *([export(exporter, lease)] if exporter is not None else []),
         *([export_metrics(MetricsCollector(), measures, lease)] if configured("METRICS") else []),

@@ -101,6 +101,15 @@ class Counting:
             pass
         return behind
 
+    async def kept(self) -> dict[str, str]:
+        """Per partition the last entry that what is kept counts: from there a new steward reads on. Empty if nothing
+        is kept. Raises JournalUnavailable."""
+        value = await self.ledger.note("insights")
+        try:
+            return (await asyncio.to_thread(_unpacked, value or b"{}"))[2]
+        except (AttributeError, KeyError, TypeError, ValueError):
+            return {}
+
     async def step(self) -> bool:
         """Count a few more entries of every partition; true if there are more. Raises JournalUnavailable."""
         async with self._reading:
