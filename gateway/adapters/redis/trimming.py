@@ -10,9 +10,8 @@ from pathlib import Path
 
 from gateway.adapters.redis.journal import RedisJournal
 from gateway.core.call import PARTITIONS
-from gateway.core.deployment import DEPLOYMENT
+from gateway.core.deployment import DEPLOYMENT, LOGS
 from gateway.core.ledger_settings import Trim
-from gateway.core.sealed import LOGS
 
 SCRIPT = (Path(__file__).parent / "trim.lua").read_text()
 MOST = 1_000
