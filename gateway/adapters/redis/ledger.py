@@ -1,6 +1,6 @@
 """All facts of a partition in one order: reading it, remembering how far a reader came, and who may do so.
 
-The stream is the record. Nothing here trims it: until it is sealed elsewhere there is no other copy.
+The stream is the record until it is sealed. Nothing here trims it.
 """
 
 from collections.abc import Mapping, Sequence
