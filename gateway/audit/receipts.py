@@ -19,7 +19,7 @@ from gateway.audit.finding import Found
 from gateway.core.codec import UnreadableFact
 from gateway.core.deployment import NAME, Loaded
 from gateway.core.facts import Fact, Judged
-from gateway.core.leaf import NotALeaf
+from gateway.core.leaf import NotALeaf, short
 from gateway.ledger.evidence import Evidence, Proven, facts_of_call, faults, partition_of_name
 from gateway.ledger.note import BadKey, Verifier, read_verifier
 
@@ -93,7 +93,12 @@ def _proven(told: Any) -> Proven:
     index, leaf, proof = told.get("index"), told.get("leaf"), told.get("proof")
     if type(index) is not int or not isinstance(leaf, str) or not isinstance(proof, list):
         raise NotAReceipt("a fact of it has no index, leaf or proof")
-    return Proven(index, leaf.encode(), tuple(map(_step, proof)))
+    found = Proven(index, leaf.encode(), tuple(map(_step, proof)))
+    try:
+        short(found.data)
+    except NotALeaf as error:
+        raise NotAReceipt(f"a leaf of it is none: {error}") from error
+    return found
 
 
 def _step(told: object) -> bytes:

@@ -73,7 +73,7 @@ def _read(envelope: bytes, known: dict[str, type]) -> Any:
         outer = orjson.loads(envelope)
         inner = outer["fact"]
         fact = _revive(known[inner.pop("type")], inner | {"at": outer["at"]})
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UnreadableFact(f"cannot read a fact ({error!r}); was it written by a newer gateway?") from error
     return fact
 

@@ -105,12 +105,15 @@ def leaves_of(entry: bytes, fields: Mapping[bytes, bytes]) -> tuple[bytes, ...]:
 
 
 def short(leaf: bytes) -> bytes:
-    """What stands in the log for this leaf: itself, or its digest if it is too long."""
+    """What stands in the log for this leaf: itself, or its digest if it is too long. Raises NotALeaf."""
     if len(leaf) <= MOST_BYTES:
         return leaf
-    plain: dict[str, Any] = orjson.loads(leaf)
-    del plain["fact"]
-    plain |= {"digest": hashlib.sha256(leaf).hexdigest(), "size": len(leaf)}
+    try:
+        plain: dict[str, Any] = orjson.loads(leaf)
+        del plain["fact"]
+        plain |= {"digest": hashlib.sha256(leaf).hexdigest(), "size": len(leaf)}
+    except (KeyError, TypeError, ValueError) as error:
+        raise NotALeaf(f"it is not a JSON object with a fact ({error})") from error
     return orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)
 
 

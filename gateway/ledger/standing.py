@@ -24,18 +24,14 @@ def standing(entry: RawEntry) -> tuple[list[bytes], dict[str, bytes]]:
     name, fields = entry
     try:
         leaves = leaves_of(name, fields)
+        found = [short(leaf) for leaf in leaves]
     except (NotALeaf, KeyError, ValueError) as error:
         raise Unsealable(
             f"The stream in Redis holds what this version cannot seal ({error}): a newer version of the gateway wrote "
             "it, or somebody else did. Run that version, or find out who."
         ) from error
-    found, long = [], {}
-    for leaf in leaves:
-        stands = short(leaf)
-        found.append(stands)
-        if stands is not leaf and (path := beside(stands)):
-            long[path] = leaf
-    return found, long
+    pairs = zip(leaves, found, strict=True)
+    return found, {path: leaf for leaf, stands in pairs if stands is not leaf and (path := beside(stands))}
 
 
 def beside(leaf: bytes) -> str:

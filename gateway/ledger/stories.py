@@ -2,8 +2,9 @@
 
 Leaves are told in the order of the log. Each must be canonical, be about this partition, follow the one before it in
 the stream and in its call, and could have happened there (`gateway.core.lives`). What only other logs can settle is
-collected, not judged: which generations verdicts name, and where a call begins again at an earlier place, which is
-what a journal that was restored from an older state writes once a person has acknowledged the loss.
+collected, not judged: which generations verdicts name, and where a call begins again at an earlier place or the stream
+numbers appends anew, which is what a journal that was restored from an older state writes once a person has
+acknowledged the loss.
 """
 
 import copy
@@ -54,6 +55,8 @@ class Story:
     """By call, grant or deployment: at which leaf."""
     generations: dict[str, Mention] = field(default_factory=dict)
     loaded: set[str] = field(default_factory=set)
+    goes_back: list[int] = field(default_factory=list)
+    """Leaves whose append the stream numbered before the one in front of it."""
     losses: int = 0
     first: int = 0
     """When the first fact was written, and the last: milliseconds since the epoch."""
@@ -77,7 +80,7 @@ class Story:
             fact = whole.fact()
         except (NotALeaf, UnreadableFact) as error:
             raise Wrong(f"it is not a fact as this gateway writes it: {error}") from error
-        self._follows(leaf)
+        self._follows(index, leaf)
         self._belongs(leaf, fact)
         try:
             self._happened(index, leaf, fact)
@@ -91,7 +94,7 @@ class Story:
             raise NotALeaf(f"long/{leaf.digest} is not the leaf that it is named after")
         return read_leaf(full)
 
-    def _follows(self, leaf: Leaf) -> None:
+    def _follows(self, index: int, leaf: Leaf) -> None:
         """The stream numbers appends; all facts of one stand together, were written at once, and are about one call."""
         append = (leaf.entry, leaf.by, leaf.at, leaf.about, leaf.name)
         if leaf.entry == self._entry[0]:
@@ -102,7 +105,7 @@ class Story:
             raise Wrong("its time, or its append's, is no time that a journal can have")
         order = entry_order(leaf.entry)
         if order <= self._order:
-            raise Wrong(f"append {leaf.entry} stands behind {self._order[0]}-{self._order[1]}, which came later")
+            self.goes_back.append(index)
         self._entry, self._order = append, order
         self.first, self.last = self.first or leaf.at, max(self.last, leaf.at)
 

@@ -67,6 +67,7 @@ class Verified:
     faults: list[Fault] = field(default_factory=list)
     generations: dict[str, Mention] = field(default_factory=dict)
     begins_again: dict[str, int] = field(default_factory=dict)
+    goes_back: list[int] = field(default_factory=list)
     loaded: frozenset[str] = frozenset()
     recorded_since: int = 0
     losses: int = 0
@@ -132,6 +133,7 @@ def _read(found: Verified, sealed: SealedLog, olds: Sequence[Old], progress: Pro
         found.calls, found.grants = len(story.calls), len(story.grants)
         found.first, found.last, found.losses = story.first, story.last, story.losses
         found.generations, found.begins_again = story.generations, story.begins_again
+        found.goes_back = story.goes_back
         found.loaded, found.recorded_since = frozenset(story.loaded), story.recorded_since
     history.close()
     if story.begins_again and not found.faults:
@@ -230,23 +232,28 @@ def settled(ledger: Path, logs: Iterable[Verified]) -> Settled:
     newest = max((log.last for log in logs), default=0)
     loaded = {generation for log in logs for generation in log.loaded}
     since = max((log.recorded_since for log in logs), default=0)
+    losses = sum(log.losses for log in logs)
     faults, early, late = [], set(), set()
     for log in logs:
         for generation, mention in log.generations.items():
             if generation in loaded:
                 continue
-            if not since or mention.last < since + LAG_MS:
+            if since and mention.last < since + LAG_MS:
                 early.add(generation)
             elif mention.first > newest - LAG_MS:
                 late.add(generation)
             else:
                 why = f"its verdict names generation {generation}, of which log {DEPLOYMENT} does not know"
+                why += "" if since else ": nothing of that log is there, and no gateway seals a verdict without it"
                 faults.append(_at_leaf(ledger, log, mention.index, f"call {mention.name}", why))
                 break
-        if log.begins_again and not any(other.losses for other in logs):
+        if log.begins_again and not losses:
             name, index = next(iter(log.begins_again.items()))
             why = f"{name} begins again here, and no person ever acknowledged that the journal lost anything"
             faults.append(_at_leaf(ledger, log, index, name, why))
+        for index in log.goes_back[losses:][:1]:  # a restored server may number on from where it stands, once
+            why = "its append stands behind one which came later, and no person acknowledged a loss that explains it"
+            faults.append(_at_leaf(ledger, log, index, "", why))
     again = sum(len(log.begins_again) for log in logs)
     return Settled(faults=tuple(faults), early=len(early), late=len(late), begin_again=again)
 

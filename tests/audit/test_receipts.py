@@ -140,6 +140,19 @@ def test_whatever_is_changed_left_out_or_nonsense_is_noticed(receipt):
                 assert done.exit_code == 1 and len(done.stderr.strip().splitlines()) == 1, (path, what, done.stderr)
 
 
+@pytest.mark.parametrize(
+    ("leaf", "why"),
+    [
+        ("[" * 70_000, "This is no receipt: a leaf of it is none"),
+        ('{"at":1,"by":"","call":"x","entry":"1-0","fact":{"type":"Judged","verdict":"x"},"position":0}',
+         "This receipt proves nothing: "),
+    ],
+)  # fmt: skip
+def test_a_hostile_leaf_gets_one_sentence(receipt, leaf, why):
+    done = verified(put(receipt, ("facts", 0, "leaf"), leaf), "--key", KEY)
+    assert done.exit_code == 1 and done.stderr.startswith(why) and done.stderr.count("\n") == 1
+
+
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_every_character_counts(receipt, data):

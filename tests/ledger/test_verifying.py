@@ -94,6 +94,11 @@ def test_a_leaf_too_long_for_a_bundle_is_read_from_beside(tmp_path):
     [file] = (tmp_path / HERE / "long").iterdir()
     file.write_bytes(file.read_bytes().replace(b"x", b"y", 1))
     assert "is not the leaf that it is named after" in verify(tmp_path)[0].why
+    whole, blank = file.read_bytes(), b" " * 70_000
+    for nonsense in (b"[" + whole, whole[:70_000], b"[]" + blank, b"{}" + blank):
+        file.write_bytes(nonsense)
+        [fault] = verify(tmp_path)
+        assert (fault.index, "it is not a JSON object with a fact" in fault.why) == (0, True)
     file.unlink()
     assert verify(tmp_path)[0] == Fault(
         partition=HERE, file=str(file), offset=0, why="it is missing", index=0, name=f"call {HERE}{1:020x}"
@@ -338,6 +343,15 @@ def test_what_was_judged_before_generations_were_recorded_is_noted(tmp_path):
     assert together(ledger) == Settled(early=1)
 
 
+def test_the_log_of_the_deployment_is_missed(tmp_path):
+    """Without it nothing would say what was loaded, so whoever removes it must not get rid of that question."""
+    told = [*record.deployment(*LOADED), *record.of(EFFECT, 1), *record.of(SAFE, 2, AGENTS[1])]
+    ledger = record.write(tmp_path, told, every_ms=LAG_MS)
+    assert together(ledger) == Settled()
+    shutil.rmtree(ledger / DEPLOYMENT)
+    assert "nothing of that log is there" in together(ledger).faults[0].why
+
+
 def _lost_and_told_again(*more: record.Append) -> list[record.Append]:
     """The journal was restored to the first append of this call, which then went on otherwise."""
     first, answer = record.of(EFFECT, 1)
@@ -359,6 +373,20 @@ def test_a_call_begins_again_only_after_a_loss_that_a_person_acknowledged(tmp_pa
     known = record.deployment(*LOADED, LossAcknowledged(by="olga", loss="two facts"))[2:]
     ledger = record.write(tmp_path / "yes", _lost_and_told_again(*known))
     assert verify(ledger) == [] and together(ledger).begin_again == 1
+
+
+def test_a_slow_clock_numbers_appends_back_only_after_a_loss_that_a_person_acknowledged(tmp_path):
+    """What a restored journal gives out anew is sealed behind what it lost, though it may be numbered before that."""
+    first, second, third = (record.leaves(record.of(EFFECT, n), every_ms=9 - n)[HERE] for n in (1, 2, 3))
+    loss = LossAcknowledged(by="olga", loss="two facts")
+    for losses, steps in ((0, [first, second]), (1, [first, second, third])):
+        known = record.deployment(*LOADED, *(loss,) * losses)
+        ledger = record.write(tmp_path / str(losses), known, every_ms=1)
+        write_log(ledger, HERE, [leaf for step in steps for leaf in step])
+        [fault] = verify(ledger)
+        assert "stands behind one which came later" in fault.why and fault.index == 4 * (losses + 1)
+        write_log(ledger, HERE, [leaf for step in steps[:-1] for leaf in step])
+        assert verify(ledger) == []
 
 
 def test_what_begins_again_must_be_possible_too(tmp_path):
@@ -531,6 +559,8 @@ HOSTILE = {
     "deep JSON": b"[" * 65_000,
     "deep facts": b'{"at":1,"by":"","call":"x","entry":"1-0","fact":%b1%b,"position":0}' % (b'{"a":' * 900, b"}" * 900),
     "a number": b"1" * 60_000,
+    "a text for a verdict": b'{"at":1,"by":"","call":"x","entry":"1-0",'
+    b'"fact":{"type":"Judged","verdict":"x"},"position":0}',
     "nothing": b"",
     "not text": b"\xff" * 100,
     "half a surrogate": b'{"at":1,"by":"\\ud800"}',
