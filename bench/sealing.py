@@ -102,7 +102,9 @@ def valkey(folder: Path) -> Iterator[tuple[str, int]]:
     path = folder / "valkey.sock"
     options = ("--port", "0", "--unixsocket", str(path), "--dir", str(folder), "--save", "", "--appendonly", "yes")
     server = subprocess.Popen(
-        [get_binary_path(), *options, "--appendfsync", "always"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [get_binary_path(), *options, "--appendfsync", "always", "--auto-aof-rewrite-percentage", "0"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         while not path.exists():
