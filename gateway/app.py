@@ -40,6 +40,7 @@ from gateway.adapters.redis.sealed_ledger import SealedLedger
 from gateway.adapters.redis.trimming import RedisTrimming
 from gateway.adapters.secrets import Secrets
 from gateway.adapters.upstream import PyreqwestUpstream
+from gateway.anchors import anchoring
 from gateway.config.mistakes import Mistakes
 from gateway.decisions import Decisions
 from gateway.doors.agents import AgentsDoor, Rate
@@ -236,6 +237,7 @@ async def steward(duty: Duty, settings: Settings) -> None:
     duties: list[Coroutine[Any, Any, None]] = [
         looking.run(),
         keep.run(),
+        anchoring(parts.generations, data, lambda: keep.holds, parts.secrets.read, channels.post),
         keep_high_water(parts.journal),
         mend_held(open_calls),
         counting.run(),

@@ -78,6 +78,11 @@ class Keeping:
             clock=self.clock, reminds=True,
         )  # fmt: skip
 
+    @property
+    def holds(self) -> bool:
+        """Whether this steward is the one that seals."""
+        return self._sealer is not None and self._sealer.holds
+
     async def run(self) -> None:
         while True:
             began = self.clock()

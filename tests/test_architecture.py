@@ -88,7 +88,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 """By layer. `app` and `cli` put everything together and may import all; nobody may import those two."""
 COMPOSES = {
-    "app", "approvals_asking", "approvals_cli", "audit", "cli", "__main__", "duties", "keeping", "measures",
+    "anchors", "app", "approvals_asking", "approvals_cli", "audit", "cli", "__main__", "duties", "keeping", "measures",
     "notifying", "page", "readiness", "sealing", "trimming",
 }  # fmt: skip
 
@@ -165,7 +165,7 @@ LONG_FILES = {
     "engine.py": (457, "the only loop and its steps; splitting it would hide the order in which they happen"),
 }
 LONG_FUNCTIONS = {
-    "app.py steward": (52, "one part a line"),
+    "app.py steward": (53, "one part a line"),
     "core/timeline.py line": (68, "one sentence per fact: a table, written as a match"),
     "core/lifecycle.py _changes": (54, "one line per fact: a table, written as a match"),
     "core/fact_attributes.py of_fact": (47, "one line per fact: a table, written as a match"),
