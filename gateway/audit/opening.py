@@ -4,6 +4,7 @@ Whatever cannot be done ends the command with one sentence on standard error and
 """
 
 import re
+import sqlite3
 import sys
 import time
 from collections.abc import Callable
@@ -79,7 +80,13 @@ def sound(read: Callable[[], Result]) -> Result:
 
 def caught_up(ledger: Path, *, afresh: bool) -> Index:
     """The index of all that is sealed. A person sees how far it is. Ends the command if the log is damaged."""
-    index = Index.open(ledger, afresh=afresh)
+    try:
+        return _caught_up(Index.open(ledger, afresh=afresh))
+    except sqlite3.OperationalError as error:
+        fail(f"The index beside the log cannot be used now ({error}): try again, or give --afresh.")
+
+
+def _caught_up(index: Index) -> Index:
     left = sound(index.behind)
     while read := sound(lambda: index.catch_up(STEP)):
         left -= read

@@ -20,7 +20,7 @@ from gateway.core.deployment import DEPLOYMENT
 from gateway.ledger.files import Damaged, LogFiles
 from gateway.ledger.finding import leaves_at, whole
 from gateway.ledger.gist import UNREADABLE, Gist, Plain, number, outcome_of, quick_outcome, text
-from gateway.ledger.index_file import NAME, damaged, in_memory, on_disk
+from gateway.ledger.index_file import NAME, damaged, in_memory, on_disk, unwritable
 from gateway.ledger.merkle import leaf_hash
 from gateway.ledger.note import Checkpoint
 
@@ -115,16 +115,17 @@ class Index:
         return read
 
     def _sound(self, work: Callable[[], Result]) -> Result:
-        """What `work` gives; after making the index anew if its file turns out to be damaged."""
+        """What `work` gives; after making the index anew if its file is damaged, or cannot be written any more."""
         try:
             return work()
         except sqlite3.DatabaseError as error:
-            if not damaged(error):
+            if self.in_memory or not (damaged(error) or unwritable(error)):
                 raise
+            wrong = damaged(error)
         self.base.close()
         self.known.clear()
-        base = None if self.in_memory else on_disk(self.ledger / NAME, afresh=True)
-        self.base, self.in_memory = base or in_memory(), base is None
+        base = on_disk(self.ledger / NAME, afresh=True) if wrong else None
+        self.base, self.in_memory = base or in_memory(None if wrong else self.ledger / NAME), base is None
         self._read_on(0)
         return work()
 

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import sqlite3
 from dataclasses import replace
 
 import pytest
@@ -153,8 +154,6 @@ def test_a_changed_leaf_is_noticed(ledger):
 
 def test_an_index_that_lies_hides_nothing(ledger):
     """It says that the call begins later, or is over earlier: the log is read all the same."""
-    import sqlite3
-
     typed("list", "--ledger", ledger)
     for lie in ("leaves = x'0700000000000000'", "leaves = x''", "leaves = x'0500000000000000'"):
         with sqlite3.connect(ledger / INDEX) as base:
@@ -252,3 +251,16 @@ def test_a_log_that_is_damaged_is_said_so(ledger):
     (LogFiles.open(ledger, partition).directory / "checkpoint").write_text("nonsense")
     done = typed("list", "--ledger", ledger)
     assert done.exit_code == 1 and "The log is damaged" in done.stderr
+
+
+def test_an_index_that_somebody_holds_is_said_so(ledger, monkeypatch):
+    from gateway.ledger import index_file
+
+    typed("list", "--ledger", ledger)
+    monkeypatch.setattr(index_file, "PATIENCE_SECONDS", 0.05)
+    other = sqlite3.connect(ledger / INDEX, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    done = typed("list", "--ledger", ledger)
+    assert done.exit_code == 0 and APPROVED in done.stdout, "it is made in memory instead"
+    other.execute("ROLLBACK")
+    other.close()

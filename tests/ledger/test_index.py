@@ -261,6 +261,19 @@ def test_a_file_that_breaks_while_it_is_open_is_made_anew(ledger):
     assert index.find(EVERYTHING, 100) == expected
 
 
+def test_a_disk_that_is_full_is_no_reason_to_find_nothing(tmp_path, monkeypatch):
+    """What does not fit into the file is kept in memory; what was in it before is used."""
+    monkeypatch.setattr(module, "CHUNK", 50)
+    ledger = sealed(tmp_path, [(call(number), DENY) for number in range(300)])
+    index = Index.open(ledger)
+    index.catch_up(1)
+    [pages] = index.base.execute("PRAGMA page_count").fetchone()
+    index.base.execute(f"PRAGMA max_page_count = {pages[0]}")
+    index.catch_up()
+    assert index.in_memory
+    assert len(index.find(EVERYTHING, 1000)) == 300
+
+
 def test_a_directory_that_cannot_be_written(ledger):
     """As another user, because root may write anywhere; what was read before is used."""
     expected = read(ledger).find(EVERYTHING, 100)
