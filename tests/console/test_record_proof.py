@@ -117,6 +117,13 @@ def test_verifying_says_what_was_proven_and_that_it_is_the_servers_word(ledger):
         assert part in shown, part
 
 
+def test_one_fact_is_told_as_one(tmp_path):
+    made = pages(sealed(tmp_path, [LIVES[NAME][:1]], ()), {})
+    assert "Its one fact is in the sealed log" in said(made, PATH)
+    shown = said(made, f"{PATH}?verify")
+    assert "Verified now: the one sealed fact is in the log, unchanged and in its place" in shown and "1 fact " in shown
+
+
 def test_what_cannot_be_proven_is_said_loudly_and_what_to_do(ledger):
     made = pages(ledger, {id_of(NAME): told(ledger, NAME)}, Signer.new(SIGNER.name))
     text = get(made, f"{PATH}?verify").text
