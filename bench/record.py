@@ -56,26 +56,30 @@ HOLD = Verdict(decision="hold", policies=(FINANCE.policy,), requirements=(FINANC
 LIFTED = replace(ALLOW, requirements=(FINANCE,))
 
 
+def judged(call: Call, verdict: Verdict) -> Judged:
+    return Judged(verdict=verdict, generation=GENERATION, fingerprint=call.fingerprint)
+
+
 def appends(dice: random.Random, call: Call) -> list[tuple[Fact, ...]]:
     """The life of one call."""
     print_ = call.fingerprint
-    first, verdict = Admitted(call=call), lambda it: Judged(verdict=it, generation=GENERATION, fingerprint=print_)
+    first = Admitted(call=call)
     token, digest = dice.randbytes(8).hex(), dice.randbytes(32).hex()
     claim = Claimed(token=token, fingerprint=print_, lease=35_000, worker="worker-1")
     answer = Answered(token=token, status=200, length=412, sha256=digest, kept=True)
     if not call.acts:
-        return [(first, verdict(ALLOW), replace(answer, token="", kept=False))]
+        return [(first, judged(call, ALLOW), replace(answer, token="", kept=False))]
     kind = dice.random()
     if kind < 0.15:
-        return [(first, verdict(DENY))]
+        return [(first, judged(call, DENY))]
     if kind < 0.9:
-        return [(first, verdict(ALLOW), claim), (answer,)]
+        return [(first, judged(call, ALLOW), claim), (answer,)]
     notice = Notice(id=f"{call.id}-a00", group="finance", channel=0)
     end = Reported(kind="call.finished", notices=(replace(notice, id=f"{call.id}-b00", kind="call.finished"),))
     yes = Approved(by="ann", group="finance", fingerprint=print_, requirements=(FINANCE,), via="token", reason="fine")
     return [
-        (first, verdict(HOLD), Asked(fingerprint=print_, requirements=(FINANCE,), notices=(notice,), expire=DAY_MS)),
-        (Notified(notice=notice.id, attempt=1, status=200, done=True),), (yes,), (verdict(LIFTED), claim),
+        (first, judged(call, HOLD), Asked(fingerprint=print_, requirements=(FINANCE,), notices=(notice,), expire=DAY_MS)),
+        (Notified(notice=notice.id, attempt=1, status=200, done=True),), (yes,), (judged(call, LIFTED), claim),
         (answer, end), (Delivered(),),
     ]  # fmt: skip
 
@@ -218,7 +222,7 @@ def main() -> None:
             table = "\n".join(["| verified from its files | |", "| --- | --- |", *rows])
             told = ", ".join(f"{name} {value}" for name, value in versions().items())
             before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-            busy = f"Measured {time.strftime('%Y-%m-%d')}, load average {load:.1f} on {os.cpu_count()} cores when it began."
+            busy = f"Measured {time.strftime('%Y-%m-%d')}, load average {load:.1f} when it began."
             page = f"{before}{BEGIN}\n\n{table}\n\n{busy} Versions: {told}.\n\n{END}{rest.partition(END)[2]}"
             PAGE.write_text(page, encoding="utf-8")
     finally:
