@@ -77,8 +77,9 @@ def appends(dice: random.Random, call: Call) -> list[tuple[Fact, ...]]:
     notice = Notice(id=f"{call.id}-a00", group="finance", channel=0)
     end = Reported(kind="call.finished", notices=(replace(notice, id=f"{call.id}-b00", kind="call.finished"),))
     yes = Approved(by="ann", group="finance", fingerprint=print_, requirements=(FINANCE,), via="token", reason="fine")
+    question = Asked(fingerprint=print_, requirements=(FINANCE,), notices=(notice,), expire=DAY_MS)
     return [
-        (first, judged(call, HOLD), Asked(fingerprint=print_, requirements=(FINANCE,), notices=(notice,), expire=DAY_MS)),
+        (first, judged(call, HOLD), question),
         (Notified(notice=notice.id, attempt=1, status=200, done=True),), (yes,), (judged(call, LIFTED), claim),
         (answer, end), (Delivered(),),
     ]  # fmt: skip

@@ -50,3 +50,22 @@ def test_a_long_leaf_that_cannot_be_read_is_damage():
     leaf = b'{"at":1,"by":"","call":"%bx","digest":"%b","entry":"1-0","position":0,"size":70000}'
     with pytest.raises(Damaged):
         Story(PARTITIONS[0], missing).tell(0, leaf % (PARTITIONS[0].encode(), b"a" * 64))
+
+
+def test_a_fact_stands_under_its_own_name():
+    [admitted, *_] = record.leaves(record.of(EFFECT, 1))[PARTITIONS[0]]
+    [given] = record.leaves(record.granted("ann"))[PARTITIONS[0]]
+    other = b"%d" % 2
+    with pytest.raises(Wrong, match=f"it admits {PARTITIONS[0]}{1:020x}, and stands under"):
+        Story(PARTITIONS[0], no_long).tell(0, admitted.replace(b'1","entry"', other + b'","entry"', 1))
+    with pytest.raises(Wrong, match="it is about grant-"):
+        Story(PARTITIONS[0], no_long).tell(0, given.replace(b'1","position"', other + b'","position"', 1))
+
+
+def test_no_fact_of_a_grant_or_of_the_deployment_is_left_out():
+    [_, second] = record.leaves(record.granted("ann", "bob"))[PARTITIONS[0]]
+    with pytest.raises(Wrong, match="fact 0 does not stand before it"):
+        Story(PARTITIONS[0], no_long).tell(0, second)
+    [_, second] = record.leaves(record.deployment(*LOADED))["64"]
+    with pytest.raises(Wrong, match="fact 0 does not stand before it"):
+        Story("64", no_long).tell(0, second)
