@@ -268,7 +268,7 @@ def test_a_disk_that_is_full_is_no_reason_to_find_nothing(tmp_path, monkeypatch)
     index = Index.open(ledger)
     index.catch_up(1)
     [pages] = index.base.execute("PRAGMA page_count").fetchone()
-    index.base.execute(f"PRAGMA max_page_count = {pages[0]}")
+    index.base.execute(f"PRAGMA max_page_count = {pages}")
     index.catch_up()
     assert index.in_memory
     assert len(index.find(EVERYTHING, 1000)) == 300
