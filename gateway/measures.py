@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from gateway.adapters.otlp.exporter import TraceExporter
 from gateway.adapters.redis.latencies import RedisLatencies
 from gateway.adapters.redis.ledger import RedisLedger
+from gateway.adapters.redis.sealed_ledger import SealedLedger
+from gateway.core.deployment import LOGS
 from gateway.core.figures import (
     APPENDING,
     CALLS,
@@ -23,6 +25,7 @@ from gateway.core.figures import (
     HELD_BY_AGE,
     HELD_OLDEST,
     MISTAKES,
+    SEAL_LAG,
     UNDELIVERED,
     Metric,
     Value,
@@ -57,10 +60,15 @@ class Measures:
             APPENDING: Spread.read("journal", sums),
             UNDELIVERED: undelivered,
             MISTAKES: len(self.generations.mistakes),
+            SEAL_LAG: await self._unsealed(),
             **self._held(),
             **await self._due(),
             **self._export(),
         }
+
+    async def _unsealed(self) -> float:
+        since = await SealedLedger(self.ledger.journal).unsealed_since(LOGS)
+        return 0.0 if since is None else max(0, self.counting.now() - since) / 1000
 
     def _held(self) -> dict[Metric, Value]:
         ages = self.counting.counted.ages(self.counting.now())

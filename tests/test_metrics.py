@@ -11,7 +11,7 @@ from gateway.adapters.redis.held import HeldCalls
 from gateway.adapters.redis.latencies import RedisLatencies
 from gateway.adapters.redis.ledger import RedisLedger
 from gateway.core.facts import Expired, Lost
-from gateway.core.figures import APPENDING, CALLS, DECIDING, DUE, DUE_OLDEST, FINISHED, HELD_BY_AGE, METRICS
+from gateway.core.figures import APPENDING, CALLS, DECIDING, DUE, DUE_OLDEST, FINISHED, HELD_BY_AGE, METRICS, SEAL_LAG
 from gateway.core.latency import BOUNDS, Latency, Spread
 from gateway.duties import post_latencies
 from gateway.insights import Counting
@@ -148,6 +148,7 @@ def test_what_waits_is_told_by_state_by_age_and_by_how_long_it_has_been_due(jour
         told = await measures(journal, ledger)()
         assert told[CALLS][("held",)] == 6 and told[HELD_BY_AGE][("under 15 min",)] == 6  # type: ignore[index]
         assert told[DUE] == {("calls",): 1, ("notices",): 1}
+        assert 0.04 < told[SEAL_LAG] < 60, "nobody seals here"  # type: ignore[operator]
         assert all(0.04 < value < 5 for value in told[DUE_OLDEST].values())  # type: ignore[union-attr]
         await journal.append(write(late, 3, Expired()))
         await journal.discard(late, "n1")

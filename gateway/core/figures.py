@@ -77,6 +77,10 @@ EXPORT_STUCK = Metric(
     "gateway_export_stuck_partitions", "gateway.export.stuck", "{partition}", "gauge",
     "Partitions whose next entry the collector refuses.",
 )  # fmt: skip
+SEAL_LAG = Metric(
+    "gateway_seal_lag_seconds", "gateway.seal.lag", "s", "gauge",
+    "Age of the oldest entry that is not sealed; 0 if all are.",
+)  # fmt: skip
 # --- The configuration ---
 MISTAKES = Metric(
     "gateway_configuration_mistakes", "gateway.configuration.mistakes", "{mistake}", "gauge",
@@ -85,5 +89,5 @@ MISTAKES = Metric(
 
 METRICS = (
     CALLS, FINISHED, HELD_BY_AGE, HELD_OLDEST, DECIDING, APPENDING, UNDELIVERED, DUE, DUE_OLDEST, EXPORT_LAG,
-    EXPORT_OLDEST, EXPORT_STUCK, MISTAKES,
+    EXPORT_OLDEST, EXPORT_STUCK, SEAL_LAG, MISTAKES,
 )  # fmt: skip

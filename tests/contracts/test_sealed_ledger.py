@@ -65,6 +65,20 @@ def test_only_what_is_sealed_is_read_in_order_and_within_limits(journalled):
     journalled(story)
 
 
+def test_since_when_something_waits_to_be_sealed(journalled):
+    async def story(journal, it):
+        names = [PARTITION, "63"]
+        assert await it.unsealed_since(names) is None
+        done = [await journal.append(write(new_call(), 0, FIRST, HOLD)) for _ in range(3)]
+        assert await it.unsealed_since(names) == done[0].at
+        await seal(journal, done[1].entry)
+        assert await it.unsealed_since(names) == done[2].at
+        await seal(journal)
+        assert await it.unsealed_since(names) is None
+
+    journalled(story)
+
+
 def test_a_cursor_counts_leaves_and_is_still_an_entry_for_whoever_trims(journalled):
     async def story(journal, it):
         assert await it.places([PARTITION, "63"], "traces") == {PARTITION: "", "63": ""}

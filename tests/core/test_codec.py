@@ -118,6 +118,14 @@ def test_a_fact_about_a_grant_comes_back_as_it_was(fact, at):
     assert decode_grant(envelope(encode(fact), at, "token")) == dataclasses.replace(fact, at=at)
 
 
+@pytest.mark.parametrize(
+    "wrong", [b"7", b'"x"', b"null", b"[]", b'{"id":7}', b'{"keeps_ms":true}', b'{"effect":"pay"}']
+)
+def test_a_value_of_another_kind_than_it_must_be_is_no_fact(wrong):
+    with pytest.raises(UnreadableFact):
+        decode(b'{"at":1,"by":"t","fact":{"call":' + wrong + b',"type":"Admitted"}}')
+
+
 def test_there_is_a_golden_line_for_every_fact_about_the_deployment():
     assert {orjson.loads(line)["fact"]["type"] for line in GOLDEN_DEPLOYMENT} == set(DEPLOYMENT_TYPES)
 

@@ -39,6 +39,14 @@ class SealedLedger:
         replies = await self.journal.ask_all(*asked) if between else []
         return {name: [_entry(item) for item in reply] for name, reply in zip(between, replies, strict=True)}
 
+    async def unsealed_since(self, partitions: Sequence[str]) -> int | None:
+        """When the oldest entry was written that is not sealed, milliseconds; None if all are."""
+        sealed = await self.sealed(partitions)
+        places = [(name, f"({sealed[name].entry}" if name in sealed else "-") for name in partitions]
+        asked = (("XRANGE", _ledger(name), place, "+", "COUNT", "1") for name, place in places)
+        replies = await self.journal.ask_all(*asked)
+        return min((int(item[0].partition(b"-")[0]) for reply in replies for item in reply), default=None)
+
     async def has(self, partition: str, entry: str) -> bool:
         """Whether the stream still has that entry."""
         return bool(await self.journal.ask("XRANGE", _ledger(partition), entry, entry))

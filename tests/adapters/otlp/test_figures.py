@@ -106,9 +106,10 @@ def test_one_steward_tells_them_again_and_again_and_says_once_that_they_do_not_a
         return lease
 
     async def main():
+        collectors = {name: MetricsCollector() for name in ("one", "other")}
         duties = [
-            asyncio.ensure_future(export_metrics(MetricsCollector(), measures, leased(name)))  # type: ignore[arg-type]
-            for name in ("one", "other")
+            asyncio.ensure_future(export_metrics(collector, measures, leased(name)))  # type: ignore[arg-type]
+            for name, collector in collectors.items()
         ]
         await _until(lambda: len(receiver.metrics) >= 3)
         receiver.judge = lambda spans: (404, {}, b"")
@@ -119,6 +120,9 @@ def test_one_steward_tells_them_again_and_again_and_says_once_that_they_do_not_a
         await _until(lambda: len(receiver.metrics) > seen + 1)
         for duty in duties:
             duty.cancel()
+        await asyncio.wait(duties)
+        for collector in collectors.values():
+            await collector.close()
 
     asyncio.run(main())
     lines = [message for message in caplog.messages if "metrics" in message]
