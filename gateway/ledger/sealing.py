@@ -5,7 +5,7 @@ One round, over all partitions that have news (the order is the whole safety of 
     1  read what follows the sealed entry in the stream of Redis
     2  write bundles and tiles, durably, here and in the store
     3  compare and set `{p}:sealed` in Redis: from now on this is the one tree of its size
-    4  sign it and write the checkpoint, durably, here and in the store
+    4  sign it and write the checkpoint, durably, in the store and then here
     5  remove the partial tiles that nobody needs any more
 
 A crash anywhere leaves what the next round repairs by working as always: `Finder` looks where each log stands, what was
@@ -282,9 +282,9 @@ class Sealer:
             f"{name}/{CHECKPOINT}": sign_checkpoint(self.signer.of(name), tip.size, tip.root).encode()
             for name, tip in tips.items()
         }
-        self.directory.put(notes, self._in_time)
         self._in_time()
-        self._store(notes)
+        self._store(notes)  # first: who takes over must know what was signed, even from a Redis that forgot it
+        self.directory.put(notes, self._in_time)
 
     def _store(self, files: Mapping[str, bytes]) -> None:
         if self.store is not None:

@@ -61,7 +61,7 @@ def test_a_round_does_what_it_says_in_this_order(tmp_path):
     kinds = [kind for kind, _ in groupby(acts, lambda name: name.partition(" ")[0])]
     assert kinds == [
         *("write", "rename", "sync", "put", "seal"),
-        *("write", "rename", "sync", "put", "remove", "delete"),
+        *("put", "write", "rename", "sync", "remove", "delete"),
     ]
     assert {name for name in acts[: acts.index("seal")] if "checkpoint" in name} == set()
     assert {name for name in acts[acts.index("seal") :] if "rename" in name} == {"rename checkpoint"}
@@ -301,6 +301,25 @@ def test_a_frozen_steward_that_wakes_up_can_neither_fork_nor_roll_back(tmp_path,
     world.check_all()
     assert LogFiles.open(world.disk.root, "07").size == 322
     world.check_store()
+
+
+def test_what_was_signed_is_known_to_whoever_takes_over_from_a_redis_that_forgot_it(tmp_path):
+    """A host signs and dies at once, and Redis fails over to a replica that lacks what was sealed last."""
+    world = World(tmp_path, with_store=True)
+    world.happens("07", 300)
+    seal(world.steward())
+    replica = dict(world.redis.sealed)
+    world.happens("07", 5)
+    _break(world, Fate(name="rename checkpoint", effect=True))
+    with pytest.raises(Died):
+        seal(world.steward())
+    assert LogFiles.open(world.disk.root, "07").size == 305, "it signed"
+    _break(world, Fate())
+    restored(world, 300)
+    world.redis.sealed = replica
+    world.happens("07", 5, text="other")
+    other, _ = other_host(world)
+    assert seal(other) == 0 and other.hard and "Redis knows of 300" in other.problem, "and signs no other tree of 305"
 
 
 def test_a_frozen_host_that_wakes_up_does_not_roll_back_the_store(tmp_path):
