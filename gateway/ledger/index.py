@@ -183,7 +183,8 @@ class Index:
                     place = (partition, end, leaf_hash(last))
                     self.base.execute("INSERT OR REPLACE INTO place VALUES (?, ?, ?)", place)
             except BaseException:
-                self.base.execute("ROLLBACK")
+                if self.base.in_transaction:  # a full disk has undone it already
+                    self.base.execute("ROLLBACK")
                 raise
             self.base.execute("COMMIT")
             if start < end:
