@@ -5,6 +5,8 @@ import os
 import random
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,12 +17,14 @@ from pathlib import Path
 import httpx
 
 from gateway.adapters.embedded import embedded_url
+from gateway.adapters.redis.journal import RedisJournal
+from gateway.core.leaf import short
 from gateway.ledger.files import LogFiles
 from gateway.ledger.note import Signer
-from tests.gateway_process import PAYLOAD_KEY, eventually, serving
+from tests.gateway_process import DIE_WITH_PARENT, PAYLOAD_KEY, ROOT, Gateway, command, eventually, serving
 from tests.gateway_world import AGENTS, POLICIES, World, world
 from tests.scripted_upstream import fresh
-from tests.sealed_journal import all_sealed, verifier_of
+from tests.sealed_journal import all_sealed, streams, verifier_of
 
 KILLS = int(os.environ.get("SEALING_KILLS", "8"))
 
@@ -79,6 +83,67 @@ def test_a_steward_that_is_killed_at_random_moments_loses_doubles_and_reorders_n
         assert facts >= 3 * told.count(200)
         drafts = data / "ledger" / "drafts"
         eventually(lambda: list(drafts.iterdir()) == [])
+
+
+def test_a_journal_restored_from_a_backup_is_sealed_behind_what_it_lost_once_that_is_acknowledged():
+    with world() as scene:
+        gateway = scene.gateway
+        data, backup = gateway.data, gateway.folder / "backup"
+        verifier = verifier_of(data)
+
+        def sealed() -> dict[str, list[bytes]]:
+            return {name: list(LogFiles.open(data / "ledger", name).leaves()) for name in logs(data)}
+
+        assert scene.pay(fresh("pay"), 10).status_code == 200
+        gateway.restart(lambda: shutil.copytree(data / "appendonlydir", backup))
+        assert scene.pay(fresh("pay"), 10).status_code == 200
+        asyncio.run(all_sealed(embedded_url(data), data / "ledger", verifier))
+        before = sealed()
+        gateway.process.terminate()
+        assert gateway.process.wait(20) == 0
+        shutil.rmtree(data / "appendonlydir")
+        shutil.copytree(backup, data / "appendonlydir")
+        (data / "high-water.json").unlink()  # nobody remembers but the sealed log
+        begin(gateway)
+        eventually(lambda: "was restored from an older state" in ready(gateway), "the loss was not seen", 30)
+        assert scene.pay(fresh("pay"), 10).status_code == 503 and sealed() == before
+        assert scene.person("operator").post("/journal/acknowledge-loss").status_code == 200
+        eventually(lambda: not ready(gateway), "it never became ready", 30)
+        assert eventually(lambda: (told := scene.pay(fresh("pay"), 10)).status_code == 200 and told)
+        wanted = eventually(lambda: grown(before, asyncio.run(journalled(data)), sealed()), "not sealed", 20)
+        assert wanted >= 3
+
+
+def begin(gateway: Gateway) -> None:
+    """Start it although it will not be ready."""
+    with (gateway.folder / "log").open("ab") as log:
+        gateway.process = subprocess.Popen(
+            [sys.executable, "-c", DIE_WITH_PARENT, *command(gateway.folder, gateway.workers)],
+            env=dict(gateway.environment), cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+
+
+def ready(gateway: Gateway) -> str:
+    """Why it is not; empty if it is."""
+    with suppress(httpx.HTTPError):
+        said = gateway.readyz()
+        return "" if said.status_code == 200 else said.text
+    return "it does not answer"
+
+
+async def journalled(data: Path) -> dict[str, list[bytes]]:
+    journal = RedisJournal.open(embedded_url(data))
+    try:
+        return {name: [short(leaf) for leaf in leaves] for name, leaves in (await streams(journal)).items()}
+    finally:
+        await journal.close()
+
+
+def grown(before: dict[str, list[bytes]], stream: dict[str, list[bytes]], now: dict[str, list[bytes]]) -> int:
+    """How many facts were sealed behind those of before, if that is exactly what the stream has beside them."""
+    new = {name: [leaf for leaf in leaves if leaf not in before.get(name, ())] for name, leaves in stream.items()}
+    wanted = {name: before.get(name, []) + new.get(name, []) for name in before | stream}
+    return sum(map(len, new.values())) if now == wanted else 0
 
 
 # --- Two hosts --------------------------------------------------------------------------------------------------------
