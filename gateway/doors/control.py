@@ -217,8 +217,8 @@ class ControlPlane:
         loss = self.journal.loss
         if not loss:
             raise control_errors.NothingLost
+        await self.note(LossAcknowledged(by=who.name, loss=loss))  # first: nobody could say it later
         await self.journal.acknowledge_loss()
-        await self.note(LossAcknowledged(by=who.name, loss=loss))
         await self.record_generation()
         log.info("%s acknowledged the loss; effects go on: %s", who.name, loss)
         return _json({"acknowledged": True, "loss": loss, "by": who.name})

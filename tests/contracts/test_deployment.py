@@ -4,7 +4,7 @@ import pytest
 
 from gateway.adapters.redis.deployment import RedisDeployment
 from gateway.adapters.redis.ledger import RedisLedger
-from gateway.core.deployment import DEPLOYMENT, AgentReadmitted, AgentSuspended, Loaded, LoadedFile
+from gateway.core.deployment import DEPLOYMENT, AgentReadmitted, AgentSuspended, Loaded, LoadedFile, LossAcknowledged
 from gateway.core.leaf import leaves_of, read_leaf
 from gateway.ports import JournalUnavailable
 from tests.contracts.journal_bench import RedisBench, on
@@ -75,6 +75,8 @@ def test_nothing_is_noted_while_records_are_missing(deployment):
         with pytest.raises(JournalUnavailable, match="records are missing"):
             await it.note(AgentSuspended(agent="bot", by="ann"))
         assert await noted(journal) == ["Loaded"]
+        await it.note(LossAcknowledged(by="ann", loss=journal.loss))
+        assert await noted(journal) == ["Loaded", "LossAcknowledged"], "but that somebody knows"
 
     deployment(story)
 

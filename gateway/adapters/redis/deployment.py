@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from gateway.adapters.redis.journal import RedisJournal
 from gateway.core.codec import encode
-from gateway.core.deployment import DEPLOYMENT, NAME, DeploymentFact, Loaded
+from gateway.core.deployment import DEPLOYMENT, NAME, DeploymentFact, Loaded, LossAcknowledged
 from gateway.ports import JournalUnavailable
 
 NOTE = """
@@ -37,8 +37,11 @@ class RedisDeployment:
     journal: RedisJournal
 
     async def note(self, fact: DeploymentFact) -> None:
-        """Durable when it returns. A generation is noted once for ever. Raises JournalUnavailable."""
-        if self.journal.loss:
+        """Durable when it returns. A generation is noted once for ever. Raises JournalUnavailable.
+
+        While records are missing nothing is noted but that a person knows.
+        """
+        if self.journal.loss and not isinstance(fact, LossAcknowledged):
             raise JournalUnavailable(self.journal.loss)
         token, p = secrets.token_hex(8), "{" + DEPLOYMENT + "}"
         once, lasts = (fact.generation, "") if isinstance(fact, Loaded) else (token, str(TOKEN_MS))
