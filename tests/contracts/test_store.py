@@ -1,5 +1,6 @@
 """Every promise of `gateway.ledger.store.Store`, kept for a shared directory and for a real S3 API."""
 
+import asyncio
 import os
 import socket
 import subprocess
@@ -19,8 +20,12 @@ from gateway.adapters import store as stores
 from gateway.adapters.store import open_store
 from gateway.core.ledger_settings import Bucket, SharedDirectory
 from gateway.core.secret_reference import SecretReference
+from gateway.ledger.files import LogFiles
+from gateway.ledger.note import open_checkpoint
 from gateway.ledger.store import StoreUnavailable
 from gateway.ports import SecretMissing
+from tests.ledger.frail import FrailDisk
+from tests.ledger.sealing_world import World as SealingWorld
 
 ACCESS, SECRET = SecretReference("env", "ACCESS"), SecretReference("env", "SECRET")
 TILE = "07/tile/0/000.p/17"
@@ -298,3 +303,39 @@ assert it.get("10/checkpoint") == b"abc"
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+# --- A log that another host goes on with -----------------------------------------------------------------------------
+
+
+def test_another_host_copies_the_whole_log_from_the_store_and_verifies_it(store, tmp_path):
+    world = SealingWorld(tmp_path / "one")
+    world.store = store
+    world.happens("07", 600, facts=2)
+    world.happens("64", 1)
+    asyncio.run(world.steward().round())
+    (tmp_path / "two").mkdir()
+    elsewhere = FrailDisk(tmp_path / "two" / "ledger", world.fate)
+    world.now += 60.0  # the first host is dead
+    other = world.steward("there", elsewhere)
+    world.happens("07", 3)
+    assert asyncio.run(other.round()) == 3 and other.problem == ""
+    found = LogFiles.open(elsewhere.root, "07")
+    assert list(found.leaves()) == world.expected("07") and found.size == 1203
+    assert found.checkpoint() == LogFiles.open(elsewhere.root, "07").checkpoint()
+    assert open_checkpoint(found.note() or b"", world.signer.verifier.of("07")).root == found.tree().root
+
+
+def test_a_store_that_holds_another_log_is_not_believed(store, tmp_path):
+    world = SealingWorld(tmp_path / "one")
+    world.store = store
+    world.happens("07", 3)
+    asyncio.run(world.steward().round())
+    [bundle] = list(store.list("07/tile/entries"))
+    store.put(bundle, store.get(bundle).replace(b"Expired", b"Exposed"))
+    world.now += 60.0
+    (tmp_path / "two").mkdir()
+    other = world.steward("there", FrailDisk(tmp_path / "two" / "ledger", world.fate))
+    assert asyncio.run(other.round()) == 0
+    assert "07" in other.problem and not other.holds
+    assert LogFiles(tmp_path / "two" / "ledger" / "07").note() is None, "nothing was signed"
