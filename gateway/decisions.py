@@ -26,6 +26,7 @@ from gateway.engine import Engine
 from gateway.judging import admission_of, judge
 from gateway.life import Life
 from gateway.ports import Conflict
+from gateway.recording import record_edited
 from gateway.tasks import spawn
 
 __all__ = ["CannotEdit", "Decisions", "NoSuchCall", "NotEligible", "Stale", "TooEarly"]
@@ -101,6 +102,7 @@ class Decisions:
                 message=decision.message, reason=decision.reason, on_behalf=ballot.on_behalf, at=journal.now(),
             )
         )  # fmt: skip
+        record_edited(life, journal.now())
         verdict = (await judge(life, journal, self.engine.suspended)).verdict
         if verdict.decision == "deny":
             raise CannotEdit(f"the edited call is denied: {' '.join(verdict.reasons) or verdict.code}")

@@ -74,6 +74,7 @@ from gateway.ports import (
 )
 from gateway.previewing import Looks
 from gateway.randomness import random
+from gateway.recording import record_answer, record_input
 from gateway.sending import Limits, Sent, drain, lease_ms, send, written
 from gateway.standing import Standing
 from gateway.tasks import spawn
@@ -177,7 +178,7 @@ class Engine:
         """Drive a call on with nobody waiting: after a vote, or when its time has come."""
         driven = await self.resume(call)
         if driven is not None and driven[0].reply is not None:
-            await self.note(call, await drain(driven[0].reply))
+            await self.note(call, await drain(driven[0].reply, driven[0].salt))
         return driven
 
     async def kept_answer(self, life: Life) -> Answer | None:
@@ -330,6 +331,8 @@ class Engine:
             life.add(fact)
         if sent.kept is not None:
             life.payload["answer"] = pack_answer(sent.kept)
+        if sent.recorded is not None:
+            record_answer(life, sent.answer, sent.recorded, self.journal.now())
         if sent.token and life.requester.left:
             life.add(Abandoned(at=self.journal.now()))
 
@@ -385,6 +388,8 @@ class Engine:
     async def flush(self, life: Life) -> None:
         """Append what is pending. Raises Conflict, Taken, Suspended or JournalUnavailable."""
         if len(life.facts) > life.durable:
+            if not life.durable:
+                record_input(life, self.journal.now())
             self._report(life)
             await self.journal.append(life.append(self.journal.now()))
             self.announce(life.record.call, life.facts[life.durable :])

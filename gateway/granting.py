@@ -171,7 +171,7 @@ class Granting:
                     if life.pending:
                         await self.engine.drive(life)
                     if life.reply is not None:
-                        await self.engine.note(call, await drain(life.reply))
+                        await self.engine.note(call, await drain(life.reply, life.salt))
 
     async def _held(self, wish: Wish) -> Life:
         """The call as today's policies see it. Raises NoSuchCall, Stale, NotEligible or NotGrantable."""

@@ -25,8 +25,10 @@ from gateway.core.facts import (
     Reported,
 )
 from gateway.core.lifecycle import Record, after, begin, recall
+from gateway.core.owed import WORKING, served
 from gateway.core.payload import Answer
 from gateway.core.pointers import Pointer, Upkeep, upkeep
+from gateway.core.recording import KEPT
 from gateway.core.times import span
 from gateway.core.verdict import Lifted, Verdict
 from gateway.ports import Append, Generation, Reply
@@ -85,6 +87,12 @@ class Life:
         """What standing grants lift for this call to be allowed: they must be there when it is."""
         judged = self.record.judged
         return judged.verdict.granted if judged is not None else ()
+
+    @property
+    def salt(self) -> bytes:
+        """Of a call that this drive sent: without it no digest of an answer tells what the answer was."""
+        assert self.admission is not None, "it was sent as it was admitted"
+        return self.admission.salt
 
     @property
     def pending(self) -> list[Fact]:
@@ -175,12 +183,13 @@ class Life:
         )  # fmt: skip
 
     def _lasting(self, upkeep: Upkeep) -> dict[str, bytes]:
-        """What is worth keeping: of a call that ends unasked the answer, and the request only if it is small."""
+        """What is worth keeping: of a call that ends unasked the answer, and the request only if it is small. What
+        people were asked about is destroyed once it has served."""
         payload = self.payload
-        if upkeep.expire_in is None or self.record.asked:
-            return payload
+        if upkeep.expire_in is None or self.record.expires_at is not None:
+            return {**payload, **WORKING} if served(self.record) else payload
         if not self.durable:  # denied at once: nothing was sent, nothing can be asked for
-            return {name: value for name, value in payload.items() if name == "answer"}
+            return {name: value for name, value in payload.items() if name == "answer" or name.startswith(KEPT)}
         large = self.admission is not None and len(self.admission.request.body) > LARGE_BODY
         return {**payload, "request": b""} if large else payload
 

@@ -47,11 +47,18 @@ class Sent:
     """The same, if it must be there for whoever asks later."""
     reply: Reply | None = None
     """Still streaming; whoever takes it closes it."""
+    recorded: Admission | None = None
+    """The call, if its tool says what is kept of the answer."""
 
     @property
     def token(self) -> str:
         """Of the claim; empty for a read that nobody was asked about."""
         return self.facts[0].token
+
+    @property
+    def is_withheld(self) -> bool:
+        first = self.facts[0]
+        return isinstance(first, Answered) and first.withheld
 
     def withheld(self, why: str) -> "Sent":
         """The same if nobody may have what came."""
@@ -85,7 +92,10 @@ async def send(
         return Sent((Lost(token=token, error=type(error).__name__, at=now()),))
     if proves_nothing(record.call, reply.status, resent=len(record.tokens) > 1):
         return await _lost(reply, token, limits, now)
-    return await _answered(reply, token, limits, now, keep=record.call.acts or bool(record.asked))
+    sent = await _answered(reply, token, admission.salt, limits, now, keep=record.call.acts or bool(record.asked))
+    if admission.tool.record is not None and not sent.is_withheld:
+        sent = replace(sent, recorded=admission)
+    return sent
 
 
 def written(sent: Sent, facts: Sequence[Fact]) -> bool:
@@ -94,7 +104,9 @@ def written(sent: Sent, facts: Sequence[Fact]) -> bool:
     return any(fact is first or (type(fact) is type(first) and replace(fact, at=first.at) == first) for fact in facts)
 
 
-async def _answered(reply: Reply, token: str, limits: Limits, now: Callable[[], int], *, keep: bool) -> Sent:
+async def _answered(
+    reply: Reply, token: str, salt: bytes, limits: Limits, now: Callable[[], int], *, keep: bool
+) -> Sent:
     kind = _header(reply, b"content-type").partition(";")[0].strip().lower()
     if kind in STREAMED:
         return Sent((Answered(token=token, status=reply.status, at=now()),), reply=reply)
@@ -111,14 +123,14 @@ async def _answered(reply: Reply, token: str, limits: Limits, now: Callable[[], 
     if body is None:
         return Sent((Answered(token=token, status=reply.status, at=now()),), reply=reply)
     answer = _answer(reply, body)
-    digest = hashlib.sha256(body).hexdigest()
+    digest = hashlib.sha256(salt + body).hexdigest()
     fact = Answered(token=token, status=reply.status, length=len(body), sha256=digest, kept=keep, at=now())
     return Sent((fact,), answer, answer if keep else None)
 
 
-async def drain(reply: Reply) -> Ended:
+async def drain(reply: Reply, salt: bytes) -> Ended:
     """Read a body that nobody waits for, to know its digest."""
-    digest, length, whole = hashlib.sha256(), 0, False
+    digest, length, whole = hashlib.sha256(salt), 0, False
     try:
         async for chunk in reply.chunks():
             digest.update(chunk)

@@ -150,7 +150,7 @@ class Steward:
             again = next_attempt_ms(attempt, retry_after=delivery.retry_after, expires_in=left, jitter=random.random())  # noqa: S311 - it only spreads attempts
         fact = Notified(
             notice=notice.id, attempt=attempt, status=delivery.status, done=delivery.done, error=delivery.error,
-            receipt=delivery.receipt, digest=delivery.digest, at=now,
+            receipt=delivery.receipt, digest=delivery.digest, last=again is None and not delivery.done, at=now,
         )  # fmt: skip
         life.add(fact)
         life.notices.append((notice.id, again))

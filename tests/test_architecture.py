@@ -16,8 +16,8 @@ FILES = sorted((ROOT / "gateway").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 ENGINE = {
-    "beside", "engine", "life", "judging", "owing", "previewing", "sending", "decisions", "doubts", "granting",
-    "standing",
+    "beside", "engine", "life", "judging", "owing", "previewing", "recording", "sending", "decisions", "doubts",
+    "granting", "standing", "viewing",
 }  # fmt: skip
 """One layer: what is done with a call, whoever asks for it."""
 HANDS = {"core", "ports", "digest_ports", "grant_ports", "errors", "tasks", "randomness", "clock", *ENGINE}
@@ -157,12 +157,12 @@ LONGEST_FILE, LONGEST_FUNCTION = 300, 40
 LONG_FILES = {
     "app.py": (345, "the composition root: one part a line, and nothing is decided here"),
     "ports.py": (309, "what the engine needs of the world: one list of obligations"),
-    "config/models.py": (303, "the shape of routes.yaml: one list, a class for each mapping"),
-    "core/facts.py": (381, "the vocabulary of what can happen to a call: one list, each with its fields"),
+    "config/models.py": (312, "the shape of routes.yaml: one list, a class for each mapping"),
+    "core/facts.py": (388, "the vocabulary of what can happen to a call: one list, each with its fields"),
     "adapters/redis/journal.py": (352, "to be split: what was acknowledged, and its loss, is a subject of its own"),
     "core/lifecycle.py": (443, "the whole story in one file is worth more than the limit; half of it is one record"),
     "adapters/cedar.py": (330, "one outside thing, one file: the only one that knows cedarpy"),
-    "engine.py": (457, "the only loop and its steps; splitting it would hide the order in which they happen"),
+    "engine.py": (462, "the only loop and its steps; splitting it would hide the order in which they happen"),
 }
 LONG_FUNCTIONS = {
     "app.py steward": (53, "one part a line"),
@@ -261,6 +261,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "core.attributes": "core/test_fact_attributes",
     "core.facts": "core/test_codec",
     "core.figures": "test_metrics",
+    "core.owed": "test_destruction",
     "core.quota": "test_questions",
     "core.outcomes": "console/test_pages",
     "core.routes": "config/test_routes_file",

@@ -4,6 +4,7 @@ import base64
 import subprocess
 from pathlib import Path
 
+import httpx
 import pytest
 import redis
 
@@ -11,7 +12,7 @@ from gateway.adapters.embedded import embedded_url
 from gateway.adapters.payload_cipher import key_id
 from gateway.payload_keys import FILE, read_keys
 from tests.gateway_process import ROOT, command, environment, eventually, write_configuration
-from tests.gateway_world import POLICIES, world
+from tests.gateway_world import HELD, POLICIES, world
 from tests.scripted_upstream import fresh
 
 NEW = base64.b64encode(b"n" * 32).decode()
@@ -52,6 +53,34 @@ def test_keys_are_made_at_the_first_start_and_a_held_call_outlives_their_rotatio
         assert scene.approvers.approve(call).status_code == 200
         assert scene.status(call)["status"] == "answered"
         assert len(scene.upstream.seen(to)) == 1
+
+
+def test_once_it_is_over_nothing_of_a_held_request_is_left_anywhere(scene):
+    """Neither of what the agent sent, nor of what somebody made of it: not in a key, not in the rewritten file."""
+    to, other = fresh("note"), fresh("note")
+    first = scene.agent().post(
+        "/bank/payments", json={"to": to, "amount": HELD, "note": to}, headers={"prefer": "wait=0"}
+    )
+    call = first.json()["call"]
+    place = f"{{{call[:2]}}}:payload:{call}"
+    with redis.Redis.from_url(embedded_url(scene.gateway.data)) as client:
+        bytes_of_it = [client.hget(place, "request")]
+        notice = scene.approvers.notice(call)
+        edited = scene.approvers.decision(notice, edit={"note": other})
+        assert scene.approvers.post(notice, edited).status_code == 200
+        eventually(lambda: scene.state(call) == "answered")
+        assert set(client.hkeys(place)) == {b"request", b"original", b"salt", b"answer"}
+        bytes_of_it += client.hmget(place, "request", "original")
+        again = {"to": to, "amount": HELD, "note": to}
+        assert scene.agent().post("/bank/payments", json=again).status_code == 200  # and so it is handed over
+        eventually(lambda: set(client.hkeys(place)) == {b"salt", b"answer"}, "it is kept though nothing is owed")
+        client.bgrewriteaof()
+        eventually(lambda: not client.info("persistence")["aof_rewrite_in_progress"])
+        files = b"".join(path.read_bytes() for path in scene.gateway.data.glob("**/appendonlydir/*"))
+        assert call.encode() in files
+        left = everything(scene) + files
+    assert not any(value in left for value in bytes_of_it)
+    assert to.encode() not in left.replace(b"Account/" + to.encode(), b"") and other.encode() not in left
 
 
 def test_a_held_call_whose_key_is_gone_is_denied_with_a_sentence_that_names_the_key(scene):
@@ -112,6 +141,24 @@ def test_a_file_of_keys_that_is_not_there_is_a_mistake_of_the_setting(tmp_path):
     write_configuration(tmp_path, {"version": 1}, POLICIES)
     said = refused(tmp_path, environment(GATEWAY_PAYLOAD_KEYS_FILE=str(tmp_path / "keys")))
     assert "GATEWAY_PAYLOAD_KEYS_FILE is " in said and "a file that exists" in said
+
+
+def test_whoever_opens_a_question_is_written_down_and_nobody_else(scene):
+    to = fresh("pay")
+    call = scene.hold(to)
+    scene.approvers.notice(call)
+    eventually(lambda: "Notified" in scene.timeline(call))
+    before = scene.timeline(call)
+    place = f"/approvals/{call}"
+    assert scene.person("auditor").head(place).status_code == 200
+    assert scene.person("auditor").get("/approvals").json()["approvals"]
+    assert httpx.get(f"{scene.gateway.control}{place}", trust_env=False).status_code == 401
+    assert scene.timeline(call) == before, "none of these showed anything of it"
+    for name in ("auditor", "lead", "lead"):
+        assert scene.person(name).get(place).json()["input"]["to"] == to
+    assert scene.timeline(call) == [*before, "Viewed", "Viewed"]
+    told = scene.person("auditor").get(f"/calls/{call}").json()["timeline"][-2:]
+    assert all(name in str(item) for name, item in zip(("auditor", "lead"), told, strict=True))
 
 
 def refused(folder: Path, settings) -> str:

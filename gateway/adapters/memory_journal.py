@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from gateway.core.codec import decode, encode, envelope
 from gateway.core.facts import Fact
 from gateway.core.pointers import RECALL_MS, Pointer
+from gateway.core.recording import KEPT
 from gateway.ports import BEAT_MS, Append, Appended, Conflict, Revoked, Suspended, Taken, TooManyQuestions
 
 
@@ -16,6 +17,8 @@ class MemoryJournal:
     """Milliseconds since the epoch."""
     calls: dict[str, list[bytes]] = field(default_factory=dict)
     payloads: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    copies: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    """What is kept for the record, until it is moved to the payload store."""
     pointers: dict[str, tuple[str, int | None]] = field(default_factory=dict)
     """Pointer to (call, the time it ends)."""
     executing: dict[str, tuple[set[str], int | None]] = field(default_factory=dict)
@@ -61,8 +64,11 @@ class MemoryJournal:
         return Appended(now, f"{now}-{len(self.ledger)}")
 
     def _keep_up(self, append: Append, now: int) -> None:
-        kept = self.payloads.get(append.call, {}) | dict(append.payload or {})
-        self.payloads[append.call] = {name: data for name, data in kept.items() if data}
+        given = append.payload or {}
+        if copies := {name: data for name, data in given.items() if name.startswith(KEPT)}:
+            self.copies[append.call] = self.copies.get(append.call, {}) | copies
+        fields = self.payloads.get(append.call, {}) | {name: it for name, it in given.items() if name not in copies}
+        self.payloads[append.call] = {name: data for name, data in fields.items() if data}
         self.ends.pop(append.call, None)
         if append.upkeep.expire_in is not None:
             self.ends[append.call] = now + append.upkeep.expire_in

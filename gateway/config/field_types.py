@@ -17,6 +17,7 @@ from gateway.core import previews, summaries
 ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+MASK_PATH = re.compile(r"[^.\[\]\s]+(\[\])*(\.[^.\[\]\s]+(\[\])*)*")
 VERSION = 1
 MONTH = 30 * 24 * 3600.0
 LEAST_STATUS, GREATEST_STATUS = 400, 599
@@ -54,6 +55,12 @@ def _summary(value: object) -> summaries.Summary:
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
         raise ValueError("must be one line of text, such as Refund {amount|money:usd} on {charge}")
     return summaries.parse(value)
+
+
+def _mask_path(value: object) -> str:
+    if not isinstance(value, str) or not MASK_PATH.fullmatch(value):
+        raise ValueError("must be the way to a value, such as card.number or items[].secret")
+    return value
 
 
 def _shown(value: object) -> summaries.Slot:
@@ -160,6 +167,7 @@ PerTime = Annotated[tuple[int, float] | None, BeforeValidator(durations.quota)]
 """How many, and in how many seconds; None: any number."""
 Text = Annotated[str, AfterValidator(_text)]
 Summary = Annotated[summaries.Summary, BeforeValidator(_summary)]
+MaskPath = Annotated[str, BeforeValidator(_mask_path)]
 Shown = Annotated[summaries.Slot, BeforeValidator(_shown)]
 ResolvedText = Annotated[Text, BeforeValidator(_resolved)]
 Status = Annotated[int, Field(ge=LEAST_STATUS, le=GREATEST_STATUS)]

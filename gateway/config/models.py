@@ -20,6 +20,7 @@ from gateway.config.field_types import (
     EnvironmentName,
     Host,
     Longest,
+    MaskPath,
     Names,
     PerTime,
     Prefix,
@@ -40,6 +41,7 @@ from gateway.config.field_types import (
     WebhookAddress,
     unique,
 )
+from gateway.core.recording import KEEP_SECONDS
 from gateway.core.routes import SecretReference, Way
 
 Item = TypeVar("Item")
@@ -251,11 +253,17 @@ class HoldModel(Strict):
     wait: Wait = 25.0
 
 
+class RecordModel(Strict):
+    expected: ClassVar[str] = "a mapping such as {input: redacted, output: digest, mask: [card.number], keep: 400d}"
+    input: Literal["digest", "redacted", "full"] = "digest"
+    output: Literal["digest", "redacted", "full"] = "digest"
+    mask: Annotated[list[MaskPath], AfterValidator(unique)] = []
+    keep: Duration = KEEP_SECONDS
+
+
 class ToolModel(Strict):
     expected: ClassVar[str] = 'a mapping such as {request: "GET /v1/charges/{charge}", effect: read}'
-    later: ClassVar[frozenset[str]] = frozenset(
-        {"record", "unlisted", "budget", "limits", "rate", "undo", "compensate", "mcp"}
-    )
+    later: ClassVar[frozenset[str]] = frozenset({"unlisted", "budget", "limits", "rate", "undo", "compensate", "mcp"})
     request: Annotated[templates.RequestLine, BeforeValidator(templates.request_line)]
     effect: Literal["read", "write", "destructive"]
     body: Literal["json", "form", "none", "opaque"] | None = None
@@ -270,6 +278,7 @@ class ToolModel(Strict):
     dedupe: Switch = True
     hold: HoldModel = HoldModel()
     summary: Summary | None = None
+    record: RecordModel | None = None
     preview: dict[str, Any] = {}
     """Each is validated by itself as a PreviewModel."""
     not_acted: Statuses = [401, 429]

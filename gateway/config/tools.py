@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from gateway.config import summaries
+from gateway.config import recordings, summaries
 from gateway.config.input_schemas import Finding
 from gateway.config.inputs import Inputs, inputs
 from gateway.config.models import ToolModel
@@ -75,6 +75,7 @@ def _tool(name: str, system: str, model: ToolModel, body: BodyKind, declared: In
         hold_wait_seconds=model.hold.wait,
         not_acted=frozenset(model.not_acted),
         doubtful=frozenset(model.doubtful),
+        record=recordings.recording(model.record, {parameter.name for parameter in declared.parameters}),
         summary=summaries.resolved(model.summary or (), summaries.schemas(declared.parameters, body)),
     )
 
@@ -95,6 +96,8 @@ def _findings(model: ToolModel, body: BodyKind, declared: Inputs) -> Iterator[Fi
     yield from _statuses(model)
     known = summaries.schemas(declared.parameters, body)
     yield from summaries.findings(model.summary or (), known, {*model.input, *model.headers}, any_name=model.open)
+    names = {parameter.name for parameter in declared.parameters} | set(known)
+    yield from recordings.findings(model.record, names, model.resource or "", any_name=model.open)
     if model.resource is not None:
         yield from _resource(model.resource, arguments, set(model.input))
 

@@ -9,8 +9,9 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from gateway import control_errors
 from gateway.console.editing import Field, fields
-from gateway.console.questions import Question, questions
+from gateway.console.questions import VIA, Question, questions
 from gateway.core.admit import Admission, Inadmissible
 from gateway.core.approval import NotEligible, Stale, may_cancel, may_retract
 from gateway.core.facts import Approved, Edited
@@ -20,10 +21,12 @@ from gateway.core.outcomes import Became, became, final_at
 from gateway.core.previews import Picture
 from gateway.core.routes import Routes
 from gateway.core.timeline import state
+from gateway.engine import Engine
 from gateway.judging import admission_of
 from gateway.life import Life
 from gateway.ports import Journal
 from gateway.previewing import pictures_in
+from gateway.viewing import opened
 
 STAKES = {
     "read": ("Reads", "The agent gets to see what the system answers."),
@@ -106,13 +109,21 @@ class Card:
         return hashlib.sha256("".join(item.shown for item in self.questions).encode()).hexdigest()[:32]
 
 
-async def card(life: Life, journal: Journal, person: str) -> Card:
-    """The card of this call for that person. Raises JournalUnavailable."""
+async def open_card(engine: Engine, call: str, person: str) -> tuple[Life, Card]:
+    """The card as that person sees it, once it is written that they do. Raises UnknownCall or JournalUnavailable."""
+    view = await opened(engine, call, by=person, via=VIA)
+    if view is None:
+        raise control_errors.UnknownCall(call)
+    return view.life, await card(view.life, engine.journal, person, view.hidden)
+
+
+async def card(life: Life, journal: Journal, person: str, hidden: str = "") -> Card:
+    """The card of this call for that person. `hidden`: why arguments must not be shown. Raises JournalUnavailable."""
     record, routes, now = life.record, life.generation.routes, journal.now()
-    payload = await journal.payload(record.call.id)
-    admission, unreadable = None, ""
+    payload = await journal.payload(record.call.id) if not hidden else {}
+    admission, unreadable = None, hidden
     try:
-        admission = await admission_of(life, journal)
+        admission = await admission_of(life, journal) if not hidden else None
     except Inadmissible as no:
         unreadable = no.reason
     came, pictures = became(record, payload, routes, now=now), tuple(pictures_in(record, payload))

@@ -14,7 +14,7 @@ from gateway.core.admit import Inadmissible
 from gateway.core.alike import one_card_each, same_question
 from gateway.core.facts import Fact
 from gateway.core.lifecycle import Record, recall
-from gateway.core.notices import summary
+from gateway.core.notices import discreet, summary
 from gateway.core.routes import Routes
 from gateway.core.timeline import state
 from gateway.engine import Engine
@@ -120,7 +120,7 @@ class Inbox:
             if life is None:
                 raise Inadmissible("unknown-call", "it is no longer kept")
             admission = await admission_of(life, self.engine.journal)
-            line, key = summary(admission), same_question(record, admission)
+            line, key = summary(discreet(admission)), same_question(record, admission)
         except Inadmissible as no:
             line, key = f"{call.agent} wants to call {call.tool}, which cannot be shown: {no.reason}", call.id
         asked = dict.fromkeys(item.group for item in judged.verdict.requirements) if judged else {}

@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from gateway import control_errors, errors
 from gateway.console.by_provider import ByProvider
-from gateway.console.card import card
+from gateway.console.card import card, open_card
 from gateway.console.deciding import Said, cancel, decide, reason_in, take_back, wish
 from gateway.console.editing import fields
 from gateway.console.guard import Form, NotFromHere, OddForm, check_origin, check_token, form, guarded
@@ -180,6 +180,9 @@ class Console:
         return page(template, session=session, listed=listed, now=self._now)
 
     async def show(self, request: Request, session: Session) -> Response:
+        if request.method == "HEAD":
+            await self._load(request.path_params["call"])
+            return guarded(Response())
         if request.query_params.get("part") == "live":
             return await self._part(request.path_params["call"], session, request.query_params.get("shown", ""))
         return await self._card(request.path_params["call"], session)
@@ -201,8 +204,8 @@ class Console:
 
     async def _part(self, call: str, session: Session, seen: str) -> Response:
         """How it stands now. It never puts another question under a finger that is about to press."""
-        life, person = await self._load(call), session.person.name
-        shown = await card(life, self.decisions.engine.journal, person)
+        person = session.person.name
+        _, shown = await open_card(self.decisions.engine, call, person)
         present = await self._present(call, person)
         return page("part.html", session=session, card=shown, seen=seen, present=present, now=self._now)
 
@@ -219,9 +222,9 @@ class Console:
         return page("run.html", session=session, call=call, told=told)
 
     async def _card(self, call: str, session: Session, said: list[Said] | None = None, status: int = 200) -> Response:
-        life = await self._load(call)
-        person, routes = session.person.name, life.generation.routes
-        shown = await card(life, self.decisions.engine.journal, person)
+        person = session.person.name
+        life, shown = await open_card(self.decisions.engine, call, person)
+        routes = life.generation.routes
         before = await self.past.with_tool(life.record.call, routes, self._now)
         listed = await self.inbox.of(person, routes)
         same = next((item for item in listed.items if call in item.same), None)

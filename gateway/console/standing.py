@@ -29,6 +29,7 @@ from gateway.decisions import NoSuchCall
 from gateway.granting import Draft, Granting, NoSuchGrant, NotShown, NotYours, Wish
 from gateway.judging import admission_of
 from gateway.life import Life
+from gateway.viewing import opened
 
 HOUR_MS = 3_600_000
 HOURS = (1, 4, 8, 24, 72, 168, 720)
@@ -79,9 +80,7 @@ class GrantPages:
 
     async def offer(self, request: Request, session: Session) -> Response:
         told = await self._form(request, session) if request.method == "POST" else None
-        life = await self.granting.engine.load(request.path_params["call"])
-        if life is None:
-            raise control_errors.UnknownCall(request.path_params["call"])
+        life = await self._opened(request.path_params["call"], session)
         group = told.one("group") if told else request.query_params.get("group", "")
         if told is None:
             return await self._choose(life, group, session, Form([("shown", shown(life.record, group))]))
@@ -102,6 +101,15 @@ class GrantPages:
         except NoSuchCall as error:
             raise control_errors.UnknownCall(life.record.call.id) from error
         return guarded(RedirectResponse(f"/inbox/{life.record.call.id}", 303))
+
+    async def _opened(self, call: str, session: Session) -> Life:
+        """The call whose arguments this person is about to see, as is written down first."""
+        view = await opened(self.granting.engine, call, by=session.person.name, via=VIA)
+        if view is None:
+            raise control_errors.UnknownCall(call)
+        if view.hidden:
+            raise control_errors.NotGrantable(call, view.hidden)
+        return view.life
 
     async def _form(self, request: Request, session: Session) -> Form:
         check_origin(request, self.control_url)

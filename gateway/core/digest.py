@@ -15,7 +15,7 @@ from gateway.core.call import joined
 from gateway.core.facts import Notice
 from gateway.core.lifecycle import Record
 from gateway.core.messages import page
-from gateway.core.notices import summary
+from gateway.core.notices import discreet, summary
 from gateway.core.quota import Quota
 from gateway.core.routes import Channel, EmailChannel, Group, Slack, Webhook
 from gateway.core.times import iso
@@ -82,7 +82,7 @@ def line(record: Record, admission: Admission | None, group: str, owner: str, *,
     return {
         "call": call.id,
         "page": page(control_url, call.id, group),
-        "summary": summary(admission) if admission is not None else f"{call.tool} for {call.agent}",
+        "summary": summary(discreet(admission)) if admission is not None else f"{call.tool} for {call.agent}",
         "agent": call.agent,
         "owner": owner,
         "user": call.user,

@@ -155,6 +155,8 @@ class Notified:
     """How the receiver calls what it accepted, such as a chat message's id: needed to change it later."""
     digest: str = ""
     """Id of the digest that it was told in; empty: it had a message of its own."""
+    last: bool = False
+    """Not done, and not tried again."""
     at: int = 0
 
 
@@ -291,6 +293,7 @@ class Answered:
     length: int = -1
     """Bytes of the body; -1: it streams."""
     sha256: str = ""
+    """Of the call's salt and the body; older versions left the salt out."""
     kept: bool = False
     """The answer's bytes are beside this fact, for replays."""
     withheld: bool = False
@@ -349,16 +352,20 @@ class Reported:
 class Recorded:
     """A copy of what was asked or answered is kept for the record, as the tool's `record:` says."""
 
-    part: Literal["input", "output"]
-    how: Literal["redacted", "full"]
-    digest: str
+    part: Literal["input", "edited", "output"]
+    """`edited`: the arguments after a person changed some."""
+    how: Literal["redacted", "full", "digest"]
+    """`digest`: there is no copy, though one was asked for."""
+    digest: str = ""
     """Of the copy, salted: the salt is destroyed with it."""
-    size: int
+    size: int = 0
     """Bytes of the copy."""
-    keep: int
+    keep: int = 0
     """Milliseconds until it is destroyed."""
     masked: tuple[str, ...] = ()
     """Paths whose values were replaced before anything was written."""
+    why: str = ""
+    """Why there is no copy."""
     at: int = 0
 
 

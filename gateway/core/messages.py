@@ -14,7 +14,7 @@ from gateway.core.admit import Admission
 from gateway.core.approval import question, shown
 from gateway.core.facts import Approved, Judged, Notice, Rejected
 from gateway.core.lifecycle import Record
-from gateway.core.notices import arguments, summary, told_picture
+from gateway.core.notices import arguments, discreet, summary, told_picture
 from gateway.core.outcomes import became, outcome
 from gateway.core.previews import Picture
 from gateway.core.routes import Channel, EmailChannel, Person, Routes
@@ -73,7 +73,7 @@ def message(
         judged = _open(record, notice, routes)
         if admission is None:
             raise Unspeakable("the call cannot be made any more as routes.yaml is now")
-        body = requested(record, judged, admission, notice, routes, control_url=control_url, now=now)
+        body = requested(record, judged, discreet(admission), notice, routes, control_url=control_url, now=now)
         body["data"]["preview"] = [told_picture(picture) for picture in pictures]
     else:
         body = ended(record, notice, routes, admission=admission, payload=payload, control_url=control_url, now=now)
@@ -145,7 +145,7 @@ def ended(
             "call": call.id,
             "page": page(control_url, call.id, _group(notice)),
             "approval": _group(notice),
-            "summary": summary(admission) if admission is not None else f"{call.tool} for {call.agent}",
+            "summary": summary(discreet(admission)) if admission is not None else f"{call.tool} for {call.agent}",
             "agent": call.agent,
             "owner": agent.owner if agent is not None else "",
             "user": call.user,

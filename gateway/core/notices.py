@@ -1,6 +1,7 @@
 """Who is told about a call, and what it would do in a line: the notices of facts. What each says is in `messages`."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from gateway.core.admit import Admission
 from gateway.core.call import Call
@@ -9,6 +10,7 @@ from gateway.core.ladder import ladder, to_channels
 from gateway.core.lifecycle import Finish, Record
 from gateway.core.one_line import value
 from gateway.core.previews import Picture
+from gateway.core.recording import redacted
 from gateway.core.routes import Group
 from gateway.core.summaries import render
 from gateway.core.times import iso
@@ -54,6 +56,19 @@ def told_picture(picture: Picture) -> Picture:
 def arguments(admission: Admission) -> Mapping[str, object]:
     """Every argument, declared or not, as approvers see it."""
     return {**admission.extra, **admission.question.input}
+
+
+def discreet(admission: Admission) -> Admission:
+    """The same for those who hear of it without opening it: what the tool's `record:` masks is masked in notices and
+    lists too."""
+    record = admission.tool.record
+    if record is None or not record.mask:
+        return admission
+    given, _ = redacted(dict(admission.question.input), record.mask)
+    extra, _ = redacted(dict(admission.extra), record.mask)
+    assert isinstance(given, dict)
+    assert isinstance(extra, dict)
+    return replace(admission, question=replace(admission.question, input=given), extra=extra)
 
 
 def summary(admission: Admission) -> str:

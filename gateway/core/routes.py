@@ -12,6 +12,7 @@ from typing import Literal
 from gateway.core.ledger_settings import LedgerSettings
 from gateway.core.previews import Preview
 from gateway.core.quota import QUESTIONS, Quota
+from gateway.core.recording import Recording
 from gateway.core.secret_reference import SecretReference as SecretReference  # noqa: PLC0414 - one of these words
 from gateway.core.summaries import Summary
 
@@ -98,6 +99,8 @@ class Tool:
     """What a call would do, for people; empty: all of its arguments are listed instead."""
     previews: tuple[Preview, ...] = ()
     """What approvers are shown of the system while a call is held."""
+    record: Recording | None = None
+    """What is kept of its calls beyond digests, and what is masked in that and in notices; None: nothing."""
 
     @property
     def repeatable(self) -> bool:

@@ -91,8 +91,8 @@ def line(fact: Fact) -> str:  # noqa: C901, PLR0911, PLR0912 - one sentence per 
             return f"told in a digest of what waits ({status}, {digest})"
         case Notified(done=True, status=status, attempt=attempt):
             return f"notice delivered ({status}, attempt {attempt})"
-        case Notified(error=error, attempt=attempt):
-            return f"notice not delivered (attempt {attempt}): {error}"
+        case Notified(error=error, attempt=attempt, last=last):
+            return f"notice not delivered (attempt {attempt}{', the last' if last else ''}): {error}"
         case Reminded(group=group, notices=notices):
             return f"{group} was reminded ({_count(notices)})"
         case Escalated(group=group, to=to, notices=notices):
@@ -164,7 +164,9 @@ def _previewed(fact: Previewed) -> str:
 
 
 def _recorded(fact: Recorded) -> str:
-    what = "what was asked" if fact.part == "input" else "what was answered"
+    what = {"input": "what was asked", "edited": "what was made of it", "output": "what was answered"}[fact.part]
+    if fact.how == "digest":
+        return f"no copy of {what} is kept, only its digest: {fact.why}"
     masked = f", with {', '.join(fact.masked)} masked" if fact.masked else ""
     return f"a copy of {what} is kept for {span(fact.keep)}{masked} ({fact.how}, {fact.size} bytes)"
 

@@ -159,7 +159,7 @@ class AgentsDoor:
         """Pass a body on as it comes, and write down what it was."""
         call, index = life.record.call.id, _index(life)
         headers = answer_headers(reply.headers, head.system, index, head.base, call) + edited_fields(life.record)
-        digest, length, whole = hashlib.sha256(), 0, False
+        digest, length, whole = hashlib.sha256(life.salt), 0, False
         try:
             await send({"type": "http.response.start", "status": reply.status, "headers": headers})
             async for chunk in reply.chunks():
@@ -208,11 +208,11 @@ class AgentsDoor:
         driven = await self.engine.follow(driven, min(visit.prefer_wait or 0.0, LONGEST_WAIT_SECONDS))
         reply = driven[0].reply
         if reply is not None:  # whoever polls drove the call on; a stream has nobody to go to here
-            spawn(self._drain(call, reply), "drain")
+            spawn(self._drain(call, reply, driven[0].salt), "drain")
         await self._tell(driven, visit.base, send)
 
-    async def _drain(self, call: str, reply: Reply) -> None:
-        await self.engine.note(call, await drain(reply))
+    async def _drain(self, call: str, reply: Reply, salt: bytes) -> None:
+        await self.engine.note(call, await drain(reply, salt))
 
     async def _tell(self, driven: Driven, base: Base, send: Send) -> None:
         life, step = driven

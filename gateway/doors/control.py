@@ -135,8 +135,9 @@ class ControlPlane:
         return _json(await self.stats(days_of(request.query_params)))
 
     async def approval(self, request: Request) -> Response:
-        person(request, self.routes, READERS)
-        return _json(await self._waiting.whole(request.path_params["call"]))
+        who = person(request, self.routes, READERS)
+        shows = request.method != "HEAD"
+        return _json(await self._waiting.whole(request.path_params["call"], who.name, shows=shows))
 
     async def calls(self, request: Request) -> Response:
         person(request, self.routes, READERS)

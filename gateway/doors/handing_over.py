@@ -6,7 +6,7 @@ nobody waits for that. It must never be said of an outcome that is in doubt.
 """
 
 from gateway.core.facts import Delivered
-from gateway.doors.rendering import owed
+from gateway.core.owed import owed
 from gateway.engine import Engine
 from gateway.life import Life
 from gateway.tasks import spawn

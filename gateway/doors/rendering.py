@@ -91,12 +91,6 @@ def _lost(life: Life, lost: Lost) -> errors.GatewayError | Rendered:
     return errors.OutcomeUnknown(call.id, call.system)
 
 
-def owed(record: Record) -> bool:
-    """True if whether this answer was delivered decides what an identical request means."""
-    over = record.answer is not None or (record.resolved is not None and record.resolved.acted)
-    return over and (record.polled or not record.delivered) and bool(record.asked or record.abandoned or record.lost)
-
-
 def status_document(
     record: Record, answer: Answer | None = None, admission: Admission | None = None
 ) -> dict[str, object]:

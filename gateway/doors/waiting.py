@@ -17,12 +17,13 @@ from gateway.core import timeline
 from gateway.core.admit import Inadmissible
 from gateway.core.alike import same_question
 from gateway.core.insights import KEPT_DAYS
-from gateway.core.notices import arguments, summary, told_picture
+from gateway.core.notices import arguments, discreet, summary, told_picture
 from gateway.doors.control_documents import pending, reasons
 from gateway.engine import Engine
 from gateway.judging import admission_of
 from gateway.life import Life
 from gateway.previewing import pictures_of
+from gateway.viewing import View, opened
 
 MOST = 100
 """Questions on a page: what a person can look through, and what is read within some ten milliseconds."""
@@ -46,14 +47,16 @@ class Waiting:
         following = f"{places[-1].until}-{places[-1].call}" if len(places) == limit else None
         return {"approvals": shown, "waiting": await self.held.count(), "next": following}
 
-    async def whole(self, call: str) -> dict[str, Any]:
-        """One question, with everything that whoever decides it must see. Raises UnknownCall or JournalUnavailable."""
-        life = await self.engine.load(call)
-        if life is None:
+    async def whole(self, call: str, by: str, *, shows: bool = True) -> dict[str, Any]:
+        """One question, with everything that whoever decides it must see, once it is written that `by` sees it; unless
+        nobody is shown anything. Raises UnknownCall or JournalUnavailable."""
+        view = await opened(self.engine, call, by=by, via="token") if shows else await _closed(self.engine, call)
+        if view is None:
             raise control_errors.UnknownCall(call)
+        life = view.life
         record, judged = life.record, life.record.judged
         agent = life.generation.routes.agents.get(record.call.agent)
-        told = await self._brief(life) | {
+        told = await self._brief(life, whole=True) | {
             "state": timeline.state(record),
             "owner": agent.owner if agent is not None else None,
             "user": record.call.user,
@@ -62,21 +65,30 @@ class Waiting:
             "policies": reasons(record),
             "preview": [told_picture(picture) for picture in await pictures_of(life, self.engine.journal)],
         }
+        if view.hidden:
+            return told | {"summary": view.hidden, "input": None, "preview": []}
         try:
             return told | {"input": dict(arguments(await admission_of(life, self.engine.journal)))}
         except Inadmissible:
             return told | {"input": None}  # `summary` says why
 
-    async def _brief(self, life: Life) -> dict[str, Any]:
-        """A question as it stands in a list."""
+    async def _brief(self, life: Life, *, whole: bool = False) -> dict[str, Any]:
+        """A question as it stands in a list, where the mask of its tool covers arguments; or as a person sees it."""
         told: dict[str, Any]
         try:
             admission = await admission_of(life, self.engine.journal)
-            told = {"summary": summary(admission), "same_as": same_question(life.record, admission)}
+            line = summary(admission if whole else discreet(admission))
+            told = {"summary": line, "same_as": same_question(life.record, admission)}
             told |= {"resource": admission.call.resource}  # an edit may have changed it
         except Inadmissible as no:
             told = {"summary": no.reason, "same_as": None}
         return pending(life.record, self.engine.journal.now()) | told
+
+
+async def _closed(engine: Engine, call: str) -> View | None:
+    """For whoever asks whether there is such a call, and is shown nothing."""
+    life = await engine.load(call)
+    return None if life is None else View(life, "nothing was asked for")
 
 
 def _asked_for(query: QueryParams) -> tuple[int, Place | None]:

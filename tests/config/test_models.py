@@ -33,6 +33,7 @@ HEADINGS: dict[type[Strict], str] = {
     models.QueryModel: "query",
     models.ToolModel: "Tools",
     previews.PreviewModel: "Previews",
+    models.RecordModel: "Record",
     models.IdempotencyModel: "Idempotency",
     models.HoldModel: "Hold",
     models.ListenModel: "Listen",
@@ -126,7 +127,7 @@ def test_what_comes_later_is_never_a_field_already():
     ("model", "names"),
     [
         (models.SystemModel, {"mcp", "unlisted"}),
-        (models.ToolModel, {"record", "unlisted", "budget"}),
+        (models.ToolModel, {"unlisted", "budget"}),
     ],
 )
 def test_what_the_design_promises_for_later_is_refused_until_then(model, names):

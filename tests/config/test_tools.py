@@ -178,6 +178,6 @@ def test_an_input_with_a_mistake_is_not_reported_again_where_it_is_used(tmp_path
     expect(write("input: {a: {type: str}}  # <-", "resource: A/{a}", "idempotency: {key: a}"), tmp_path, "type `str`")
 
 
-@pytest.mark.parametrize("name", ["record", "unlisted", "budget"])
+@pytest.mark.parametrize("name", ["unlisted", "budget"])
 def test_what_a_later_version_performs_is_refused(name, tmp_path):
     expect(write(f"{name}: x  # <-"), tmp_path, f"this version does not perform `{name}` yet; remove it")

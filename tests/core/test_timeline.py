@@ -126,6 +126,7 @@ EXAMPLES: list[Fact] = [
     Reported(kind="call.finished", notices=()),
     Recorded(part="input", how="redacted", digest="d", size=70, keep=86_400_000, masked=("card.number",)),
     Recorded(part="output", how="full", digest="d", size=70, keep=86_400_000),
+    Recorded(part="edited", how="digest", why="these arguments have no JSON form"),
     Viewed(by="ann", via="on the page", fingerprint="f"),
 ]
 

@@ -13,7 +13,8 @@
 --                               of a grant: its text; of questions sorted set: calls by when people were asked
 --                               of the held pointer sorted set: all that wait for people, by when their time is over
 --
--- A payload field with no bytes is taken away.
+-- A payload field with no bytes is taken away. One that begins with `kept.` is a copy for the record: those are in
+-- {p}:kept:<id>, which never expires, until they are moved to the payload store.
 --
 -- ARGV: call, expected, token, guarded, due_in, expire_in, beside (ids, each followed by a space),
 --       #facts, fact..., #payload, (field, bytes)..., #notices, (notice, milliseconds | '')..., (mode, ttl) per pointer
@@ -97,7 +98,9 @@ redis.call('RPUSH', KEYS[1], unpack(envelopes))
 local entry = redis.call('XADD', KEYS[2], '*', 'call', call, 'from', ARGV[2], 'facts', table.concat(envelopes, '\n'))
 
 for i = payload_from, payload_from + 2 * payload_count - 1, 2 do
-  if ARGV[i + 1] == '' then
+  if string.sub(ARGV[i], 1, 5) == 'kept.' then
+    redis.call('HSET', (string.gsub(KEYS[4], ':payload:', ':kept:', 1)), ARGV[i], ARGV[i + 1])
+  elseif ARGV[i + 1] == '' then
     redis.call('HDEL', KEYS[4], ARGV[i])
   else
     redis.call('HSET', KEYS[4], ARGV[i], ARGV[i + 1])
