@@ -28,6 +28,7 @@ from gateway.adapters.otlp.exporter import TraceExporter
 from gateway.adapters.otlp.figures import MetricsCollector
 from gateway.adapters.payload_cipher import PayloadCipher
 from gateway.adapters.redis.connecting import Server, client
+from gateway.adapters.redis.copies import RedisCopies
 from gateway.adapters.redis.deployment import RedisDeployment
 from gateway.adapters.redis.digests import RedisDigests
 from gateway.adapters.redis.grants import RedisGrants
@@ -71,6 +72,7 @@ from gateway.generations import Generations
 from gateway.granting import Granting
 from gateway.insights import Counting
 from gateway.keeping import keeping
+from gateway.ledger.place import Place
 from gateway.listening import shown
 from gateway.logs import log_aside, told
 from gateway.measures import Measures
@@ -80,6 +82,7 @@ from gateway.page import console, sealed_log
 from gateway.payload_keys import PayloadKeysMistake
 from gateway.ports import JournalUnavailable
 from gateway.readiness import readiness_of, watch_readiness
+from gateway.retention import Retention, payload_store, retain
 from gateway.sending import Limits
 from gateway.served_files import SERVED, ServedFiles
 from gateway.settings import Settings
@@ -242,11 +245,20 @@ async def steward(duty: Duty, settings: Settings) -> None:
         mend_held(open_calls),
         counting.run(),
         trim(RedisTrimming(parts.journal, configured("TRACES")), parts.generations, counting.kept, lease),
+        retain(_retention(parts, duty, settings), lease),
         watch_readiness(plane.readiness),
         *([export(exporter, lease)] if exporter is not None else []),
         *([export_metrics(MetricsCollector(), measures, lease)] if configured("METRICS") else []),
     ]
     await _serve(duty, parts, plane.app(), duties, plane.readiness, people.live.close)
+
+
+def _retention(parts: Parts, duty: Duty, settings: Settings) -> Retention:
+    """Copies for the record, in the place that the ledger has when the steward starts."""
+    ledger = parts.generations.current.routes.ledger
+    directory = Place.of(ledger, Path(str(duty.document["data"]))).directory
+    store = payload_store(ledger, directory, parts.secrets.read, settings.ca_file)
+    return Retention(RedisCopies(parts.journal), store, parts.journal.now)
 
 
 async def _granting(parts: Parts, ledger: RedisLedger) -> Granting:

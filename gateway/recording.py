@@ -56,4 +56,4 @@ def _keep(life: Life, part: Part, copy: Copy | None, admission: Admission, now: 
             masked=copy.masked, at=now,
         )
     )  # fmt: skip
-    life.payload[KEPT + part] = kept
+    life.payload[f"{KEPT}{part}.{keep}"] = kept

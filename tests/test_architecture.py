@@ -89,7 +89,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 """By layer. `app` and `cli` put everything together and may import all; nobody may import those two."""
 COMPOSES = {
     "anchors", "app", "approvals_asking", "approvals_cli", "audit", "cli", "__main__", "duties", "keeping", "measures",
-    "notifying", "page", "readiness", "sealing", "trimming",
+    "notifying", "page", "readiness", "retention", "sealing", "trimming",
 }  # fmt: skip
 
 ALLOWANCES: dict[str, dict[str, str]] = {
@@ -155,7 +155,7 @@ CLOCKS = {"now", "utcnow", "today"}
 
 LONGEST_FILE, LONGEST_FUNCTION = 300, 40
 LONG_FILES = {
-    "app.py": (345, "the composition root: one part a line, and nothing is decided here"),
+    "app.py": (365, "the composition root: one part a line, and nothing is decided here"),
     "ports.py": (309, "what the engine needs of the world: one list of obligations"),
     "config/models.py": (312, "the shape of routes.yaml: one list, a class for each mapping"),
     "core/facts.py": (388, "the vocabulary of what can happen to a call: one list, each with its fields"),
@@ -261,6 +261,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "core.attributes": "core/test_fact_attributes",
     "core.facts": "core/test_codec",
     "core.figures": "test_metrics",
+    "core.kept": "adapters/test_payload_store",
     "core.owed": "test_destruction",
     "core.quota": "test_questions",
     "core.outcomes": "console/test_pages",
@@ -291,7 +292,9 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "engine": "test_crashes",
     "grant_ports": "contracts/test_grants",
     "payload_ports": "adapters/test_payload_cipher",
+    "adapters.redis.copies": "test_retention",
     "adapters.redis.payloads": "contracts/test_payloads",
+    "audit.erase": "test_erasing",
     "errors.base": "test_errors",
     "errors.denied": "test_errors",
     "errors.later": "test_errors",

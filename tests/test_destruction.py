@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 
 from gateway.core.facts import Delivered, Lost
+from gateway.core.owed import served
 from gateway.ports import Delivery, NeverSent, SendLost
 from tests.company import Generation, Policies, allow, deny
 from tests.test_delivery import TAKEN, failing, live, receiving
@@ -128,3 +129,4 @@ def test_a_call_that_nobody_was_asked_about_is_none_of_this():
     [call] = world.calls
     world.live(partial(world.engine().note, call, Delivered()))
     assert left(world, call) == {"request"}, "it judges whoever polls for the answer"
+    assert not served(world.record(call))

@@ -5,6 +5,7 @@ They read files and nothing else, so they work on a copy of the ledger, on a mac
 
 import typer
 
+from gateway.audit.erase import erase
 from gateway.audit.key import key
 from gateway.audit.options import LEDGER, Key, Ledger, Olds, Roots
 from gateway.audit.reading import reading
@@ -12,11 +13,12 @@ from gateway.audit.reading import reading
 HELP = (
     "Read and verify the record: the sealed ledger, which the gateway keeps in its data directory.\n\nThese commands "
     "need the ledger's files and nothing else. Copy the directory to a machine of your own and name it by --ledger; no "
-    "gateway has to run, and none is asked."
+    "gateway has to run, and none is asked. Only `erase` needs the gateway."
 )
 audit = typer.Typer(help=HELP, no_args_is_help=True)
 audit.command("key")(key)
 audit.registered_commands += reading.registered_commands
+audit.command("erase")(erase)
 
 
 @audit.callback()

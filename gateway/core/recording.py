@@ -17,8 +17,8 @@ How = Literal["digest", "redacted", "full"]
 KEEP_SECONDS = 400 * 24 * 3600.0
 MASKED = "[masked]"
 KEPT = "kept."
-"""Fields of a payload that hold copies begin so; the rest is the part that they are of. A copy is the call's salt and
-what is kept. A journal has it until it is moved to the payload store, whatever becomes of the rest of a payload."""
+"""Fields of a payload that hold copies are `kept.<part>.<milliseconds to keep it>`. A copy is the call's salt and what
+is kept. A journal has it until it is moved to the payload store, whatever becomes of the rest of a payload."""
 EACH = "[]"
 """A step of a path: every element of a list."""
 NOT_JSON = "the answer is not JSON, so it could not be masked"

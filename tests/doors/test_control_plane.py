@@ -193,7 +193,7 @@ def test_get_never_decides_anything(scene):
             assert scene.person("boss").request(method, path).status_code in (404, 405)
     for path in (f"/approvals/{call}", f"/calls/{call}", "/approvals", "/calls"):
         assert scene.person("boss").get(path).status_code == 200
-    assert scene.timeline(call) == before
+    assert scene.timeline(call) == [*before, "Viewed"]
 
 
 def test_what_is_not_there_is_404_with_a_sentence(scene):

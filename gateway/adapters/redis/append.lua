@@ -14,7 +14,8 @@
 --                               of the held pointer sorted set: all that wait for people, by when their time is over
 --
 -- A payload field with no bytes is taken away. One that begins with `kept.` is a copy for the record: those are in
--- {p}:kept:<id>, which never expires, until they are moved to the payload store.
+-- {p}:kept:<id>, each with the time of this append, and the call in {p}:copies; neither ever expires. Whoever moves
+-- copies to the payload store takes them away.
 --
 -- ARGV: call, expected, token, guarded, due_in, expire_in, beside (ids, each followed by a space),
 --       #facts, fact..., #payload, (field, bytes)..., #notices, (notice, milliseconds | '')..., (mode, ttl) per pointer
@@ -99,7 +100,8 @@ local entry = redis.call('XADD', KEYS[2], '*', 'call', call, 'from', ARGV[2], 'f
 
 for i = payload_from, payload_from + 2 * payload_count - 1, 2 do
   if string.sub(ARGV[i], 1, 5) == 'kept.' then
-    redis.call('HSET', (string.gsub(KEYS[4], ':payload:', ':kept:', 1)), ARGV[i], ARGV[i + 1])
+    redis.call('HSET', (string.gsub(KEYS[4], ':payload:', ':kept:', 1)), ARGV[i] .. '@' .. at, ARGV[i + 1])
+    redis.call('ZADD', (string.gsub(KEYS[3], ':due', ':copies', 1)), 'NX', at, call)
   elseif ARGV[i + 1] == '' then
     redis.call('HDEL', KEYS[4], ARGV[i])
   else
