@@ -182,7 +182,7 @@ def test_once_an_hour_what_was_kept_for_its_time_is_destroyed(story):
 
 def test_with_a_store_that_hosts_share_copies_are_there_and_nowhere_else(story, tmp_path):
     (tmp_path / "shared").mkdir()
-    settings = LedgerSettings(store=SharedDirectory(str(tmp_path / "shared")))
+    settings = LedgerSettings(store=SharedDirectory(path=str(tmp_path / "shared")))
 
     async def tell(it, keeping):
         keeping.store = payload_store(settings, tmp_path / "ledger", lambda _: "")

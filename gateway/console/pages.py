@@ -204,8 +204,7 @@ class Console:
 
     async def _part(self, call: str, session: Session, seen: str) -> Response:
         """How it stands now. It never puts another question under a finger that is about to press."""
-        person = session.person.name
-        _, shown = await open_card(self.decisions.engine, call, person)
+        _, shown = await open_card(self.decisions.engine, call, person := session.person.name)
         present = await self._present(call, person)
         return page("part.html", session=session, card=shown, seen=seen, present=present, now=self._now)
 
@@ -222,10 +221,8 @@ class Console:
         return page("run.html", session=session, call=call, told=told)
 
     async def _card(self, call: str, session: Session, said: list[Said] | None = None, status: int = 200) -> Response:
-        person = session.person.name
-        life, shown = await open_card(self.decisions.engine, call, person)
-        routes = life.generation.routes
-        before = await self.past.with_tool(life.record.call, routes, self._now)
+        life, shown = await open_card(self.decisions.engine, call, person := session.person.name)
+        before = await self.past.with_tool(life.record.call, routes := life.generation.routes, self._now)
         listed = await self.inbox.of(person, routes)
         same = next((item for item in listed.items if call in item.same), None)
         return page(
