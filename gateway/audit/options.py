@@ -27,6 +27,13 @@ Olds = Annotated[
 ]
 Roots = Annotated[bool, typer.Option("--roots", help="Also print the size and root of each log.")]
 Name = Annotated[str, typer.Argument(help="Id of a call or of a standing grant, or how it begins.", metavar="ID")]
+PayloadKeys = Annotated[
+    Path | None,
+    typer.Option(
+        "--payload-keys", metavar="FILE", show_default=False,
+        help="Also print the copies that are kept of arguments and answers, decrypted with these keys (payload.keys).",
+    ),
+]  # fmt: skip
 Afresh = Annotated[
     bool,
     typer.Option("--afresh", help="Do not use index.sqlite, which came with the ledger: read the whole log anew."),

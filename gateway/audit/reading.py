@@ -13,6 +13,7 @@ from gateway.audit.options import (
     Ledger,
     Name,
     Outcome,
+    PayloadKeys,
     Person,
     Policy,
     Run,
@@ -30,7 +31,14 @@ reading = typer.Typer()
 
 
 @reading.command()
-def show(name: Name, ledger: Ledger = LEDGER, key: Key = "", afresh: Afresh = False, as_json: AsJson = False) -> None:
+def show(
+    name: Name,
+    ledger: Ledger = LEDGER,
+    key: Key = "",
+    payload_keys: PayloadKeys = None,
+    afresh: Afresh = False,
+    as_json: AsJson = False,
+) -> None:
     """Tell everything about one call, or one standing grant, in plain words, and prove it.
 
     Who asked, for whom and for what; what the policies said; who was asked, and who decided on whose word; what was
@@ -39,7 +47,7 @@ def show(name: Name, ledger: Ledger = LEDGER, key: Key = "", afresh: Afresh = Fa
     """
     from gateway.audit import showing
 
-    showing.show(ledger, name, key, afresh=afresh, as_json=as_json)
+    showing.show(ledger, name, key, payload_keys, afresh=afresh, as_json=as_json)
 
 
 @reading.command("list")

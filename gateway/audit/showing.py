@@ -1,13 +1,16 @@
 """`gateway audit show` and `gateway audit list`: what happened, told to somebody who was not there."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from gateway.approvals_asking import fail, print_json
-from gateway.audit.finding import find
+from gateway.audit.copies import CannotDecrypt, Shown, copies
+from gateway.audit.finding import Found, find
 from gateway.audit.opening import caught_up, now, sound, the_ledger, verifier_of
 from gateway.audit.telling import document, lines
 from gateway.core.one_line import visible
+from gateway.core.story import PARTS
 from gateway.core.times import iso
 from gateway.ledger.gist import Gist
 from gateway.ledger.index import Filters
@@ -17,18 +20,37 @@ WIDEST = 1000
 """Columns of a table: in a narrow terminal a line wraps as a whole, not inside its words."""
 
 
-def show(ledger: Path, name: str, key: str, *, afresh: bool, as_json: bool) -> None:
+def show(ledger: Path, name: str, key: str, keys: Path | None, *, afresh: bool, as_json: bool) -> None:
     """Tell everything about one call or grant. Ends with code 1 if anything of it is not as it must be."""
     verifier = verifier_of(key, the_ledger(ledger))
     found = sound(lambda: find(ledger, name, verifier, afresh=afresh))
+    kept = _copies(ledger, found, keys) if keys is not None else []
     if as_json:
-        print_json(document(found, verifier, now()))
+        print_json(document(found, verifier, now()) | ({"copies": [each._asdict() for each in kept]} if keys else {}))
     else:
         print("\n".join(lines(found, verifier, now())))
+        print("\n".join(_told(kept)) if keys else "", end="\n" if keys else "")
     if not key and verifier is not None:
         print("The key is this host's own, and so trusts it; an auditor gives --key.", file=sys.stderr)
     if found.problems:
         fail(f"This is not proved: {found.problems[0]}")
+    if any(each.wrong for each in kept):
+        fail("A copy that is kept beside the log is not what the log has the digest of.")
+
+
+def _copies(ledger: Path, found: Found, keys: Path) -> list[Shown]:
+    try:
+        return list(copies(ledger, found.evidence.name, found.facts, keys))
+    except CannotDecrypt as error:
+        fail(error)
+
+
+def _told(kept: list[Shown]) -> Iterator[str]:
+    yield from ("", "Copies that are kept, decrypted")
+    if not kept:
+        yield "  none: the tool's `record:` asks for none"
+    for each in kept:
+        yield f"  {PARTS[each.part]}: {each.text or f'({each.why})'}"
 
 
 def print_list(ledger: Path, wanted: Filters, limit: int, *, afresh: bool, as_json: bool) -> None:

@@ -44,6 +44,8 @@ ENDINGS = {
     "judging": "It is not over: the policies have to judge it.",
 }
 """By the state of a call (`timeline.state`)."""
+PARTS = {"input": "what was asked", "edited": "what people made of it", "output": "what was answered"}
+"""Of a copy that is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +210,10 @@ def _ended(record: Record, facts: Sequence[Fact]) -> Iterator[Row]:
 def _kept(facts: Sequence[Fact]) -> Iterator[Row]:
     for fact in facts:
         if isinstance(fact, Recorded):
-            part = "what was asked" if fact.part == "input" else "what was answered"
+            part = PARTS[fact.part]
+            if fact.how == "digest":
+                yield moment(fact.at), f"no copy of {part}, only its digest: {fact.why}"
+                continue
             masked = f", without {', '.join(fact.masked)}" if fact.masked else ""
             until = moment(fact.at + fact.keep)
             yield moment(fact.at), f"a copy of {part}{masked}: {fact.size} bytes, digest {fact.digest}, until {until}"

@@ -133,6 +133,7 @@ def test_no_fact_is_left_out():
         ((MORE[3],), r'approval.requested did not reach channel 0 of finance (attempt 2): "busy\u001b[31m"'),
         ((MORE[4],), f"charge was looked up and shown to them (call 32cd, digest {'d' * 64})"),
         ((MORE[5],), "a copy of what was answered, without $.iban: 12 bytes, digest 99"),
+        ((Recorded(part="edited", how="digest", why="no JSON"),), "no copy of what people made of it, only its digest"),
         ((MORE[9],), "zoe was shown the arguments of request aaaaaaaaaaaa; authentication: by token"),
         ((MORE[2],), "nobody had decided for finance: cfo may decide too from now on"),
         ((replace(PREVIEWED, changed=("amount",)),), "had changed (amount): the votes so far did not count"),
