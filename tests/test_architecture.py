@@ -237,6 +237,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "core.deployment": "core/test_leaf",
     "core.story_people": "core/test_story",
     "ledger.index_file": "ledger/test_index",
+    "ledger.restoring": "ledger/test_sealing",
     "adapters.redis.history": "console/test_pages",
     "adapters.redis.short_lived": "console/test_pages",
     "config.mistakes": "config/test_policies",

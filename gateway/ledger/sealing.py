@@ -27,11 +27,12 @@ from gateway.ledger.copying import files_between
 from gateway.ledger.files import LogFiles
 from gateway.ledger.growing import Tip, grow
 from gateway.ledger.note import Signer, sign_checkpoint
+from gateway.ledger.restoring import restore
 from gateway.ledger.seals import Seals
 from gateway.ledger.standing import Comparison, RawEntry, entry_of, standing
 from gateway.ledger.store import Store, StoreUnavailable
 from gateway.ledger.tiles import CHECKPOINT
-from gateway.ledger.unsealable import Lost, Unsealable, unavailable, unwritable
+from gateway.ledger.unsealable import Lost, NotHere, Unsealable, unavailable, unwritable
 from gateway.ledger.witnesses import Finder, Found, Known
 from gateway.ledger.writing import LedgerDirectory, Swept
 
@@ -175,7 +176,16 @@ class Sealer:
                 f"Redis says how far the log is sealed in words that this version does not know ({error}): a newer "
                 "version of the gateway was here. Run that version."
             ) from error
-        return await asyncio.to_thread(lambda: {name: finder.find(name, item) for name, item in known.items()})
+        return {name: await self._found(finder, name, item) for name, item in known.items()}
+
+    async def _found(self, finder: Finder, name: str, known: Known) -> Found:
+        try:
+            return await asyncio.to_thread(finder.find, name, known)
+        except NotHere as missing:
+            if finder.sealer != self.who:  # another host has it
+                raise
+            await restore(self.seals, self.directory, missing)
+            return await asyncio.to_thread(finder.find, name, known)
 
     async def _settle(self, found: Mapping[str, Found]) -> None:
         """Make what is known of these logs true everywhere: in Redis for a new holder, in the store, in checkpoints."""
@@ -199,8 +209,7 @@ class Sealer:
 
     def _complete(self, found: Mapping[str, Found], unsigned: Collection[str]) -> None:
         if self.store is not None:
-            behind = {name: it for name, it in found.items() if it.stored < it.tip.size}
-            for name, it in behind.items():
+            for name, it in (behind := {name: it for name, it in found.items() if it.stored < it.tip.size}).items():
                 for path, data in files_between(self.directory, name, it.stored, it.tip.size):
                     self.store.put(f"{name}/{path}", data)
             unsigned = list({*unsigned, *behind})

@@ -14,6 +14,16 @@ class Unsealable(Exception):
         """Effects stop at once. Otherwise something is away that may come back by itself."""
 
 
+class NotHere(Unsealable):
+    """A log that was sealed is neither in the directory nor in a store."""
+
+    def __init__(self, sentence: str, *, partition: str, size: int, root: bytes) -> None:
+        super().__init__(sentence, hard=False)
+        self.partition = partition
+        self.size = size
+        self.root = root
+
+
 class Lost(Unsealable):
     """Redis has less than was sealed."""
 

@@ -21,7 +21,7 @@ from gateway.ledger.note import BadNote, Checkpoint, Verifier, open_checkpoint
 from gateway.ledger.standing import entry_of
 from gateway.ledger.store import Store, StoreUnavailable
 from gateway.ledger.tiles import CHECKPOINT
-from gateway.ledger.unsealable import Lost, Unsealable, unavailable, unwritable
+from gateway.ledger.unsealable import Lost, NotHere, Unsealable, unavailable, unwritable
 from gateway.ledger.writing import LedgerDirectory
 
 
@@ -127,12 +127,12 @@ class Finder:
                 f"The sealed log is damaged: {size} facts of partition {partition} were signed here, and the directory "
                 f"{str(self.directory.path)!r} {lacks}. Nothing is written to it any more; restore it from a copy."
             )
-        raise Unsealable(
+        raise NotHere(
             f"The sealed log is not here: {self.sealer or 'another host'} sealed {size} facts of partition {partition}"
             f", and the directory {str(self.directory.path)!r} {lacks}. Start the gateway there, copy that directory "
             "here while no gateway runs, or let hosts share one (ledger.directory or ledger.store).",
-            hard=False,
-        )
+            partition=partition, size=size, root=root,
+        )  # fmt: skip
 
     def _extends(self, partition: str, tip: Tip, old: Checkpoint) -> None:
         """That the tree which is here goes on from what was once sealed or signed."""

@@ -196,6 +196,48 @@ def test_a_host_without_the_log_refuses_and_names_the_one_that_has_it(world):
     world.check_all()
 
 
+@pytest.mark.parametrize("left", [0, 20, 300])
+def test_a_host_that_lost_its_own_directory_makes_it_anew_from_the_stream(world, left):
+    """A new disk, or an older copy that was put back; nobody else has the log."""
+    copy = world.folder / "copy"
+    if left:
+        world.happens("07", left)
+        seal(world.steward())
+        shutil.copytree(world.disk.root, copy)
+    world.happens("07", 280, 2)
+    world.happens("64", 3)
+    world.happens("07", 1, text="long " * 14_000)
+    while seal(world.steward()):
+        pass
+    world.check_all()
+    shutil.rmtree(world.disk.root)
+    if left:
+        shutil.copytree(copy, world.disk.root)
+    world.happens("07", 5)
+    steward = world.steward()
+    assert (seal(steward), steward.problem) == (5, "")
+    world.check_all()
+
+
+@pytest.mark.parametrize("lacking", ["its beginning", "its end", "a fact"])
+def test_what_the_stream_lacks_cannot_be_made_anew_and_nothing_is_written(world, lacking):
+    world.happens("07", 20, 2)
+    seal(world.steward())
+    shutil.rmtree(world.disk.root)
+    stream = world.redis.streams["07"]
+    if lacking == "its beginning":
+        del stream[0]
+    elif lacking == "its end":
+        del stream[5:-1]
+    else:
+        entry, fields = stream[3]
+        stream[3] = entry, {**fields, b"facts": fields[b"facts"].replace(b"Expired", b"Withdrawn")}
+    steward = world.steward()
+    assert seal(steward) == 0
+    assert steward.problem.startswith("The sealed log is not here: here sealed 40 facts of partition 07")
+    assert list(world.disk.root.rglob("*/*")) == []
+
+
 def test_a_host_takes_over_from_the_store(tmp_path):
     world = World(tmp_path, with_store=True)
     world.happens("07", 700)
