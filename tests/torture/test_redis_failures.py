@@ -21,6 +21,7 @@ import httpx
 import pytest
 
 from tests.gateway_process import (
+    PAYLOAD_KEY,
     ROOT,
     bearer,
     command,
@@ -41,7 +42,8 @@ LONG = "TORTURE_SECONDS" in os.environ
 @contextmanager
 def on(server: Any, *, workers: int = 1, url: str = "", **settings: str) -> Iterator[World]:
     """A world whose journal is in that server."""
-    with world(workers=workers, settings={"GATEWAY_REDIS_URL": url or server.url, **settings}) as scene:
+    shared = {"GATEWAY_REDIS_URL": url or server.url, "GATEWAY_PAYLOAD_KEYS": PAYLOAD_KEY}
+    with world(workers=workers, settings={**shared, **settings}) as scene:
         yield scene
 
 
