@@ -39,8 +39,7 @@ from gateway.ledger.writing import LedgerDirectory, Swept
 LEASE_MS = 10_000
 """How long one host seals alone; after that another may take over, and a successor on the same host at any time."""
 MOST_ENTRIES = 8192
-"""In one round: some 14,000 facts, 7 MB, half a second of 5,000 calls a second. If there are more, the next one begins
-at once."""
+"""In one round: some 14,000 facts, 7 MB. If there are more, the next one begins at once."""
 PATIENCE_MS = 500
 """What is left of the lease at least when something is made visible that only its holder may."""
 
