@@ -46,14 +46,13 @@ def encoded(spans: Sequence[SpanValue], resource: Mapping[str, Any]) -> bytes:
         )
         for link in span.links:
             made.links.add(trace_id=bytes.fromhex(link.trace_id), span_id=bytes.fromhex(link.span_id), flags=LOCAL)
-        # The type is part of what is remembered: True and 1 are equal.
-        attributes = [_attribute(name, value, type(value).__name__) for name, value in span.attributes.items()]
+        attributes = [_attribute(name, value) for name, value in span.attributes.items()]
         made.MergeFromString(b"".join(attributes))
     return bytes(request.SerializeToString())
 
 
-@lru_cache(maxsize=REMEMBERED)
-def _attribute(name: str, value: Any, _: str) -> bytes:
+@lru_cache(maxsize=REMEMBERED, typed=True)  # True and 1 are equal
+def _attribute(name: str, value: Any) -> bytes:
     """A span with nothing but this attribute."""
     return bytes(Span(attributes=[KeyValue(key=name, value=_any(value))]).SerializeToString())
 

@@ -1,6 +1,7 @@
 """What a collector answers and what we make of it; and the standard OTEL_* variables, through real requests."""
 
 import asyncio
+import dataclasses
 import socket
 import threading
 import time
@@ -76,6 +77,13 @@ def test_a_span_arrives_as_it_is():
     assert found["http.response.status_code"].int_value == 500
     assert [(link.trace_id.hex(), link.span_id.hex()) for link in span.links] == [("a" * 32, "b" * 16)]
     assert span.flags & 0x200  # the parent is remote
+
+
+def test_values_that_are_equal_and_of_another_kind_stay_of_their_kind():
+    values = [1, True, 0, False, "1"]
+    _, receiver = export(spans=[dataclasses.replace(SPAN, attributes={"gateway.x": value}) for value in values])
+    kinds = [span.attributes[0].value.WhichOneof("value") for span in receiver.spans]
+    assert kinds == ["int_value", "bool_value", "int_value", "bool_value", "string_value"]
 
 
 def test_the_resource_is_ours_unless_the_environment_names_another():
@@ -236,8 +244,6 @@ def speaking(say):
 
 
 def test_spans_that_cannot_be_encoded_are_a_rejection_and_not_a_retry_for_ever():
-    import dataclasses
-
     said, receiver = export(spans=[dataclasses.replace(SPAN, name="x\ud800")])
     assert said.verdict == "rejected" and receiver.requests == []
 
