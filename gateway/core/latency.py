@@ -7,7 +7,7 @@ more than some hundred nanoseconds. Pure: it reads no clock.
 
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 BOUNDS = (
     0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 3.0,
@@ -18,23 +18,27 @@ _NAMES = (*(str(round(bound * 1e6)) for bound in BOUNDS), "more")
 _TOTAL = "microseconds"
 
 
-@dataclass(slots=True)
 class Latency:
-    """What one process measured."""
+    """What one process measured, until it is taken: some thousand numbers, if that is done every second."""
 
-    _counts: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS) + 1))
-    _seconds: float = 0.0
+    __slots__ = ("_seconds", "add")
 
-    def add(self, seconds: float) -> None:
-        self._counts[bisect_left(BOUNDS, seconds)] += 1
-        self._seconds += seconds
+    def __init__(self) -> None:
+        self._seconds: list[float] = []
+        self.add = self._seconds.append
+        """Note one duration, in seconds. Into which group it falls is found out later, for many at once."""
 
     def take(self, name: str) -> dict[str, int]:
         """What came since this was last asked, by `<name>:<group>`; empty if nothing did."""
-        counts, seconds = self._counts, self._seconds
-        self._counts, self._seconds = [0] * (len(BOUNDS) + 1), 0.0
+        if not self._seconds:
+            return {}
+        counts = [0] * (len(BOUNDS) + 1)
+        for seconds in self._seconds:
+            counts[bisect_left(BOUNDS, seconds)] += 1
         found = {f"{name}:{group}": count for group, count in zip(_NAMES, counts, strict=True) if count}
-        return found | {f"{name}:{_TOTAL}": round(seconds * 1e6)} if found else {}
+        found[f"{name}:{_TOTAL}"] = round(sum(self._seconds) * 1e6)
+        self._seconds.clear()
+        return found
 
 
 @dataclass(frozen=True, slots=True)
