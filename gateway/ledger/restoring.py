@@ -1,18 +1,21 @@
-"""A log that this host sealed and has lost, made anew from the stream in Redis while that still has all of it.
+"""A log that this host sealed and has lost, made anew from the stream in Redis while that still has what is missing.
 
-A disk was replaced, or an older copy of the directory was put back: nobody else has the log, but every fact that was
-sealed may still wait to be trimmed. The tree that they make is compared with the sealed root before a file is written,
-so what is put into the directory is what was there, byte for byte. It is never done for a log that another host sealed:
-that host has it, and two halves of a log would be worse than a sentence.
+A disk was replaced, or an older copy of the directory was put back: nobody else has the log, but what was sealed since
+may still wait to be trimmed. So it is gone on from where the copy was signed, or else from the beginning. The tree that
+comes of it is compared with the sealed root before a file is written, so what is put into the directory is what was
+there, byte for byte. It is never done for a log that another host sealed: that host has it, and two halves of a log
+would be worse than a sentence.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
 
 from gateway.core.sealed import BEGINNING
-from gateway.ledger.growing import Tip, grow
+from gateway.ledger.files import Damaged, LogFiles
+from gateway.ledger.growing import Tip, grow, load
+from gateway.ledger.note import BadNote, Verifier, open_checkpoint
 from gateway.ledger.seals import Seals
-from gateway.ledger.standing import RawEntry, standing
+from gateway.ledger.standing import RawEntry, entry_of, standing
 from gateway.ledger.unsealable import NotHere
 from gateway.ledger.writing import LedgerDirectory
 
@@ -20,17 +23,40 @@ AT_ONCE = 4096
 """Entries."""
 
 
-async def restore(seals: Seals, directory: LedgerDirectory, missing: NotHere) -> None:
-    """Have the log in the directory. Raises `missing` if the stream has not got all of it; OSError."""
-    if await _grown(seals, missing, None) != missing.root:
-        raise missing
-    await _grown(seals, missing, directory)
+Beginning = tuple[Tip, str]
+"""A log, and its last entry."""
 
 
-async def _grown(seals: Seals, missing: NotHere, directory: LedgerDirectory | None) -> bytes:
-    """Root of the first so many facts of the stream. Their files are written if there is a directory for them."""
-    tip, name = Tip(), missing.partition
-    async for entries in _entries(seals, name):
+async def restore(seals: Seals, directory: LedgerDirectory, missing: NotHere, verifier: Verifier) -> None:
+    """Have the log in the directory. Raises `missing` if the stream has not got all that it lacks; OSError."""
+    beginnings = [*await asyncio.to_thread(_of_copy, directory, missing, verifier), (Tip(), BEGINNING)]
+    for beginning in beginnings:
+        if await _grown(seals, missing, beginning, None) == missing.root:
+            await _grown(seals, missing, beginning, directory)
+            return
+    raise missing
+
+
+def _of_copy(directory: LedgerDirectory, missing: NotHere, verifier: Verifier) -> list[Beginning]:
+    """What the directory's own checkpoint was signed for, if that is there."""
+    files = LogFiles(directory.path / missing.partition)
+    try:
+        note = files.note()
+        if note is None:
+            return []
+        checkpoint = open_checkpoint(note, verifier.of(missing.partition))
+        files.size = checkpoint.size
+        tip, [last] = load(files), files.leaves(checkpoint.size - 1)
+        return [(tip, entry_of(last))] if tip.root == checkpoint.root else []
+    except (Damaged, BadNote):
+        return []
+
+
+async def _grown(seals: Seals, missing: NotHere, beginning: Beginning, directory: LedgerDirectory | None) -> bytes:
+    """Root of the log when the stream's facts behind its beginning are put there, as many as were sealed. Their files
+    are written if there is a directory for them."""
+    (tip, place), name = beginning, missing.partition
+    async for entries in _entries(seals, name, place):
         leaves, files = list[bytes](), dict[str, bytes]()
         for entry in entries:
             some, long = standing(entry)
@@ -46,8 +72,7 @@ async def _grown(seals: Seals, missing: NotHere, directory: LedgerDirectory | No
     return tip.root
 
 
-async def _entries(seals: Seals, name: str) -> AsyncIterator[list[RawEntry]]:
-    place = BEGINNING
+async def _entries(seals: Seals, name: str, place: str) -> AsyncIterator[list[RawEntry]]:
     while name in (found := (await seals.waiting({name: place}, AT_ONCE))[0]):
         yield found[name]
         place = found[name][-1][0].decode()

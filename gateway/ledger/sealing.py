@@ -183,7 +183,7 @@ class Sealer:
         except NotHere as missing:
             if finder.sealer != self.who:  # another host has it
                 raise
-            await restore(self.seals, self.directory, missing)
+            await restore(self.seals, self.directory, missing, self.signer.verifier)
             return await asyncio.to_thread(finder.find, name, known)
 
     async def _settle(self, found: Mapping[str, Found]) -> None:

@@ -130,7 +130,8 @@ class Finder:
         raise NotHere(
             f"The sealed log is not here: {self.sealer or 'another host'} sealed {size} facts of partition {partition}"
             f", and the directory {str(self.directory.path)!r} {lacks}. Start the gateway there, copy that directory "
-            "here while no gateway runs, or let hosts share one (ledger.directory or ledger.store).",
+            "here while no gateway runs, or let hosts share one (ledger.directory or ledger.store). "
+            "If it was here, and the stream in Redis lacks what the directory does: restore a newer copy.",
             partition=partition, size=size, root=root,
         )  # fmt: skip
 

@@ -219,6 +219,29 @@ def test_a_host_that_lost_its_own_directory_makes_it_anew_from_the_stream(world,
     world.check_all()
 
 
+def test_what_is_trimmed_may_come_from_the_copy_that_was_put_back(world):
+    """A copy of last night, and a stream that goes back a week: that is enough, whatever was before."""
+    world.happens("07", 300, 2)
+    seal(world.steward())
+    copy, before = world.folder / "copy", world.expected("07")
+    shutil.copytree(world.disk.root, copy)
+    world.happens("07", 290, 2)
+    seal(world.steward())
+    shutil.rmtree(world.disk.root)
+    shutil.copytree(copy, world.disk.root)
+    after = world.expected("07")[len(before) :]
+    del world.redis.streams["07"][:300]
+    steward = world.steward()
+    assert (seal(steward), steward.problem) == (0, "")
+    assert list(LogFiles.open(world.disk.root, "07").leaves()) == before + after
+    shutil.rmtree(world.disk.root)
+    shutil.copytree(copy, world.disk.root)
+    del world.redis.streams["07"][0]
+    steward, files = world.steward(), snapshot(world)
+    assert seal(steward) == 0 and steward.problem.endswith("restore a newer copy.")
+    assert snapshot(world) == files
+
+
 @pytest.mark.parametrize("lacking", ["its beginning", "its end", "a fact"])
 def test_what_the_stream_lacks_cannot_be_made_anew_and_nothing_is_written(world, lacking):
     world.happens("07", 20, 2)
