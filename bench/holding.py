@@ -15,8 +15,8 @@ from gateway.adapters.payload_cipher import PayloadCipher
 from gateway.adapters.redis.command import keys
 from gateway.adapters.redis.journal import RedisJournal
 from gateway.core.facts import Admitted, Asked, Expired, Fact, Judged, Notified
-from gateway.core.lifecycle import Record, after, begin
 from gateway.core.pointers import upkeep
+from gateway.core.record import Record, after, begin
 from gateway.payload_keys import FILE, read_keys
 from gateway.ports import Append
 

@@ -43,22 +43,8 @@ from gateway.core.facts import (
     Viewed,
     Withdrawn,
 )  # fmt: skip
-from gateway.core.lifecycle import (
-    Ask,
-    Claim,
-    Climb,
-    Expire,
-    Finish,
-    Forfeit,
-    Judge,
-    Record,
-    Send,
-    Wait,
-    after,
-    begin,
-    next_step,
-    without_unused_allow,
-)  # fmt: skip
+from gateway.core.lifecycle import Ask, Claim, Climb, Expire, Finish, Forfeit, Judge, Send, Wait, next_step
+from gateway.core.record import Record, after, begin, without_unused_allow
 from gateway.core.verdict import Requirement, Verdict
 
 PAGE = Path(__file__).parent / "lifecycle.md"

@@ -17,8 +17,8 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from gateway.core.lifecycle import recall
 from gateway.core.pointers import attracts, in_hands_of
+from gateway.core.record import recall
 from gateway.ports import Journal
 
 SILENCE_SECONDS = 2.0

@@ -20,8 +20,9 @@ from gateway.core.approval import (
     may_vote,
 )
 from gateway.core.facts import Approved, Cancelled, Edited, Lost, Rejected, Resolved, Retracted, Withdrawn
-from gateway.core.lifecycle import Finish, Judge, Record, next_step
+from gateway.core.lifecycle import Finish, Judge, next_step
 from gateway.core.payload import Answer, pack_answer
+from gateway.core.record import Record
 from gateway.engine import Engine
 from gateway.judging import admission_of, judge
 from gateway.life import Life

@@ -13,9 +13,9 @@ from gateway.core import digest
 from gateway.core.admit import Admission, Inadmissible
 from gateway.core.approval import shown
 from gateway.core.facts import Notice
-from gateway.core.lifecycle import Record
 from gateway.core.messages import Message, Moot, channel_of, ended, meant
 from gateway.core.quota import Quota
+from gateway.core.record import Record
 from gateway.core.routes import Channel, Group, Routes
 from gateway.digest_ports import Digest, Digests, Entry, Told
 from gateway.engine import Engine

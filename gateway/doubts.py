@@ -7,7 +7,8 @@ decides nothing.
 import logging
 
 from gateway.core.facts import Lost
-from gateway.core.lifecycle import Finish, Record, next_step
+from gateway.core.lifecycle import Finish, next_step
+from gateway.core.record import Record
 from gateway.core.routes import Routes
 from gateway.life import Life
 

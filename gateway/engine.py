@@ -35,25 +35,12 @@ from gateway.core.facts import (
 )
 from gateway.core.ladder import climbed
 from gateway.core.latency import Latency
-from gateway.core.lifecycle import (
-    Ask,
-    Claim,
-    Climb,
-    Expire,
-    Finish,
-    Forfeit,
-    Judge,
-    Look,
-    Send,
-    Wait,
-    begin,
-    next_step,
-    recall,
-)
+from gateway.core.lifecycle import Ask, Claim, Climb, Expire, Finish, Forfeit, Judge, Look, Send, Wait, next_step
 from gateway.core.notices import asked, reported
 from gateway.core.payload import Answer, pack_answer, pack_request, unpack_answer
 from gateway.core.pointers import LOOKING_MS, attracts
 from gateway.core.previews import MOST_BYTES
+from gateway.core.record import begin, recall
 from gateway.core.timeline import state
 from gateway.core.verdict import Requirement
 from gateway.doubts import tell_new_doubt

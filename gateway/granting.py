@@ -27,7 +27,7 @@ from gateway.core.grants import (
     recall_grant,
     shape,
 )
-from gateway.core.lifecycle import Record
+from gateway.core.record import Record
 from gateway.core.routes import Person, Way
 from gateway.core.times import span
 from gateway.core.verdict import Requirement

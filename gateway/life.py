@@ -24,10 +24,10 @@ from gateway.core.facts import (
     Reminded,
     Reported,
 )
-from gateway.core.lifecycle import Record, after, begin, recall
 from gateway.core.owed import WORKING, served
 from gateway.core.payload import Answer
 from gateway.core.pointers import Pointer, Upkeep, upkeep
+from gateway.core.record import Record, after, begin, recall
 from gateway.core.recording import KEPT
 from gateway.core.times import span
 from gateway.core.verdict import Lifted, Verdict

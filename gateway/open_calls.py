@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from gateway.core.facts import Fact
-from gateway.core.lifecycle import recall
+from gateway.core.record import recall
 from gateway.core.timeline import state
 
 STATES = ("held", "executing", "in doubt", "judging")

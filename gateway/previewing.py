@@ -17,8 +17,9 @@ from gateway.core.admit import Admission, Inadmissible
 from gateway.core.call import call_id
 from gateway.core.facts import Admitted, Ended, Judged, Notice, Previewed
 from gateway.core.ladder import to_channels
-from gateway.core.lifecycle import Finish, Record, Wait, begin
+from gateway.core.lifecycle import Finish, Wait
 from gateway.core.previews import Picture, Preview, Unlookable
+from gateway.core.record import Record, begin
 from gateway.core.verdict import Verdict
 from gateway.judging import judge
 from gateway.life import Life

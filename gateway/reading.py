@@ -13,7 +13,7 @@ from gateway.adapters.redis.held import HeldCalls
 from gateway.adapters.redis.journal import RedisJournal
 from gateway.adapters.redis.ledger import RedisLedger
 from gateway.core.facts import Fact, Judged
-from gateway.core.lifecycle import Record, recall
+from gateway.core.record import Record, recall
 from gateway.core.timeline import line, state
 from gateway.core.times import iso, moment, since
 from gateway.open_calls import OpenCalls

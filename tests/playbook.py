@@ -21,8 +21,9 @@ from gateway.core.facts import (
     Rejected,
     Unsent,
 )
-from gateway.core.lifecycle import Record, Step, after, begin, next_step, recall
+from gateway.core.lifecycle import Step, next_step
 from gateway.core.pointers import Upkeep, upkeep
+from gateway.core.record import Record, after, begin, recall
 from gateway.core.verdict import Decision, Requirement, Verdict
 
 ME, YOU = "token-of-mine", "token-of-yours"

@@ -17,7 +17,8 @@ from gateway.adapters.memory_journal import MemoryJournal
 from gateway.core.approval import Decision, may_vote, shown
 from gateway.core.call import Request
 from gateway.core.facts import Approved, Fact, Rejected
-from gateway.core.lifecycle import Finish, Outcome, Record, Wait, next_step, recall
+from gateway.core.lifecycle import Finish, Outcome, Wait, next_step
+from gateway.core.record import Record, recall
 from gateway.core.routes import System, Tool
 from gateway.engine import Driven, Engine
 from gateway.errors.base import GatewayError

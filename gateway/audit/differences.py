@@ -21,8 +21,8 @@ from gateway.core.facts import (
     Rejected,
     Resolved,
 )
-from gateway.core.lifecycle import recall
 from gateway.core.one_line import quoted, value, visible
+from gateway.core.record import recall
 from gateway.core.timeline import state
 from gateway.core.times import moment, span
 

@@ -185,7 +185,8 @@ def _begins(whom: Whom, call: str, facts: bytes) -> bool:
 def _over(facts: "list[Fact]") -> bool:
     """Nothing of it is needed to go on."""
     from gateway.core.facts import Lost
-    from gateway.core.lifecycle import Finish, next_step, recall
+    from gateway.core.lifecycle import Finish, next_step
+    from gateway.core.record import recall
 
     record = recall(facts)
     today = record.judged.generation if record.judged else ""

@@ -11,8 +11,8 @@ from gateway.core.deployment import Loaded
 from gateway.core.facts import Fact
 from gateway.core.grants import Granted, GrantFact, Revoked, recall_grant
 from gateway.core.leaf import NotALeaf
-from gateway.core.lifecycle import recall
 from gateway.core.one_line import visible
+from gateway.core.record import recall
 from gateway.core.story import Section, story
 from gateway.core.timeline import line, state
 from gateway.core.times import iso, moment, since, span

@@ -15,10 +15,10 @@ from gateway.console.questions import VIA, Question, questions
 from gateway.core.admit import Admission, Inadmissible
 from gateway.core.approval import NotEligible, Stale, may_cancel, may_retract
 from gateway.core.facts import Approved, Edited
-from gateway.core.lifecycle import Record
 from gateway.core.notices import arguments, summary
 from gateway.core.outcomes import Became, became, final_at
 from gateway.core.previews import Picture
+from gateway.core.record import Record
 from gateway.core.routes import Routes
 from gateway.core.timeline import state
 from gateway.engine import Engine

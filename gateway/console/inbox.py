@@ -13,8 +13,8 @@ from gateway.console.questions import waits_for
 from gateway.core.admit import Inadmissible
 from gateway.core.alike import one_card_each, same_question
 from gateway.core.facts import Fact
-from gateway.core.lifecycle import Record, recall
 from gateway.core.notices import discreet, summary
+from gateway.core.record import Record, recall
 from gateway.core.routes import Routes
 from gateway.core.timeline import state
 from gateway.engine import Engine

@@ -7,8 +7,8 @@ from typing import Protocol
 
 from gateway.core.call import Call
 from gateway.core.facts import Fact
-from gateway.core.lifecycle import recall
 from gateway.core.outcomes import Became, became
+from gateway.core.record import recall
 from gateway.core.routes import Routes
 
 LAST = 10

@@ -7,7 +7,7 @@ never offers a button that `Decisions` would refuse, and never hides one that it
 from dataclasses import dataclass
 
 from gateway.core.approval import Decision, NotEligible, Stale, may_vote, question, shown, voters
-from gateway.core.lifecycle import Record
+from gateway.core.record import Record
 from gateway.core.routes import Routes
 from gateway.core.verdict import Requirement
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from gateway.console.searching import people, policies
 from gateway.core.facts import Fact
-from gateway.core.lifecycle import recall
+from gateway.core.record import recall
 from gateway.core.timeline import line, state
 
 TONES: Mapping[str, str] = {

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from gateway.core.facts import Approved, Cancelled, Edited, Fact, Judged, Rejected, Resolved, Retracted
-from gateway.core.lifecycle import recall
+from gateway.core.record import recall
 from gateway.core.timeline import state
 
 STATES = ("answered", "denied", "unreachable", "in doubt", "settled", "held", "executing", "judging")

@@ -12,8 +12,8 @@ from gateway.console.searching import policies
 from gateway.core import story as telling
 from gateway.core.call import Call
 from gateway.core.facts import Admitted, Fact
-from gateway.core.lifecycle import recall
 from gateway.core.outcomes import Became, became, outcome
+from gateway.core.record import recall
 from gateway.core.routes import Routes
 from gateway.core.segments import after, begin, root_of, trace_of
 from gateway.core.timeline import line

@@ -14,8 +14,8 @@ import orjson
 
 from gateway.core.admit import Admission
 from gateway.core.call import FORMAT, joined
-from gateway.core.lifecycle import Record
 from gateway.core.notices import arguments
+from gateway.core.record import Record
 
 Key = TypeVar("Key", bound=Hashable)
 Each = TypeVar("Each")

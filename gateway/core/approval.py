@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from gateway.core.call import FORMAT, Call, joined
 from gateway.core.facts import Approved, Judged
-from gateway.core.lifecycle import Record
+from gateway.core.record import Record
 from gateway.core.routes import Agent, Group, Person, Routes, Way
 from gateway.core.times import iso
 from gateway.core.verdict import Requirement

@@ -13,10 +13,10 @@ from gateway.core.admit import Admission
 from gateway.core.approval import question
 from gateway.core.call import joined
 from gateway.core.facts import Notice
-from gateway.core.lifecycle import Record
 from gateway.core.messages import page
 from gateway.core.notices import discreet, summary
 from gateway.core.quota import Quota
+from gateway.core.record import Record
 from gateway.core.routes import Channel, EmailChannel, Group, Slack, Webhook
 from gateway.core.times import iso
 

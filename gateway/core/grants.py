@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 
 from gateway.core.approval import voters
 from gateway.core.call import FORMAT, joined, partition_of
-from gateway.core.lifecycle import BLANK, Record
+from gateway.core.record import BLANK, Record
 from gateway.core.routes import Group, Routes, System, Tool, Variable
 from gateway.core.value import keyword_value
 from gateway.core.verdict import Lifted, Requirement

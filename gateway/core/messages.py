@@ -13,10 +13,10 @@ from urllib.parse import quote
 from gateway.core.admit import Admission
 from gateway.core.approval import question, shown
 from gateway.core.facts import Approved, Judged, Notice, Rejected
-from gateway.core.lifecycle import Record
 from gateway.core.notices import arguments, discreet, summary, told_picture
 from gateway.core.outcomes import became, outcome
 from gateway.core.previews import Picture
+from gateway.core.record import Record
 from gateway.core.routes import Channel, EmailChannel, Person, Routes
 from gateway.core.timeline import outcome_name
 from gateway.core.times import iso

@@ -7,9 +7,10 @@ from gateway.core.admit import Admission
 from gateway.core.call import Call
 from gateway.core.facts import Asked, Lost, NoticeKind, Reported
 from gateway.core.ladder import ladder, to_channels
-from gateway.core.lifecycle import Finish, Record
+from gateway.core.lifecycle import Finish
 from gateway.core.one_line import value
 from gateway.core.previews import Picture
+from gateway.core.record import Record
 from gateway.core.recording import redacted
 from gateway.core.routes import Group
 from gateway.core.summaries import render

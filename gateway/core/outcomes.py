@@ -21,8 +21,9 @@ from gateway.core.facts import (
     Unsent,
     Withdrawn,
 )
-from gateway.core.lifecycle import Finish, Outcome, Record, next_step
+from gateway.core.lifecycle import Finish, Outcome, next_step
 from gateway.core.payload import unpack_answer
+from gateway.core.record import Record
 from gateway.core.routes import Routes
 
 IDS = ("id", "number", "key", "name")

@@ -8,7 +8,8 @@ a call that may still act, or that is in doubt.
 from collections.abc import Mapping
 
 from gateway.core.facts import Lost
-from gateway.core.lifecycle import Finish, Record, next_step
+from gateway.core.lifecycle import Finish, next_step
+from gateway.core.record import Record
 
 WORKING: Mapping[str, bytes] = {"request": b"", "original": b"", "preview": b""}
 """Fields of a payload that only an open question needs, with the value that destroys them: what would be sent, what the

@@ -8,7 +8,8 @@ transition just happened: the record alone decides, so a crashed writer's succes
 from typing import Literal
 
 from gateway.core.facts import Answered, Cancelled, Expired, Judged, Lost, Rejected, Resolved, Unsent, Withdrawn
-from gateway.core.lifecycle import Finish, Look, Outcome, Record, Step, Wait, next_step
+from gateway.core.lifecycle import Finish, Look, Outcome, Step, Wait, next_step
+from gateway.core.record import Record
 from gateway.core.value import positional_value
 
 REFUSED_MS = 3_600_000

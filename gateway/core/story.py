@@ -25,8 +25,8 @@ from gateway.core.facts import (
     Resolved,
     Unsent,
 )
-from gateway.core.lifecycle import Record, recall
 from gateway.core.one_line import quoted, value, visible
+from gateway.core.record import Record, recall
 from gateway.core.segments import traces_of
 from gateway.core.story_people import LONGEST, Row, asked, decided
 from gateway.core.timeline import state

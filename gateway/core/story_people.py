@@ -20,8 +20,8 @@ from gateway.core.facts import (
     Viewed,
     Withdrawn,
 )
-from gateway.core.lifecycle import Record
 from gateway.core.one_line import quoted
+from gateway.core.record import Record
 from gateway.core.times import iso, moment
 
 LONGEST = 500

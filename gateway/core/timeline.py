@@ -36,8 +36,9 @@ from gateway.core.facts import (
     Viewed,
     Withdrawn,
 )
-from gateway.core.lifecycle import Finish, Outcome, Record, next_step
+from gateway.core.lifecycle import Finish, Outcome, next_step
 from gateway.core.one_line import quoted
+from gateway.core.record import Record
 from gateway.core.times import iso, span
 
 LONGEST = 500

@@ -25,7 +25,7 @@ from gateway.adapters.secrets import Secrets
 from gateway.core import timeline
 from gateway.core.deployment import AgentReadmitted, AgentSuspended, DeploymentFact, LossAcknowledged
 from gateway.core.figures import Figures
-from gateway.core.lifecycle import Record, recall
+from gateway.core.record import Record, recall
 from gateway.core.routes import Routes
 from gateway.core.times import iso
 from gateway.decisions import Decisions, TooEarly

@@ -4,7 +4,7 @@ from typing import Any
 
 from gateway.core import timeline
 from gateway.core.approval import shown
-from gateway.core.lifecycle import Record
+from gateway.core.record import Record
 from gateway.core.times import iso
 
 

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from gateway import control_errors
 from gateway.adapters.secrets import Secrets
 from gateway.core.approval import Decision
-from gateway.core.lifecycle import Record
+from gateway.core.record import Record
 from gateway.core.routes import Routes
 from gateway.decisions import Decisions
 from gateway.doors import control_bodies

@@ -8,9 +8,10 @@ from gateway import errors
 from gateway.core import timeline
 from gateway.core.admit import Admission
 from gateway.core.facts import Answered, Cancelled, Expired, Judged, Lost, Rejected, Resolved, Unsent, Withdrawn
-from gateway.core.lifecycle import Finish, Record, Wait
+from gateway.core.lifecycle import Finish, Wait
 from gateway.core.notices import arguments
 from gateway.core.payload import Answer
+from gateway.core.record import Record
 from gateway.core.times import iso
 from gateway.life import Life
 

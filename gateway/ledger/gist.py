@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from gateway.core.codec import UnreadableFact, decode
 from gateway.core.leaf import NotALeaf, read_leaf
-from gateway.core.lifecycle import recall
+from gateway.core.record import recall
 from gateway.core.timeline import state
 
 UNREADABLE = "unreadable"

@@ -9,7 +9,7 @@ from gateway.adapters.redis.ledger import LedgerEntry
 from gateway.console import live
 from gateway.console.live import EVERYTHING, HEARTBEAT_SECONDS, MOST_ENTRIES, MOST_PAGES, Live, TooManyPages
 from gateway.core.facts import Admitted, Answered, Approved, Asked, Claimed, Judged, Notified
-from gateway.core.lifecycle import BLANK
+from gateway.core.record import BLANK
 from gateway.core.verdict import Verdict
 from gateway.ports import JournalUnavailable
 from gateway.tasks import cancel_all

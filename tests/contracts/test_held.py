@@ -6,8 +6,8 @@ import pytest
 
 from gateway.adapters.redis.held import HeldCalls, Place
 from gateway.core.facts import Expired
-from gateway.core.lifecycle import recall
 from gateway.core.pointers import Pointer
+from gateway.core.record import recall
 from gateway.open_calls import OpenCalls
 from tests.contracts.journal_bench import FIRST, RedisBench, new_call, on, write
 from tests.playbook import FINANCE, HOLD, asked, claimed, lost

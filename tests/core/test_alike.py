@@ -9,7 +9,7 @@ import pytest
 from gateway.core.admit import Admission
 from gateway.core.alike import one_card_each, same_question
 from gateway.core.facts import Admitted, Asked, Judged, Previewed
-from gateway.core.lifecycle import Record, after, recall
+from gateway.core.record import Record, after, recall
 from gateway.core.verdict import Requirement, Verdict
 from tests.company import CAPTURE, FINANCE, REFUND, admission
 

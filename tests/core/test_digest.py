@@ -7,8 +7,8 @@ import pytest
 
 from gateway.core import digest
 from gateway.core.facts import Admitted, Notice, Notified, Rejected
-from gateway.core.lifecycle import recall
 from gateway.core.quota import Quota
+from gateway.core.record import recall
 from gateway.core.routes import Channel, EmailChannel, Slack
 from tests.company import GROUPS, HOOK, SECRET, admission
 from tests.pages import blocks

@@ -35,24 +35,9 @@ from gateway.core.facts import (
     Unsent,
     Withdrawn,
 )
-from gateway.core.lifecycle import (
-    MOST_SENDS,
-    Ask,
-    Claim,
-    Climb,
-    Expire,
-    Finish,
-    Forfeit,
-    Judge,
-    Record,
-    Send,
-    Wait,
-    after,
-    begin,
-    next_step,
-    without_unused_allow,
-)
+from gateway.core.lifecycle import MOST_SENDS, Ask, Claim, Climb, Expire, Finish, Forfeit, Judge, Send, Wait, next_step
 from gateway.core.pointers import upkeep
+from gateway.core.record import Record, after, begin, without_unused_allow
 from gateway.core.verdict import Decision, Requirement
 from tests.playbook import (
     CALL,

@@ -24,7 +24,7 @@ from gateway.core.grants import (
     shape,
     stands,
 )
-from gateway.core.lifecycle import Record, recall
+from gateway.core.record import Record, recall
 from gateway.core.routes import Away, Credential, Parameter, Routes, SecretReference
 from gateway.core.verdict import Lifted, Requirement, Verdict
 from tests.company import (

@@ -28,10 +28,9 @@ from gateway.core.lifecycle import (
     Judge,
     Send,
     Wait,
-    after,
     proves_nothing,
-    recall,
 )
+from gateway.core.record import after, recall
 from tests.playbook import (
     ALLOW,
     CALL,

@@ -32,8 +32,8 @@ from gateway.core.facts import (
     Retracted,
     Withdrawn,
 )
-from gateway.core.lifecycle import begin
 from gateway.core.lives import Life, fault
+from gateway.core.record import begin
 from gateway.core.said import GrantLife
 from gateway.core.verdict import Lifted, Requirement, Verdict
 from tests.core.test_every_life import WALKS, State, Walk

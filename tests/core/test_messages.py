@@ -20,9 +20,9 @@ from gateway.core.facts import (
     Rejected,
     Reminded,
 )
-from gateway.core.lifecycle import Record
 from gateway.core.messages import Message, Moot, Unspeakable, asks, channel_of, message
 from gateway.core.payload import Answer, pack_answer
+from gateway.core.record import Record
 from gateway.core.routes import Away, EmailChannel, Group, Person, Routes
 from tests.company import GROUPS, HOOK, NIGHT, PEOPLE, ROUTES, admission
 from tests.playbook import ALLOW, FINANCE, HOLD, PRINT, Playbook

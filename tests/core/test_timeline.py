@@ -30,7 +30,7 @@ from gateway.core.facts import (
     Viewed,
     Withdrawn,
 )
-from gateway.core.lifecycle import recall
+from gateway.core.record import recall
 from gateway.core.verdict import Lifted, Verdict
 from tests.playbook import (
     ALLOW,

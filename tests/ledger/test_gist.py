@@ -20,7 +20,7 @@ from gateway.core.facts import (
     Reported,
     Viewed,
 )
-from gateway.core.lifecycle import recall
+from gateway.core.record import recall
 from gateway.core.timeline import state
 from gateway.ledger.gist import NEUTRAL, UNREADABLE, outcome_of, quick_outcome
 from tests.sealed_lives import FINDS, LIVES

@@ -13,8 +13,9 @@ from gateway.adapters.redis.journal import RedisJournal
 from gateway.adapters.redis.ledger import LedgerEntry, RedisLedger
 from gateway.core.call import PARTITIONS, key_pointer
 from gateway.core.facts import Admitted, Answered, Claimed, Expired, Fact, Judged, Lost, Rejected, Unsent
-from gateway.core.lifecycle import Claim, Record, after, begin, next_step, recall, without_unused_allow
+from gateway.core.lifecycle import Claim, next_step
 from gateway.core.lives import fault
+from gateway.core.record import Record, after, begin, recall, without_unused_allow
 from gateway.core.segments import derived
 from gateway.core.timeline import state
 from tests.torture.agents import Told

@@ -17,7 +17,7 @@ from gateway.adapters.embedded import embedded_url
 from gateway.adapters.redis.journal import RedisJournal
 from gateway.adapters.redis.ledger import RedisLedger
 from gateway.audit.verify import verified
-from gateway.core.lifecycle import recall
+from gateway.core.record import recall
 from gateway.core.timeline import state
 from gateway.ports import JournalUnavailable
 from tests.gateway_process import Gateway, serving
