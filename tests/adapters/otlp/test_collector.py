@@ -80,7 +80,7 @@ def test_a_span_arrives_as_it_is():
 
 
 def test_values_that_are_equal_and_of_another_kind_stay_of_their_kind():
-    values = [1, True, 0, False, "1"]
+    values: list[int | str] = [1, True, 0, False, "1"]
     _, receiver = export(spans=[dataclasses.replace(SPAN, attributes={"gateway.x": value}) for value in values])
     kinds = [span.attributes[0].value.WhichOneof("value") for span in receiver.spans]
     assert kinds == ["int_value", "bool_value", "int_value", "bool_value", "string_value"]
