@@ -6,6 +6,7 @@ what is shown of a log here and a receipt that came by mail. What it cannot prov
 these facts, or that the log is whole: that takes the log itself, and `gateway audit verify`.
 """
 
+import copy
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,10 +154,12 @@ def faults(evidence: Evidence, verifier: Verifier | None) -> Iterator[str]:
 
 
 def _life(evidence: Evidence) -> Iterator[str]:
-    """Whether the leaves are what the gateway writes, all of them from the first on, and could have happened."""
-    expected = 0
-    life, grant = Life(), GrantLife()
-    restarted = False
+    """Whether the leaves are what the gateway writes, all of them from the first on, and could have happened.
+
+    What was written on from an earlier place is told from how it stood there.
+    """
+    calls, grants = [Life()], [GrantLife()]
+    told = 0
     for each in evidence.facts:
         try:
             leaf = each.leaf()
@@ -167,16 +170,18 @@ def _life(evidence: Evidence) -> Iterator[str]:
         if leaf.name != evidence.name:
             yield f"Leaf {each.index} is about {leaf.name}, not about {evidence.name}."
             return
-        if leaf.position > expected and leaf.about != "gateway":
-            yield f"Fact {expected} of {evidence.name} is missing: leaf {each.index} is its fact {leaf.position}."
+        if leaf.position > told and leaf.about != "gateway":
+            yield f"Fact {told} of {evidence.name} is missing: leaf {each.index} is its fact {leaf.position}."
             return
-        restarted = restarted or leaf.position < expected
-        expected = leaf.position + 1
+        told = leaf.position + 1
         try:
             if leaf.about == "grant":
-                grant = grant.tell(fact)  # type: ignore[arg-type] # a leaf about a grant decodes to nothing else
-            elif leaf.about == "call" and not restarted:
+                grant = grants[leaf.position].tell(fact)  # type: ignore[arg-type] # it decodes to nothing else
+                grants[told:] = [grant]
+            elif leaf.about == "call":
+                life = copy.copy(calls[leaf.position])
                 life.tell(fact, leaf.entry)  # type: ignore[arg-type] # the same of a call
+                calls[told:] = [life]
         except Impossible as no:
             yield f"Leaf {each.index}, {type(fact).__name__}, cannot have happened then: {no}."
             return

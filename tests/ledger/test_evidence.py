@@ -178,6 +178,25 @@ def test_a_journal_that_came_back_with_less_writes_on(tmp_path):
     assert [fact.index for fact in current(found)] == [0, 1, 4, 5]
 
 
+def test_what_a_journal_that_came_back_writes_on_must_be_possible_too(tmp_path):
+    first = call(1)
+    name = first.call.id
+    leaves = [*leaves_of_life(first, HOLD, ASKED, NO)]
+    leaves += [*entry(102, name, 2, [replace(CLAIM, at=START)]), *entry(103, name, 3, [replace(ANSWER, at=START)])]
+    write_log(tmp_path, name[:2], leaves)
+    assert sentence(gather(tmp_path, name)) == (
+        "Leaf 4, Claimed, cannot have happened then: it is claimed without an allow in the same append."
+    )
+
+
+def test_a_grant_that_was_lost_may_be_given_once_more(tmp_path):
+    leaves = [*entry(1, GRANT, 0, [GIVEN]), *entry(2, GRANT, 1, [TAKEN_BACK]), *entry(3, GRANT, 0, [GIVEN])]
+    write_log(tmp_path, GRANT[6:8], leaves)
+    assert list(faults(gather(tmp_path, GRANT), KEY)) == []
+    write_log(tmp_path, GRANT[6:8], [*leaves, *entry(4, GRANT, 1, [GIVEN])])
+    assert "gives it twice" in sentence(gather(tmp_path, GRANT))
+
+
 def test_a_long_fact_is_proved_by_its_digest(tmp_path):
     first = call(1)
     notices = tuple(replace(ASKED.notices[0], id=f"n-{number}", to=("x" * 60,)) for number in range(900))
