@@ -4,15 +4,21 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 MINUTE_MS = 60_000
+YEAR_10000_MS = 253_402_300_800_000
+"""From here on there is no date to write. No journal says so, but a forged record may."""
 
 
 def iso(milliseconds: int) -> str:
     """RFC 3339 in UTC, to the second: `2026-11-20T10:00:00Z`."""
+    if not 0 <= milliseconds < YEAR_10000_MS:
+        return f"{milliseconds} ms since 1970"
     return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def moment(milliseconds: int) -> str:
     """RFC 3339 in UTC, to the millisecond: `2026-11-20T10:00:00.058Z`."""
+    if not 0 <= milliseconds < YEAR_10000_MS:
+        return f"{milliseconds} ms since 1970"
     return f"{_second(milliseconds // 1000)}.{milliseconds % 1000:03d}Z"
 
 

@@ -107,13 +107,14 @@ def quick_outcome(before: str, told: Sequence[Plain]) -> str:
     """
     if before == "answered":
         return before
-    types = [fact.get("type", "") for fact in told]
+    types = [text(fact.get("type")) for fact in told]
     if "Answered" in types:
         return "answered"  # whatever else happens: nothing follows that takes it back
     if before and all(map(NEUTRAL.__contains__, types)):
         return before
     if not before and types == ["Admitted", "Judged"]:
-        return {"allow": "judging", "hold": "held", "deny": "denied"}.get(told[1]["verdict"]["decision"], "")
+        decision = text(told[1]["verdict"].get("decision"))
+        return {"allow": "judging", "hold": "held", "deny": "denied"}.get(decision, "")
     return ""
 
 

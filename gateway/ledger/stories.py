@@ -19,8 +19,8 @@ from gateway.core.grants import Granted, GrantFact, Revoked, partition_in
 from gateway.core.leaf import Leaf, NotALeaf, entry_order, read_leaf, short
 from gateway.core.lives import Life
 from gateway.core.said import NEVER_GIVEN, GrantLife, Impossible
+from gateway.core.times import YEAR_10000_MS
 
-YEAR_10000_MS = 253_402_300_800_000
 LONGEST_ENTRY = 41
 """Characters of an entry's id: two numbers of 64 bits."""
 Long = Callable[[str], bytes]

@@ -17,6 +17,13 @@ def test_a_moment_is_in_utc_to_the_second(milliseconds, expected):
     assert iso(milliseconds) == expected
 
 
+@pytest.mark.parametrize("milliseconds", [-1, 253_402_300_800_000, 2**63 - 1])
+def test_what_is_no_time_of_a_journal_is_a_number(milliseconds):
+    """Whoever reads a forged record must see what is in it, and not fail."""
+    assert iso(milliseconds) == moment(milliseconds) == f"{milliseconds} ms since 1970"
+    assert iso(253_402_300_799_999) == "9999-12-31T23:59:59Z"
+
+
 @pytest.mark.parametrize(
     ("milliseconds", "expected"),
     [

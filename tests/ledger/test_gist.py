@@ -100,3 +100,11 @@ def test_what_cannot_be_read_is_said_to_be_so():
     assert outcome_of([b"{}"]) == UNREADABLE
     [leaf] = entry(1, "07ab", 0, [LIVES["answered"][1]])
     assert outcome_of([leaf]) == UNREADABLE, "a life begins with its admission"
+
+
+@pytest.mark.parametrize("odd", [None, 7, [1], {"a": 1}])
+def test_nonsense_in_a_forged_record_is_no_outcome(odd):
+    admitted = {"type": "Admitted"}
+    assert quick_outcome("", [admitted, {"type": "Judged", "verdict": {"decision": odd}}]) == ""
+    assert quick_outcome("", [admitted, {"type": "Judged", "verdict": {}}]) == ""
+    assert quick_outcome("held", [{"type": odd}]) == ""
