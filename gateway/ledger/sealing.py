@@ -22,7 +22,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from gateway.core.deployment import LOGS
-from gateway.core.sealed import BEGINNING, Sealed, UnreadableSeal, read_sealed
+from gateway.core.sealed import BEGINNING, Sealed
 from gateway.ledger.copying import files_between
 from gateway.ledger.files import LogFiles
 from gateway.ledger.growing import Tip, grow
@@ -33,7 +33,7 @@ from gateway.ledger.standing import Comparison, RawEntry, entry_of, standing
 from gateway.ledger.store import Store, StoreUnavailable
 from gateway.ledger.tiles import CHECKPOINT
 from gateway.ledger.unsealable import Lost, NotHere, Unsealable, unavailable, unwritable
-from gateway.ledger.witnesses import Finder, Found, Known
+from gateway.ledger.witnesses import Finder, Found, Known, known_of
 from gateway.ledger.writing import LedgerDirectory, Swept
 
 LEASE_MS = 10_000
@@ -162,22 +162,22 @@ class Sealer:
         self._lease, self._until = lease, began + LEASE_MS / 1000
 
     async def _find(self, partitions: tuple[str, ...]) -> dict[str, Found]:
-        states = await self.seals.states(partitions)
+        known = known_of(await self.seals.states(partitions))
         finder = Finder(
             self.directory, self.signer.verifier, self.store, await self.seals.sealer(), await self.seals.acknowledged()
         )
-        try:
-            known = {
-                name: Known(text, read_sealed(text) if text else None, end) for name, (text, end) in states.items()
-            }
-        except UnreadableSeal as error:
-            raise Unsealable(
-                f"Redis says how far the log is sealed in words that this version does not know ({error}): a newer "
-                "version of the gateway was here. Run that version."
-            ) from error
         return {name: await self._found(finder, name, item) for name, item in known.items()}
 
     async def _found(self, finder: Finder, name: str, known: Known) -> Found:
+        """What looks wrong is so only if Redis still says the same: somebody else may seal meanwhile."""
+        try:
+            return await self._sought(finder, name, known)
+        except Unsealable:
+            if (await self.seals.states((name,)))[name][0] != known.text:
+                raise LeaseLost from None
+            raise
+
+    async def _sought(self, finder: Finder, name: str, known: Known) -> Found:
         try:
             return await asyncio.to_thread(finder.find, name, known)
         except NotHere as missing:

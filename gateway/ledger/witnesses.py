@@ -9,10 +9,11 @@ Three witnesses, and each may be ahead of the others after a crash:
 Whatever does not fit together raises `Unsealable` and touches nothing: whoever looks at it must find it as it was.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.core.leaf import entry_order
-from gateway.core.sealed import BEGINNING, Sealed
+from gateway.core.sealed import BEGINNING, Sealed, UnreadableSeal, read_sealed
 from gateway.ledger.copying import fetch
 from gateway.ledger.files import Damaged, LogFiles
 from gateway.ledger.growing import Tip, load
@@ -34,6 +35,17 @@ class Known:
     sealed: Sealed | None
     end: str
     """The last entry that the stream gave out, also if it is trimmed; BEGINNING if there never was one."""
+
+
+def known_of(states: Mapping[str, tuple[bytes, str]]) -> dict[str, Known]:
+    """What `Seals.states` said. Raises Unsealable."""
+    try:
+        return {name: Known(text, read_sealed(text) if text else None, end) for name, (text, end) in states.items()}
+    except UnreadableSeal as error:
+        raise Unsealable(
+            f"Redis says how far the log is sealed in words that this version does not know ({error}): a newer "
+            "version of the gateway was here. Run that version."
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)

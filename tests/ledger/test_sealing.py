@@ -17,6 +17,7 @@ from gateway.ledger.merkle import leaf_hash
 from gateway.ledger.note import Signer, open_checkpoint, sign_checkpoint
 from gateway.ledger.sealing import LEASE_MS
 from gateway.ledger.tiles import bundle_path, tile_path, unbundle
+from gateway.ledger.witnesses import Finder
 from tests.ledger.frail import Away, Died, Fate, FrailDisk, Redis
 from tests.ledger.sealing_world import START, World, seal
 
@@ -385,6 +386,31 @@ def test_what_was_signed_is_known_to_whoever_takes_over_from_a_redis_that_forgot
     world.happens("07", 5, text="other")
     other, _ = other_host(world)
     assert seal(other) == 0 and other.hard and "Redis knows of 300" in other.problem, "and signs no other tree of 305"
+
+
+@pytest.mark.parametrize("with_store", [True, False])
+def test_what_another_host_seals_while_this_one_looks_is_no_loss(tmp_path, with_store):
+    """Two begin at the same time: the slower one sees checkpoints that Redis did not know of when it was asked."""
+    world = World(tmp_path, with_store=with_store)
+    world.happens("07", 300)
+    seal(world.steward())
+    world.now += LEASE_MS / 1000 + 1
+    world.happens("07", 10)
+    faster, slower = world.steward(), world.steward("there")
+
+    find, asked = Finder.find, []
+
+    def slow(*told):
+        asked.append(told)
+        if len(asked) == 1:
+            assert seal_in_thread(faster) == 10
+        return find(*told)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Finder, "find", slow)
+        assert seal(slower) == 0
+    assert (slower.problem, world.redis.loss) == ("", ("", 0))
+    world.check_all()
 
 
 def test_a_frozen_host_that_wakes_up_does_not_roll_back_the_store(tmp_path):
