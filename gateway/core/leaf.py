@@ -87,7 +87,7 @@ def leaves_of(entry: bytes, fields: Mapping[bytes, bytes]) -> tuple[bytes, ...]:
     """
     about = next((name for name in _ABOUT if name in fields), None)
     if about is None:
-        raise NotALeaf(f"entry {entry.decode('ascii', 'replace')} is about no call, grant or deployment")
+        raise NotALeaf("it is about no call, grant or deployment")
     name, first = fields[about], int(fields[b"from"])
     before = b',"entry":"' + entry + b'"'
     after = b',"position":'
@@ -99,7 +99,7 @@ def leaves_of(entry: bytes, fields: Mapping[bytes, bytes]) -> tuple[bytes, ...]:
     for number, envelope in enumerate(fields[b"facts"].split(b"\n"), first):
         cut = envelope.find(b',"fact":{')
         if cut < 0 or not envelope.endswith(b"}}"):
-            raise NotALeaf(f"entry {entry.decode('ascii', 'replace')} holds what is not a fact")
+            raise NotALeaf("it holds what is not a fact")
         found.append(b"%b%b%b%b%d}" % (envelope[:cut], before, envelope[cut:-1], after, number))
     return tuple(found)
 

@@ -59,7 +59,7 @@ async def _grown(seals: Seals, missing: NotHere, beginning: Beginning, directory
     async for entries in _entries(seals, name, place):
         leaves, files = list[bytes](), dict[str, bytes]()
         for entry in entries:
-            some, long = standing(entry)
+            some, long = standing(name, entry)
             leaves += some
             files |= long
         grown = grow(tip, leaves[: missing.size - tip.size])

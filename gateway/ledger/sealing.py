@@ -220,7 +220,7 @@ class Sealer:
 
     async def _common(self, name: str, tip: Tip) -> str:
         """The last entry of the stream that is in the log: after a loss the stream goes on from there with others."""
-        compared, more = Comparison(LogFiles(self.directory.path / name, tip.size).leaves()), True
+        compared, more = Comparison(name, LogFiles(self.directory.path / name, tip.size).leaves()), True
         while more:
             entries, _ = await self.seals.waiting({name: compared.place}, MOST_ENTRIES)
             more = name in entries and await asyncio.to_thread(compared.go_on, entries[name])
@@ -265,7 +265,7 @@ class Sealer:
         for name, entries in found.items():
             leaves: list[bytes] = []
             for entry in entries:
-                some, long = standing(entry)
+                some, long = standing(name, entry)
                 leaves += some
                 files.update((f"{name}/{path}", leaf) for path, leaf in long.items())
             grown = grow(self._logs[name].tip, leaves)

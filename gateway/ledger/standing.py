@@ -19,16 +19,20 @@ _DIGEST = re.compile(rb'\{"at":\d+,"by":"[^"]*"(?:,"call":"[^"]*")?,"digest":"([
 """Of a leaf that is kept beside (`core.leaf.short`). `fact` comes later in a leaf, so no fact can look like that."""
 
 
-def standing(entry: RawEntry) -> tuple[list[bytes], dict[str, bytes]]:
-    """The leaves of an entry as they stand in the log, and by path those that are kept beside. Raises Unsealable."""
+def standing(partition: str, entry: RawEntry) -> tuple[list[bytes], dict[str, bytes]]:
+    """The leaves of an entry as they stand in the log, and by path those that are kept beside. Raises Unsealable.
+
+    `partition` is for the sentence.
+    """
     name, fields = entry
     try:
         leaves = leaves_of(name, fields)
         found = [short(leaf) for leaf in leaves]
     except (NotALeaf, KeyError, ValueError) as error:
         raise Unsealable(
-            f"The stream in Redis holds what this version cannot seal ({error}): a newer version of the gateway wrote "
-            "it, or somebody else did. Run that version, or find out who."
+            f"The stream {{{partition}}}:ledger in Redis holds what this version cannot seal (entry "
+            f"{name.decode('ascii', 'replace')}: {error}): a newer version of the gateway wrote it, or somebody else "
+            "did. Run that version, or find out who and take the entry away (XDEL)."
         ) from error
     pairs = zip(leaves, found, strict=True)
     return found, {path: leaf for leaf, stands in pairs if stands is not leaf and (path := beside(stands))}
@@ -55,7 +59,8 @@ class Comparison:
     """How far a stream that was restored from an older state goes along with the log. It is a part of what the log has
     from some entry on, and then goes on with others; which those are, ids do not tell, since clocks may be wrong."""
 
-    def __init__(self, leaves: Iterable[bytes]) -> None:
+    def __init__(self, partition: str, leaves: Iterable[bytes]) -> None:
+        self._partition = partition
         self.place = BEGINNING
         """The last entry of the stream that is in the log."""
         self._log = _by_entry(leaves)
@@ -63,7 +68,7 @@ class Comparison:
     def go_on(self, entries: Iterable[RawEntry]) -> bool:
         """Whether all of these, the stream's next ones, are in the log, in their order."""
         for entry in entries:
-            wanted = entry[0].decode(), standing(entry)[0]
+            wanted = entry[0].decode(), standing(self._partition, entry)[0]
             if not any(found == wanted for found in self._log):
                 return False
             self.place = wanted[0]
