@@ -141,11 +141,16 @@ class Anchors:
 
 
 def append(path: Path, notes: bytes) -> None:
-    """Durably, and all of it or nothing. Raises NotTaken."""
+    """Durably, and all of it or nothing. Raises NotTaken.
+
+    What a power cut left of an earlier note is ended first, so that it spoils no other.
+    """
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
         try:
             size = os.fstat(descriptor).st_size
+            if size and os.pread(descriptor, 1, size - 1) != b"\n":
+                notes = b"\n\n" + notes
             if os.write(descriptor, notes) < len(notes):
                 os.ftruncate(descriptor, size)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

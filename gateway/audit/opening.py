@@ -19,7 +19,7 @@ from gateway.audit.options import WHEN
 from gateway.audit.verify import KEY_FILE, CannotVerify, find_key
 from gateway.config.durations import seconds
 from gateway.ledger.evidence import NotThere
-from gateway.ledger.files import Damaged
+from gateway.ledger.files import Damaged, is_ledger
 from gateway.ledger.index import Filters, Index
 from gateway.ledger.note import Verifier
 
@@ -50,7 +50,7 @@ def now() -> int:
 
 def the_ledger(ledger: Path) -> Path:
     """The directory, if it is one. Ends the command otherwise."""
-    if not ledger.is_dir():
+    if not is_ledger(ledger):
         fail(f"There is no ledger at {str(ledger)!r}: name the directory with the sealed log by --ledger.")
     return ledger
 

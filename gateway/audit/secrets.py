@@ -17,7 +17,7 @@ import typer
 from gateway.audit.parallel import Killed, each_log
 from gateway.core.credentials import credentials_in
 from gateway.core.one_line import visible
-from gateway.ledger.files import Damaged, LogFiles
+from gateway.ledger.files import Damaged, LogFiles, is_ledger
 from gateway.ledger.tiles import WIDTH
 
 
@@ -50,8 +50,10 @@ MOST_SHOWN = 1000
 
 def secrets(ledger: Path) -> None:
     """Raises typer.Exit with 1 if there is anything, or if not all could be read."""
-    if not ledger.is_dir():
-        typer.echo(f"cannot search: there is no directory {ledger}; name the one with the log by --ledger", err=True)
+    if not is_ledger(ledger):
+        typer.echo(
+            f"cannot search: there is no sealed log in {ledger}; name the directory with one by --ledger", err=True
+        )
         raise typer.Exit(1)
     try:
         logs = each_log("searching", ledger, scan, lambda _: ())

@@ -14,10 +14,10 @@ import typer
 
 from gateway.audit.parallel import Killed, each_log
 from gateway.core.times import iso
-from gateway.ledger.files import Damaged, read_file
+from gateway.ledger.files import FORMAT, Damaged, is_ledger, read_file
 from gateway.ledger.note import BadKey, Verifier, read_signer, read_verifier
 from gateway.ledger.old_checkpoints import Old, old_checkpoints
-from gateway.ledger.place import FORMAT, FORMAT_LINE, VERSION
+from gateway.ledger.place import FORMAT_LINE, VERSION
 from gateway.ledger.verifying import Fault, Settled, Verified, settled, verify_log
 
 WHAT = "every signature, leaf and tile, their order, and that the life of every call can have happened."
@@ -109,8 +109,8 @@ def _text(path: Path) -> str:
 def verified(ledger: Path, key: str, checkpoints: Sequence[Path]) -> Report:
     """Every log below `ledger`, and all of them together. Raises CannotVerify."""
     verifier, trust = find_key(ledger, key)
-    if not ledger.is_dir():
-        raise CannotVerify(f"there is no directory {ledger}; name the one with the sealed log by --ledger")
+    if not is_ledger(ledger):
+        raise CannotVerify(f"there is no sealed log in {ledger}; name the directory that has one by --ledger")
     _look_at_format(ledger)
     try:
         olds = old_checkpoints(list(checkpoints), verifier)

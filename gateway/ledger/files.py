@@ -29,6 +29,8 @@ from gateway.ledger.tiles import (
 )
 
 MISSING = "it is missing"
+FORMAT = "format"
+"""The file that names the version of the files, made with the directory."""
 LONGEST_BUNDLE = WIDTH * (2 + MOST_BYTES)
 LONGEST_LEAF = 64 * 1024 * 1024
 """Bytes of a leaf that is kept beside; far above what a fact can have."""
@@ -49,6 +51,15 @@ class Damaged(Exception):
     def missing(self) -> bool:
         """There is nothing at the place."""
         return self.why == MISSING
+
+
+def is_ledger(path: Path) -> bool:
+    """Whether a gateway keeps, or kept, its sealed logs there: any other directory would verify as an empty record."""
+    try:
+        names = {entry.name for entry in path.iterdir()}
+    except OSError:
+        return False
+    return FORMAT in names or any(re.fullmatch(r"[0-6][0-9]", name) for name in names)
 
 
 def read_file(path: Path, most: int) -> bytes:

@@ -1,10 +1,11 @@
 """Checkpoints that were kept elsewhere: what a log must still extend, whatever whoever holds its key would like.
 
 A file has one signed note after another, as an anchor's file does; text between them is passed over only if it is
-blank. Nothing is believed that the ledger's own key did not sign: a checkpoint that somebody else made up would accuse
-an honest log.
+blank, or the beginning of a note of this ledger that a power cut has left without a signature. Nothing is believed
+that the ledger's own key did not sign: a checkpoint that somebody else made up would accuse an honest log.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from gateway.ledger.note import LONGEST_NOTE, BadNote, Verifier, open_checkpoint
 from gateway.ledger.tiles import CHECKPOINT
 
 LONGEST_LINE = LONGEST_NOTE
+_SIGNED = re.compile(r"^— \S+ [A-Za-z0-9+/]{91}=$".encode(), re.MULTILINE)
+"""A line with an Ed25519 signature, which with the key's id is 68 bytes."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -40,9 +43,17 @@ def old_checkpoints(paths: list[Path], verifier: Verifier) -> dict[str, list[Old
             raise Damaged(path, 0, f"no directory in it has a file {CHECKPOINT!r}")
         for file in files:
             for offset, note in _notes(file):
+                if _torn(note, verifier):
+                    continue
                 partition, old = _opened(file, offset, note, verifier)
                 found.setdefault(partition, {}).setdefault((old.size, old.root), old)
     return {partition: sorted(olds.values()) for partition, olds in found.items()}
+
+
+def _torn(note: bytes, verifier: Verifier) -> bool:
+    """It begins as a checkpoint of ours, and whoever appended it never came as far as a whole signature."""
+    text, _, signatures = note.partition(b"\n\n")
+    return text.startswith(f"{verifier.name}/".encode()) and not _SIGNED.search(signatures)
 
 
 def _opened(file: Path, offset: int, note: bytes, verifier: Verifier) -> tuple[str, Old]:

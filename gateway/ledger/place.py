@@ -12,11 +12,11 @@ from pathlib import Path
 
 from gateway.core.deployment import DEPLOYMENT
 from gateway.core.ledger_settings import LedgerSettings
-from gateway.ledger.files import Damaged, read_file
+from gateway.ledger.files import FORMAT, Damaged, read_file
 from gateway.ledger.note import LONGEST_NOTE, BadKey, BadNote, Signer, open_checkpoint, read_signer
 from gateway.ledger.tiles import CHECKPOINT
 
-KEY, FORMAT = "ledger.key", "format"
+KEY = "ledger.key"
 VERSION = 1
 """Of the files of a log; what a later one changes, an earlier gateway must not write into."""
 FORMAT_LINE = "policy-gateway ledger"

@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from gateway.anchors import append
 from gateway.ledger.files import Damaged
 from gateway.ledger.note import Signer, sign_checkpoint
 from gateway.ledger.old_checkpoints import old_checkpoints
@@ -36,6 +37,17 @@ def test_a_copy_of_a_ledger_is_a_set_of_checkpoints(tmp_path):
         (tmp_path / partition).mkdir()
         (tmp_path / partition / "checkpoint").write_text(note(partition, 3))
     assert set(old_checkpoints([tmp_path], KEY)) == {"07", "64"}
+
+
+@pytest.mark.parametrize("cut", [20, 30, 40, -3, -40, -90, -100])
+def test_what_a_power_cut_left_of_a_note_spoils_no_other(tmp_path, cut):
+    whole = note("07", 9)
+    file = tmp_path / "anchor"
+    append(file, note("07", 4).encode())
+    with file.open("a") as torn:
+        torn.write(whole[:cut])
+    append(file, note("07", 12).encode())
+    assert [old.size for old in old_checkpoints([file], KEY)["07"]] == [4, 12]
 
 
 @pytest.mark.parametrize(
