@@ -1,7 +1,8 @@
 """Showing a person what a call would do: its arguments are decrypted for them, and that is a fact.
 
 No record, no disclosure: whoever cannot be written down as having seen it does not see it, and a sentence says why.
-A person is written down once for each state of the call that they saw. This never stands in the way of a decision: it
+A person is written down once for each state of the call that they saw, and not where there is nothing left to be seen:
+the record must not say of somebody that they read what was destroyed. This never stands in the way of a decision: it
 changes nothing that one is weighed by.
 """
 
@@ -35,6 +36,8 @@ async def opened(engine: Engine, call: str, *, by: str, via: str) -> View | None
             return None
         seen = life.record.judged.fingerprint if life.record.judged else life.record.call.fingerprint
         if any(isinstance(fact, Viewed) and (fact.by, fact.fingerprint) == (by, seen) for fact in life.facts):
+            return View(life)
+        if not (await engine.journal.payload(call)).get("request"):
             return View(life)
         life.add(Viewed(by=by, via=via, fingerprint=seen, at=engine.journal.now()))
         try:

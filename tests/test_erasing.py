@@ -98,6 +98,8 @@ def test_what_is_not_known_is_not_erased_and_a_reason_is_needed(scene):
         0,
         "There is nothing to erase: no such call is known.\n",
     )
+    code, said = erase(scene, "--call", call[:8], "--reason", "x")
+    assert code == 1 and "Nothing was erased: no call" in said and "give the whole id, of 24 characters" in said
     code, said = erase(scene, "--reason", "x")
     assert code == 1 and "Say whose payloads" in said
     code, said = erase(scene, "--call", call, "--reason", " ")

@@ -72,6 +72,13 @@ def test_no_record_no_disclosure(persists):
     assert len(views(world, call)) == 1
 
 
+def test_nobody_has_seen_what_is_not_kept_any_more():
+    world, call = held()
+    del world.journal.payloads[call]["request"]
+    view = open_(world, call)
+    assert view.hidden == "" and views(world, call) == []
+
+
 def test_a_call_that_is_not_there():
     world, _ = held()
     assert open_(world, "00" + "ab" * 11) is None

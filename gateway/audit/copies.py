@@ -16,7 +16,7 @@ from gateway.core.one_line import visible
 from gateway.core.payload import unpack_answer
 from gateway.ledger.store import StoreUnavailable
 from gateway.payload_keys import PayloadKeysMistake, read_keys
-from gateway.payload_ports import Unreadable
+from gateway.payload_ports import KeyMissing, Unreadable
 
 LONGEST = 4000
 """Characters of a copy that are shown; of a longer one its size and digest are."""
@@ -56,8 +56,10 @@ def _shown(store: PayloadStore, cipher: PayloadCipher, call: str, fact: Recorded
         return Shown(fact.part, "", fact.why)
     try:
         kept = store.read(kept_as(call, fact), cipher)
-    except (StoreUnavailable, Unreadable) as error:
+    except (StoreUnavailable, KeyMissing) as error:
         return Shown(fact.part, "", visible(str(error)))
+    except Unreadable as error:
+        return Shown(fact.part, "", visible(str(error)), wrong=True)
     if kept is None:
         return Shown(fact.part, "", ABSENT)
     if hashlib.sha256(kept).hexdigest() != fact.digest or len(kept) < fact.size:

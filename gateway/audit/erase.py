@@ -26,6 +26,8 @@ MOST = 1_000_000
 """Calls that one erasure may be about."""
 CHUNK = 1000
 """Entries of a partition that are read at a time."""
+ID_LENGTH = 24
+"""Characters of a call's id."""
 IN_ONE_FACT = 500
 """Calls that one fact names."""
 
@@ -73,7 +75,9 @@ def erase(
     who = by or f"{getpass.getuser()} on {socket.gethostname()}"
     try:
         told = asyncio.run(_erase(Whom(user, agent, call), reason, who, routes, data))
-    except (JournalUnavailable, StoreUnavailable, NothingToShow) as error:
+    except NothingToShow as error:
+        fail(f"Nothing was erased: {str(error).rstrip('.')}.")
+    except (JournalUnavailable, StoreUnavailable) as error:
         fail(f"Not everything is erased: {error}. Repair that, and erase again.")
     print(told, file=sys.stderr)
 
@@ -84,12 +88,15 @@ async def _erase(whom: Whom, reason: str, by: str, routes: Path, data: Path) -> 
     from gateway.adapters.redis.journal import RedisJournal
     from gateway.cli import _journal_url
     from gateway.core.deployment import Erased
+    from gateway.reading import NothingToShow
 
     journal = RedisJournal.open(_journal_url(data))
     try:
         directory, store = _places(routes, data)
         found = await _calls(whom, directory, journal)
         over = [name for name, ended in found.items() if ended]
+        if not found and whom.call:
+            raise NothingToShow(f"no call {whom.call!r} is known; give the whole id, of {ID_LENGTH} characters")
         if not found:
             return "There is nothing to erase: no such call is known."
         listed = sorted(found)

@@ -53,7 +53,7 @@ class Gist:
     status: int = 0
     """Of the system's answer; 0: there is none."""
     people: list[str] = field(default_factory=list)
-    """Who decided, took part in deciding, saw the request, cancelled or settled; and for whom they did."""
+    """Who decided, took part in deciding, cancelled or settled; and for whom they did. Not who only looked."""
     policies: list[str] = field(default_factory=list)
     """Those that determined a verdict, or matched in shadow."""
     leaves: list[int] = field(default_factory=list)
@@ -83,7 +83,7 @@ class Gist:
                 add(self.policies, (fact["requirement"]["policy"],))
             case "Revoked":
                 self.outcome = REVOKED
-        if by := fact.get("by"):
+        if (by := fact.get("by")) and fact.get("type") != "Viewed":
             add(self.people, (by, fact.get("on_behalf")))
 
 

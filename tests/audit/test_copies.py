@@ -89,6 +89,14 @@ def test_a_copy_that_is_gone_or_sealed_with_another_key(ledger):
     assert "does not have" in done.stdout and "it is not here: its time is over" in done.stdout
 
 
+def test_a_copy_in_the_place_of_another_is_wrong(ledger):
+    asked, answered = (kept_as(NAME, replace(fact, at=START)) for fact in FACTS[:2])
+    sealed = PayloadCipher((SECRET,)).seal(NAME, answered.field, SALT + OUTPUT)
+    PayloadStore(LedgerFolder(ledger)).put(replace(asked, sealed=sealed))
+    done = shown(ledger, "--payload-keys", ledger.parent / "payload.keys")
+    assert done.exit_code == 1 and "put in another's place" in done.stdout
+
+
 def test_keys_that_are_none(ledger, tmp_path):
     (tmp_path / "bad").write_text("nonsense")
     for file, said in ((tmp_path / "bad", "no payload key"), (tmp_path / "nowhere", "is missing")):

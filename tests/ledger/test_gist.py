@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.core.codec import encode
 from gateway.core.facts import (
+    Approved,
     Attached,
     Ended,
     Escalated,
@@ -22,7 +23,7 @@ from gateway.core.facts import (
 )
 from gateway.core.record import recall
 from gateway.core.timeline import state
-from gateway.ledger.gist import NEUTRAL, UNREADABLE, outcome_of, quick_outcome
+from gateway.ledger.gist import NEUTRAL, UNREADABLE, Gist, outcome_of, quick_outcome
 from tests.sealed_lives import FINDS, LIVES
 from tests.sealed_log import entry
 
@@ -38,6 +39,18 @@ QUIET: dict[str, Fact] = {
     "Abandoned": LIVES["in doubt"][-1],
     "Delivered": LIVES["answered"][-1],
 }
+
+
+def test_who_only_looked_is_not_among_those_who_decided():
+    gist = Gist("07ab", "call")
+    for index, fact in enumerate(
+        (
+            Viewed(by="audrey", via="token", fingerprint="f"),
+            Approved(by="alice", group="finance", fingerprint="f", requirements=(), via="token", on_behalf="bob"),
+        )
+    ):
+        gist.tell(index, {"at": 1, "fact": plain(fact)})
+    assert gist.people == ["alice", "bob"]
 
 
 def plain(fact):
