@@ -108,9 +108,9 @@ def _text(path: Path) -> str:
 
 def verified(ledger: Path, key: str, checkpoints: Sequence[Path]) -> Report:
     """Every log below `ledger`, and all of them together. Raises CannotVerify."""
-    verifier, trust = find_key(ledger, key)
     if not is_ledger(ledger):
         raise CannotVerify(f"there is no sealed log in {ledger}; name the directory that has one by --ledger")
+    verifier, trust = find_key(ledger, key)
     _look_at_format(ledger)
     try:
         olds = old_checkpoints(list(checkpoints), verifier)

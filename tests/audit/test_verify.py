@@ -117,6 +117,7 @@ def test_an_empty_or_missing_ledger_is_said(tmp_path):
     for place in (tmp_path, tmp_path / "no"):
         code, said = run("--ledger", place, "--key", KEY)
         assert code == 1 and f"there is no sealed log in {place}; name the directory that has one" in said
+    assert "there is no sealed log in" in run("--ledger", tmp_path / "no")[1], "not that its key is missing"
     (tmp_path / "format").write_text("policy-gateway ledger 1\n")
     assert run("--ledger", tmp_path, "--key", KEY)[1].endswith("Verified: there is nothing in it.\n")
 
