@@ -8,8 +8,10 @@ changes nothing that one is weighed by.
 
 from dataclasses import dataclass
 
+from gateway.core.admit import Inadmissible
 from gateway.core.facts import Viewed
 from gateway.engine import Engine
+from gateway.judging import admission_of
 from gateway.life import Life
 from gateway.ports import Conflict, JournalUnavailable
 
@@ -38,7 +40,9 @@ async def opened(engine: Engine, call: str, *, by: str, via: str) -> View | None
         if any(isinstance(fact, Viewed) and (fact.by, fact.fingerprint) == (by, seen) for fact in life.facts):
             return View(life)
         if not (await engine.journal.payload(call)).get("request"):
-            return View(life)
+            return View(
+                life, await _why_not(engine, life)
+            )  # also if it can be read in a moment: nobody is written down
         life.add(Viewed(by=by, via=via, fingerprint=seen, at=engine.journal.now()))
         try:
             await engine.flush(life)
@@ -48,3 +52,12 @@ async def opened(engine: Engine, call: str, *, by: str, via: str) -> View | None
             unwritten = await engine.load(call)
             return None if unwritten is None else View(unwritten, UNSEEN.format(why=error))
         return View(life)
+
+
+async def _why_not(engine: Engine, life: Life) -> str:
+    """Why there is nothing to be shown, in the words of whoever would send it."""
+    try:
+        await admission_of(life, engine.journal)
+    except Inadmissible as no:
+        return no.reason
+    return "The request could not be read. Open it again."

@@ -76,7 +76,7 @@ def test_nobody_has_seen_what_is_not_kept_any_more():
     world, call = held()
     del world.journal.payloads[call]["request"]
     view = open_(world, call)
-    assert view.hidden == "" and views(world, call) == []
+    assert view.hidden and views(world, call) == [], "nothing is shown, also if it can be read a moment later"
 
 
 def test_a_call_that_is_not_there():
