@@ -28,7 +28,7 @@ from gateway.adapters.otlp.exporter import TraceExporter
 from gateway.adapters.redis.journal import RedisJournal
 from gateway.adapters.redis.ledger import RedisLedger
 from gateway.adapters.redis.sealed_ledger import SealedLedger
-from gateway.core.call import PARTITIONS, Call, call_id
+from gateway.core.call import PARTITION_NAMES, Call, call_id
 from gateway.core.facts import Admitted, Answered, Claimed, Judged
 from gateway.core.pointers import Upkeep
 from gateway.core.sealed import Sealed
@@ -99,7 +99,7 @@ async def write(journal: RedisJournal, number: int) -> None:
 
 async def seal(journal: RedisJournal) -> None:
     """As if a sealer had: the sizes are right, and nobody looks at the roots."""
-    for name in (f"{number:02d}" for number in range(PARTITIONS)):
+    for name in PARTITION_NAMES:
         entries = await RedisLedger(journal).read(name, "", 10**6)
         if entries:
             size = sum(len(entry.facts) for entry in entries)

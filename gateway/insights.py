@@ -16,14 +16,13 @@ from typing import Any, Protocol
 
 import orjson
 
-from gateway.core.call import PARTITIONS
+from gateway.core.call import PARTITION_NAMES
 from gateway.core.codec import UnreadableFact, decode
 from gateway.core.finished import Finished, Kind, Told, told
 from gateway.core.insights import DAY_MS, KEPT_DAYS, Insights
 from gateway.ports import JournalUnavailable
 
 FORMAT = 1
-NAMES = tuple(f"{partition:02d}" for partition in range(PARTITIONS))
 PER_STEP = 64
 """Entries of one partition in one step: with all partitions full, some 10 MB for some 20 ms."""
 LOOK_SECONDS = 5.0
@@ -152,7 +151,7 @@ class Counting:
             log.warning("the numbers about decisions are counted anew: what was kept cannot be read (%r)", error)
         if not self.cursors:
             self.counted, self.finished = Insights(), Finished()
-            self.cursors = dict.fromkeys(NAMES, f"{self.now() - KEPT_DAYS * DAY_MS}-0")
+            self.cursors = dict.fromkeys(PARTITION_NAMES, f"{self.now() - KEPT_DAYS * DAY_MS}-0")
 
     async def _keep(self) -> None:
         due = self._unkept >= KEEP_ENTRIES or time.monotonic() - self._kept_at >= KEEP_SECONDS
@@ -177,4 +176,5 @@ def _unpacked(kept: bytes) -> tuple[Insights, Finished, dict[str, str]]:
     if value.get("format") != FORMAT:
         return Insights(), Finished(), {}
     finished = Finished.unpacked(value.get("finished", []))  # not kept by a gateway that did not count it
-    return Insights.unpacked(value["counted"]), finished, {name: str(value["cursors"][name]) for name in NAMES}
+    cursors = {name: str(value["cursors"][name]) for name in PARTITION_NAMES}
+    return Insights.unpacked(value["counted"]), finished, cursors

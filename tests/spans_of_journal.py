@@ -8,7 +8,7 @@ from gateway.adapters.otlp.entries import numbered
 from gateway.adapters.redis.journal import RedisJournal
 from gateway.adapters.redis.sealed_ledger import SealedLedger
 from gateway.config.routes_file import load_routes
-from gateway.core.call import PARTITIONS
+from gateway.core.call import PARTITION_NAMES
 from gateway.core.spans import SpanValue, spans_of
 
 
@@ -27,9 +27,8 @@ def spans_of_journal(url: str, routes: Path, secrets: Mapping[str, str]) -> list
 
 async def _read(url):
     journal = RedisJournal.open(url)
-    partitions = [f"{number:02d}" for number in range(PARTITIONS)]
     try:
-        raw = await SealedLedger(journal).read(dict.fromkeys(partitions, ("", "+")), 100_000)
+        raw = await SealedLedger(journal).read(dict.fromkeys(PARTITION_NAMES, ("", "+")), 100_000)
         entries = [entry for items in raw.values() for entry in numbered(items, 0)]
         facts = {call: await journal.facts(call) for call in {entry.call for entry in entries} - {""}}
     finally:

@@ -166,11 +166,11 @@ def _in_log(whom: Whom, ledger: Path) -> list[str]:
 
 async def _in_journal(whom: Whom, journal: "RedisJournal") -> list[str]:
     from gateway.adapters.redis.ledger import RedisLedger
-    from gateway.core.call import PARTITIONS, partition_of
+    from gateway.core.call import PARTITION_NAMES, partition_of
 
     ledger, found = RedisLedger(journal), []
-    agents = [partition_of(whom.agent)] if whom.agent else range(PARTITIONS)
-    places = {f"{partition:02d}": "" for partition in agents if whom.call[:2] in ("", f"{partition:02d}")}
+    agents = [f"{partition_of(whom.agent):02d}"] if whom.agent else PARTITION_NAMES
+    places = {name: "" for name in agents if whom.call[:2] in ("", name)}
     while places and (stretches := await ledger.stretches(places, CHUNK)):
         for stretch in stretches.values():
             found += [name for name, facts in stretch.entries if _begins(whom, name, facts)]

@@ -20,8 +20,8 @@ from typing import Any, TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from gateway.core.deployment import LOGS
 from gateway.ledger.files import Damaged, LogFiles
-from gateway.ledger.verifying import PARTITIONS
 
 ALONE = 20_000
 """Leaves. Below, starting processes takes longer than reading them."""
@@ -40,12 +40,12 @@ class Killed(Exception):
 
 def each_log(what: str, ledger: Path, work: Work[T], more: Callable[[str], tuple[Any, ...]]) -> list[T]:
     """What `work` gives for each log, in their order. `more(partition)`: its further arguments. Raises Killed."""
-    sizes = {partition: _size(ledger, partition) for partition in PARTITIONS}
-    tasks = {name: (ledger, name, *more(name)) for name in sorted(PARTITIONS, key=sizes.__getitem__, reverse=True)}
+    sizes = {partition: _size(ledger, partition) for partition in LOGS}
+    tasks = {name: (ledger, name, *more(name)) for name in sorted(LOGS, key=sizes.__getitem__, reverse=True)}
     total = sum(sizes.values())
     with _shown(what, total) as show:
         done = _alone(work, tasks, show) if total < ALONE else _together(work, tasks, show)
-    return [done[name] for name in PARTITIONS]
+    return [done[name] for name in LOGS]
 
 
 def _size(ledger: Path, partition: str) -> int:

@@ -18,6 +18,8 @@ FORMAT = b"gateway-1"
 """First part of every digest, so that a future format can never collide with this one."""
 PARTITIONS = 64
 """For ever: the partition is part of every id and of every key in Redis (design section 10)."""
+PARTITION_NAMES = tuple(f"{number:02d}" for number in range(PARTITIONS))
+"""As they stand in ids and keys."""
 
 
 @keyword_value

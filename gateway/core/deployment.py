@@ -5,12 +5,12 @@ which files a generation was made of, and who stopped an agent, let a loss be, o
 they decode for ever, and carry no secret and no payload.
 """
 
-from gateway.core.call import PARTITIONS
+from gateway.core.call import PARTITION_NAMES
 from gateway.core.value import keyword_value
 
 DEPLOYMENT = "64"
 """The partition of these facts, as the name of its log."""
-LOGS = (*(f"{number:02d}" for number in range(PARTITIONS)), DEPLOYMENT)
+LOGS = (*PARTITION_NAMES, DEPLOYMENT)
 """Names of all logs."""
 NAME = "deployment"
 """What they are about, in the place of a call's id."""

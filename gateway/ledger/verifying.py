@@ -21,7 +21,6 @@ from gateway.ledger.sealed import RETRIES, RETRY_SECONDS, Bundle, DamagedLeaf, S
 from gateway.ledger.stories import Mention, Story, Wrong
 from gateway.ledger.tiles import CHECKPOINT
 
-PARTITIONS = tuple(f"{number:02d}" for number in range(int(DEPLOYMENT) + 1))
 NO_CHECKPOINT = (
     "it is missing, so nobody vouches for the leaves of this log: somebody removed it, or the first leaves were just "
     "being sealed; then it is there when you verify again"

@@ -3,10 +3,11 @@
 Templates match whole raw segments; the one with more literal segments wins (design section 7). The danger here is a
 request that slips past a narrow tool into a broad one (`GET /{path...}`) because it is spelled differently from what
 the narrow tool's template says, while the system reads both alike. So a segment that would be a literal if it were
-decoded, and a path that differs from a narrower tool's only in a slash at its end, are refused as ambiguous.
+decoded, and a path that differs from a narrower tool's only in a slash or a suffix (`.json`) at its end, are refused as
+ambiguous.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from heapq import nlargest
@@ -59,27 +60,16 @@ class Tree:
         self._root = _Node()
         self._literal: dict[str, _Leaf] = {}
         """Paths without variables, complete: nothing can have more literal segments."""
+        self._cut, self._stems = _Node(), set[str]()
+        """The templates that end with a word, without its suffix; and these words."""
         for tool in tools:
-            self._insert(tool)
-
-    def _insert(self, tool: Tool) -> None:
-        node, captures, rest = self._root, [], None
-        for position, segment in enumerate(tool.template):
-            match segment:
-                case str():
-                    node.lowered.add(segment.lower())
-                    node = node.literals.setdefault(segment, _Node())
-                case Variable(rest=False):
-                    captures.append((segment.name, position, segment.encoded))
-                    node.variable = node.variable or _Node()
-                    node = node.variable
-                case _:
-                    rest = (segment.name, position, segment.encoded)
-        literals = sum(isinstance(segment, str) for segment in tool.template)
-        leaf = _Leaf(tool, tuple(captures), rest, literals)
-        (node.rests if rest else node.ends).append(leaf)
-        if literals == len(tool.template):
-            self._literal["/" + "/".join(map(_shown, tool.template))] = leaf
+            leaf = _insert(self._root, tool, tool.template)
+            if leaf.literals == len(tool.template):
+                self._literal["/" + "/".join(map(_shown, tool.template))] = leaf
+            match tool.template:
+                case (*before, str(word)) if stem := _stem(word):
+                    self._stems.add(stem.lower())
+                    _insert(self._cut, tool, (*before, stem))
 
     def find(self, path: str) -> tuple[Tool, Mapping[str, str]] | None:
         """The tool for a checked path, and its variables decoded once. Raises AmbiguousRequest."""
@@ -94,6 +84,8 @@ class Tree:
             return None
         if leaf.rest:
             self._refuse_slash_variant(segments, leaf)
+        if (stem := _stem(segments[-1] or segments[-2])).lower() in self._stems:
+            self._refuse_suffix_variant(segments, stem, leaf)
         return leaf.tool, _captured(leaf, segments, encoded="%" in path)
 
     def _best(self, segments: list[str]) -> _Leaf | None:
@@ -115,6 +107,39 @@ class Tree:
         if other is not None and other.literals > leaf.literals and not other.rest:
             raise AmbiguousRequest(f"the path differs from that of {other.tool.name} only in a slash at its end")
 
+    def _refuse_suffix_variant(self, segments: list[str], stem: str, leaf: _Leaf) -> None:
+        found: list[_Leaf] = []
+        _collect(self._cut, [*segments[: -1 if segments[-1] else -2], stem], 0, found)
+        for other in found:
+            if other.literals > leaf.literals:
+                raise AmbiguousRequest(
+                    f"the path differs from that of {other.tool.name} only in a suffix such as .json, and many systems "
+                    "read both alike; if it is something else, it must be declared as a tool of its own"
+                )
+
+
+def _insert(node: _Node, tool: Tool, template: Sequence[str | Variable]) -> _Leaf:
+    captures, rest = [], None
+    for position, segment in enumerate(template):
+        match segment:
+            case str():
+                node.lowered.add(segment.lower())
+                node = node.literals.setdefault(segment, _Node())
+            case Variable(rest=False):
+                captures.append((segment.name, position, segment.encoded))
+                node.variable = node.variable or _Node()
+                node = node.variable
+            case _:
+                rest = (segment.name, position, segment.encoded)
+    leaf = _Leaf(tool, tuple(captures), rest, sum(isinstance(segment, str) for segment in template))
+    (node.rests if rest else node.ends).append(leaf)
+    return leaf
+
+
+def _stem(segment: str) -> str:
+    """A segment without what says in which form it is wanted: `orders` of `orders.json`, and of `orders.`."""
+    return decoded_segment(segment).partition(".")[0].strip()
+
 
 def _collect(node: _Node, segments: list[str], position: int, found: list[_Leaf]) -> None:
     """Add every template below `node` that matches the segments from `position` on."""
@@ -125,7 +150,7 @@ def _collect(node: _Node, segments: list[str], position: int, found: list[_Leaf]
     child = node.literals.get(segment)
     if child is not None:
         _collect(child, segments, position + 1, found)
-    elif "%" in segment and node.literals and decoded_segment(segment) in node.literals:
+    elif "%" in segment and node.literals and decoded_segment(segment).lower() in node.lowered:
         raise AmbiguousRequest("the path spells a word of a declared path with percent-encoding")
     elif node.literals and not segment.islower() and segment.lower() in node.lowered:
         raise AmbiguousRequest(

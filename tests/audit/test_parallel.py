@@ -10,7 +10,7 @@ from rich.progress import Progress
 
 from gateway.audit import parallel
 from gateway.audit.parallel import Killed, each_log
-from gateway.ledger.verifying import PARTITIONS
+from gateway.core.deployment import LOGS
 from tests import possible_record as record
 
 
@@ -28,7 +28,7 @@ def test_what_was_done_comes_in_the_order_of_the_logs(tmp_path, monkeypatch, alo
     monkeypatch.setattr(parallel, "ALONE", alone)
     record.write(tmp_path, record.small())
     done = each_log("naming", tmp_path, named, lambda name: (name * 2,))
-    assert [text.rpartition(" ")[0] for text in done] == [f"{tmp_path.name} {name} {name * 2}" for name in PARTITIONS]
+    assert [text.rpartition(" ")[0] for text in done] == [f"{tmp_path.name} {name} {name * 2}" for name in LOGS]
     assert (str(os.getpid()) in {text.rpartition(" ")[2] for text in done}) == bool(alone)
 
 

@@ -10,7 +10,8 @@ from gateway.adapters.redis.high_water import HighWater
 from gateway.adapters.redis.history import RedisHistory
 from gateway.adapters.redis.ledger import RedisLedger
 from gateway.adapters.redis.seals import RedisSeals
-from gateway.adapters.redis.trimming import CALLS, RedisTrimming, kept
+from gateway.adapters.redis.trimming import RedisTrimming, kept
+from gateway.core.call import PARTITION_NAMES
 from gateway.core.codec import encode, envelope
 from gateway.core.facts import Expired
 from gateway.core.ledger_settings import LedgerSettings, Trim
@@ -24,7 +25,7 @@ START = 1_795_168_800_000
 WEEK = Trim(after_seconds=7 * 24 * 3600.0, beyond=10**9)
 P = "07"
 GENERATIONS: Any = SimpleNamespace(current=SimpleNamespace(routes=SimpleNamespace(ledger=LedgerSettings(trim=WEEK))))
-ALL = dict.fromkeys(CALLS, "9999999999999-0")
+ALL = dict.fromkeys(PARTITION_NAMES, "9999999999999-0")
 
 
 @pytest.fixture
@@ -87,7 +88,7 @@ def test_a_month_of_retention(month):
             if hour == 14 * 24:
                 await it.journal.ask("ZREM", f"{{{P}}}:due", held)
             if hour % 24 == 23:
-                left = await it.trim(counted=dict.fromkeys(CALLS, it.entries[-2]), publishes=True)
+                left = await it.trim(counted=dict.fromkeys(PARTITION_NAMES, it.entries[-2]), publishes=True)
                 oldest = min(it.now - 7 * DAY, START + 2 * DAY if 48 < hour < 14 * 24 else it.now)
                 assert left == [entry for entry in it.entries if int(entry[:13]) >= oldest], hour
         assert len(left) == 7 * 24 + 1
@@ -106,7 +107,7 @@ def test_what_is_not_sealed_published_and_counted_stays(month):
         assert await it.trim(counted={}, publishes=True) == entries, "nothing was ever counted"
         assert await it.trim(publishes=True) == entries[1:]
         await it.publish(f"{entries[4]} 17")
-        assert await it.trim(counted=dict.fromkeys(CALLS, entries[1]), publishes=True) == entries[2:]
+        assert await it.trim(counted=dict.fromkeys(PARTITION_NAMES, entries[1]), publishes=True) == entries[2:]
         await it.seal(entries[2])
         assert await it.trim(publishes=True) == entries[3:]
         await it.seal(entries[5])
@@ -203,7 +204,7 @@ def test_every_reader_stands_what_was_trimmed(month):
         assert [entry.id for entry in await ledger.read(P, entries[3], 99)] == entries[-1:]
         assert len(await ledger.recent(5)) == 1
         assert await RedisHistory(it.journal).begun("bot") == []
-        counting.cursors = dict.fromkeys(CALLS, entries[3])
+        counting.cursors = dict.fromkeys(PARTITION_NAMES, entries[3])
         assert not await counting.step() and counting.cursors[P] == entries[-1]
         waiting, everything = await RedisSeals(it.journal).waiting({P: entries[-1]}, 10)
         assert (waiting, everything) == ({}, True)

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.core.deployment import DEPLOYMENT, LossAcknowledged
+from gateway.core.deployment import DEPLOYMENT, LOGS, LossAcknowledged
 from gateway.core.facts import Admitted, Answered, Attached, Delivered
 from gateway.ledger.merkle import Tree, leaf_hash
 from gateway.ledger.note import Signer, sign_checkpoint
 from gateway.ledger.old_checkpoints import Old, old_checkpoints
 from gateway.ledger.tiles import WIDTH, bundle, bundle_path, places, tile_path
-from gateway.ledger.verifying import LAG_MS, PARTITIONS, Fault, Settled, Verified, settled, verify_log
+from gateway.ledger.verifying import LAG_MS, Fault, Settled, Verified, settled, verify_log
 from tests import possible_record as record
 from tests.core.test_lives import BY_GRANT, IMPOSSIBLE, POSSIBLE
 from tests.playbook import ALLOW, CALL, claimed
@@ -34,7 +34,7 @@ def verify(ledger: Path, olds: Path | None = None) -> list[Fault]:
 
 def logs_of(ledger: Path, olds: Path | None = None) -> list[Verified]:
     known = old_checkpoints([olds], SIGNER.verifier) if olds else {}
-    return [verify_log(ledger, name, SIGNER.verifier, known.get(name, ())) for name in PARTITIONS]
+    return [verify_log(ledger, name, SIGNER.verifier, known.get(name, ())) for name in LOGS]
 
 
 def together(ledger: Path) -> Settled:

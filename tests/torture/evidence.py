@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from gateway.adapters.redis.journal import RedisJournal
 from gateway.adapters.redis.ledger import LedgerEntry, RedisLedger
-from gateway.core.call import PARTITIONS, key_pointer
+from gateway.core.call import PARTITION_NAMES, key_pointer
 from gateway.core.facts import Admitted, Answered, Claimed, Expired, Fact, Judged, Lost, Rejected, Unsent
 from gateway.core.lifecycle import Claim, next_step
 from gateway.core.lives import fault
@@ -49,9 +49,9 @@ class Evidence:
 async def read(journal: RedisJournal) -> Evidence:
     ledger = RedisLedger(journal)
     entries: dict[str, list[LedgerEntry]] = defaultdict(list)
-    for partition in range(PARTITIONS):
+    for partition in PARTITION_NAMES:
         place = ""
-        while page := await ledger.read(f"{partition:02d}", place, 500):
+        while page := await ledger.read(partition, place, 500):
             for entry in page:
                 entries[entry.call].append(entry)
             place = page[-1].id

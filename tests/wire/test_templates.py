@@ -22,6 +22,9 @@ MATCHER = Matcher(
         tool("s.search", "GET /v1/search", effect="write"),
         tool("s.root", "POST /"),
         tool("s.head", "HEAD /v1/items/{id}"),
+        tool("s.users", "GET /v1/users"),
+        tool("s.orders", "GET /v1/orders.json"),
+        tool("s.lines", "GET /v1/orders/{id}/lines"),
     ]
 )
 
@@ -43,6 +46,12 @@ MATCHER = Matcher(
         ("POST", "/", "s.root", {}),
         ("HEAD", "/v1/items/7", "s.head", {"id": "7"}),
         ("HEAD", "/v1/files/a", "s.files", {"path": "a"}),
+        ("GET", "/v1/items/7.json", "s.item", {"id": "7.json"}),
+        ("GET", "/v1/orders.json", "s.orders", {}),
+        ("GET", "/v1/orders/7.5/lines", "s.lines", {"id": "7.5"}),
+        ("GET", "/v1/user.json", "s.any", {"path": "v1/user.json"}),
+        ("GET", "/lines.json", "s.any", {"path": "lines.json"}),
+        ("DELETE", "/users.json", "s.delete_any", {"path": "users.json"}),
     ],
 )
 def test_the_tool_with_the_most_literal_segments_is_found(method, path, name, variables):
@@ -65,6 +74,21 @@ def test_the_tool_with_the_most_literal_segments_is_found(method, path, name, va
         ("GET", "/v1/items/7/"),
         ("GET", "/v1/slash"),
         ("GET", "/v1/items/%ff"),
+        ("GET", "/v1/USERS"),
+        ("DELETE", "/%41DMIN/7"),  # spelled with an escape and in another case
+        ("GET", "/v1/users.json"),  # many frameworks take the suffix for a wish: /v1/users, as JSON
+        ("GET", "/v1/users.json.gz"),
+        ("GET", "/v1/USERS.json"),
+        ("GET", "/v1/users.json/"),
+        ("GET", "/v1/user%73.json"),
+        ("GET", "/v1/users."),
+        ("GET", "/v1/users%20"),
+        ("GET", "/v1/orders"),  # the other way round
+        ("GET", "/v1/orders.xml"),
+        ("GET", "/v1/orders/"),
+        ("GET", "/v1/orders/7/lines.json"),
+        ("GET", "/v1/items/me.json"),  # not the item "me.json"
+        ("HEAD", "/v1/users.json"),
         ("PATCH", "/a%2Fb"),
     ],
 )

@@ -21,14 +21,13 @@ from gateway.adapters.otlp.answers import Said
 from gateway.adapters.otlp.collector import Collector
 from gateway.adapters.otlp.entries import NumberedEntry
 from gateway.adapters.otlp.reading import READER, LedgerReader, Unpublished
-from gateway.core.call import PARTITIONS
+from gateway.core.call import PARTITION_NAMES
 from gateway.core.facts import Fact
 from gateway.core.segments import Life, begin
 from gateway.core.spans import Origin, SpanValue, spans_after, unknown_origin
 
 log = logging.getLogger("gateway.traces")
 
-PARTITION_NAMES = tuple(f"{number:02d}" for number in range(PARTITIONS))
 ENTRIES_PER_READ = 64
 """Of one partition in one step: with all partitions full, a few thousand entries in memory."""
 LIVES_REMEMBERED = 10_000

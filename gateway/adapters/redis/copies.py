@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gateway.adapters.redis.journal import RedisJournal
-from gateway.core.call import PARTITIONS
+from gateway.core.call import PARTITION_NAMES
 from gateway.core.kept import Kept
 from gateway.core.recording import KEPT
 
@@ -39,12 +39,12 @@ class RedisCopies:
 
     async def calls(self, limit: int) -> list[str]:
         """Calls that have copies here, at most `limit` of each partition, those that had them first before others."""
-        asked = (("ZRANGE", f"{{{p:02d}}}:copies", "0", str(limit - 1)) for p in range(PARTITIONS))
+        asked = (("ZRANGE", f"{{{p}}}:copies", "0", str(limit - 1)) for p in PARTITION_NAMES)
         return [call.decode() for found in await self.journal.ask_all(*asked) for call in found]
 
     async def waiting(self) -> int:
         """How many calls have copies here."""
-        asked = (("ZCARD", f"{{{p:02d}}}:copies") for p in range(PARTITIONS))
+        asked = (("ZCARD", f"{{{p}}}:copies") for p in PARTITION_NAMES)
         return sum(map(int, await self.journal.ask_all(*asked)))
 
     async def of(self, call: str) -> list[Kept]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.adapters.redis.journal import RedisJournal
-from gateway.core.call import PARTITIONS
+from gateway.core.call import PARTITION_NAMES
 from gateway.core.codec import decode_grant, encode
 from gateway.core.grants import KEPT_MS, Grant, GrantFact, partition_in, recall_grant
 from gateway.ports import Conflict, JournalUnavailable
@@ -42,7 +42,7 @@ class RedisGrants:
 
     async def index(self, *, since: int) -> dict[str, int]:
         asked: list[tuple[Any, ...]] = [
-            ("ZRANGEBYSCORE", f"{{{p:02d}}}:grants", f"({since}", "+inf") for p in range(PARTITIONS)
+            ("ZRANGEBYSCORE", f"{{{p}}}:grants", f"({since}", "+inf") for p in PARTITION_NAMES
         ]
         members = [member.decode().split(" ") for found in await self.journal.ask_all(*asked) for member in found]
         return {grant: int(length) for grant, length in members}

@@ -9,12 +9,11 @@ from typing import Any
 
 from gateway.adapters.redis.command import keys, pointer_key
 from gateway.adapters.redis.journal import RedisJournal
-from gateway.core.call import PARTITIONS
+from gateway.core.call import PARTITION_NAMES
 from gateway.core.pointers import ALL
 
 PIPELINED = 1000
 """Questions sent at once, so that appends of the same process come in between."""
-NAMES = tuple(f"{partition:02d}" for partition in range(PARTITIONS))
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -32,14 +31,14 @@ class HeldCalls:
 
     async def page(self, limit: int, after: Place | None = None) -> list[Place]:
         """At most `limit`, the soonest to expire first, behind the place `after`. Raises JournalUnavailable."""
-        start, sizes = "-inf", [limit] * PARTITIONS
+        start, sizes = "-inf", [limit] * len(PARTITION_NAMES)
         if after is not None:
             start = str(after.until)
             alike = await self._each("ZCOUNT", start, start)  # some of those whose time is the same come before
             sizes = [limit + int(count) for count in alike]
         asked = [
             ("ZRANGEBYSCORE", _held(name), start, "+inf", "WITHSCORES", "LIMIT", "0", str(size))
-            for name, size in zip(NAMES, sizes, strict=True)
+            for name, size in zip(PARTITION_NAMES, sizes, strict=True)
         ]
         found = sorted(_places(await self.journal.ask_all(*asked)))
         return [place for place in found if after is None or place > after][:limit]
@@ -54,8 +53,9 @@ class HeldCalls:
 
     async def others(self) -> list[str]:
         """Ids of the calls that are not over and do not wait for people: being sent, in doubt, being judged."""
-        sizes = await self.journal.ask_all(*(("ZCARD", key) for name in NAMES for key in (_due(name), _held(name))))
-        differ = [name for name, due, held in zip(NAMES, sizes[::2], sizes[1::2], strict=True) if due != held]
+        keys = [key for name in PARTITION_NAMES for key in (_due(name), _held(name))]
+        sizes = await self.journal.ask_all(*(("ZCARD", key) for key in keys))
+        differ = [name for name, due, held in zip(PARTITION_NAMES, sizes[::2], sizes[1::2], strict=True) if due != held]
         asked = (("ZDIFF", "2", _due(name), _held(name)) for name in differ)  # what is held is due some time
         found = await self.journal.ask_all(*asked) if differ else []
         return [member.decode() for reply in found for member in reply]
@@ -66,8 +66,8 @@ class HeldCalls:
 
     async def drop_ended(self) -> None:
         """Calls that were ended by a gateway too old to keep this list. An ended call is never held again."""
-        asked = (("ZDIFF", "2", _held(name), _due(name)) for name in NAMES)
-        for name, ended in zip(NAMES, await self.journal.ask_all(*asked), strict=True):
+        asked = (("ZDIFF", "2", _held(name), _due(name)) for name in PARTITION_NAMES)
+        for name, ended in zip(PARTITION_NAMES, await self.journal.ask_all(*asked), strict=True):
             if ended:
                 await self.journal.ask("ZREM", _held(name), *ended)
 
@@ -80,7 +80,7 @@ class HeldCalls:
         return found
 
     async def _each(self, command: str, *arguments: str) -> list[Any]:
-        return await self.journal.ask_all(*((command, _held(name), *arguments) for name in NAMES))
+        return await self.journal.ask_all(*((command, _held(name), *arguments) for name in PARTITION_NAMES))
 
 
 def _due(partition: str) -> str:

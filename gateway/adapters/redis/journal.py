@@ -30,7 +30,7 @@ from gateway.adapters.redis.line import (
 )
 from gateway.adapters.redis.payloads import opened
 from gateway.adapters.redis.scripts import REARM, TOUCH
-from gateway.core.call import PARTITIONS
+from gateway.core.call import PARTITION_NAMES
 from gateway.core.codec import decode
 from gateway.core.deployment import LOGS
 from gateway.core.facts import Fact
@@ -243,8 +243,8 @@ class RedisJournal:
         """Oldest first over all partitions, so that a busy one cannot starve the others."""
         now = str(self.now())
         commands = [
-            ("ZRANGEBYSCORE", f"{{{p:02d}}}:{name}", "-inf", now, "WITHSCORES", "LIMIT", "0", str(limit))
-            for p in range(PARTITIONS)
+            ("ZRANGEBYSCORE", f"{{{p}}}:{name}", "-inf", now, "WITHSCORES", "LIMIT", "0", str(limit))
+            for p in PARTITION_NAMES
         ]
         replies = await self.ask_all(*commands)
         ready = sorted((score, member) for reply in replies for member, score in reply)

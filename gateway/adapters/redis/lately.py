@@ -8,9 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.adapters.redis.journal import RedisJournal
-from gateway.core.call import PARTITIONS
-
-NAMES = tuple(f"{number:02d}" for number in range(PARTITIONS))
+from gateway.core.call import PARTITION_NAMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +37,7 @@ class RedisLately:
         """The last entries about calls behind `after`, at most `limit` of each partition; newest first."""
         asked = (
             ("XREVRANGE", f"{{{name}}}:ledger", "+", f"({after[name]}" if name in after else "-", "COUNT", str(limit))
-            for name in NAMES
+            for name in PARTITION_NAMES
         )
         replies = await self.journal.ask_all(*asked)
         # As append.lua writes them; other entries are about standing grants.
@@ -51,8 +49,8 @@ class RedisLately:
 
     async def sealed(self) -> dict[str, SealedUpTo]:
         """How far each partition is sealed, by whichever host; partitions of which nothing is are left out."""
-        replies = await self.journal.ask_all(*(("GET", f"{{{name}}}:sealed") for name in NAMES))
-        return {name: _up_to(reply) for name, reply in zip(NAMES, replies, strict=True) if reply}
+        replies = await self.journal.ask_all(*(("GET", f"{{{name}}}:sealed") for name in PARTITION_NAMES))
+        return {name: _up_to(reply) for name, reply in zip(PARTITION_NAMES, replies, strict=True) if reply}
 
     async def sealer(self) -> str:
         """Which host seals, or sealed last, for people; empty if none did."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.adapters.redis.journal import RedisJournal
-from gateway.core.call import PARTITIONS
+from gateway.core.call import PARTITION_NAMES
 from gateway.core.codec import decode, decode_deployment, decode_grant
 from gateway.core.deployment import LOGS, DeploymentFact
 from gateway.core.facts import Fact
@@ -94,25 +94,25 @@ class RedisLedger:
 
     async def recent(self, limit: int) -> list[str]:
         """Ids of the calls that something happened to last, newest first."""
-        names = [f"{p:02d}" for p in range(PARTITIONS)]
         depth = str(limit * 4)  # a call has a few entries
-        replies = await self.journal.ask_all(*(("XREVRANGE", _ledger(n), "+", "-", "COUNT", depth) for n in names))
+        asked = (("XREVRANGE", _ledger(name), "+", "-", "COUNT", depth) for name in PARTITION_NAMES)
+        replies = await self.journal.ask_all(*asked)
         entries = sorted((_order(item[0]), _entry(item).call) for reply in replies for item in reply)
         return list(dict.fromkeys(call for _, call in reversed(entries) if call))[:limit]
 
     async def unsettled(self) -> list[str]:
         """Ids of all calls that are not over: held, being sent, or in doubt."""
-        replies = await self.journal.ask_all(*(("ZRANGE", f"{{{p:02d}}}:due", "0", "-1") for p in range(PARTITIONS)))
+        replies = await self.journal.ask_all(*(("ZRANGE", f"{{{p}}}:due", "0", "-1") for p in PARTITION_NAMES))
         return [member.decode() for reply in replies for member in reply]
 
     async def undelivered(self) -> int:
         """How many notices are still to be delivered to approvers."""
-        replies = await self.journal.ask_all(*(("ZCARD", f"{{{p:02d}}}:outbox") for p in range(PARTITIONS)))
+        replies = await self.journal.ask_all(*(("ZCARD", f"{{{p}}}:outbox") for p in PARTITION_NAMES))
         return sum(map(int, replies))
 
     async def overdue(self, queue: str, now: int) -> tuple[int, int]:
         """How much of `due` or `outbox` should have been seen to by `now`, and since when the oldest; `now` if none."""
-        asked = [(f"{{{p:02d}}}:{queue}", str(now)) for p in range(PARTITIONS)]
+        asked = [(f"{{{p}}}:{queue}", str(now)) for p in PARTITION_NAMES]
         counts = await self.journal.ask_all(*(("ZCOUNT", key, "-inf", end) for key, end in asked))
         firsts = await self.journal.ask_all(*(("ZRANGE", key, "0", "0", "WITHSCORES") for key, _ in asked))
         return sum(map(int, counts)), min([now, *(int(score) for first in firsts for _, score in first)])

@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.adapters.redis.journal import RedisJournal
-from gateway.core.call import PARTITIONS
 from gateway.core.deployment import DEPLOYMENT, LOGS
 from gateway.core.ledger_settings import Trim
 
 SCRIPT = (Path(__file__).parent / "trim.lua").read_text()
 MOST = 1_000
 """Entries that one step looks at: some milliseconds of the server's time."""
-CALLS = tuple(f"{number:02d}" for number in range(PARTITIONS))
 
 
 def kept(lengths: Mapping[str, int], beyond: int) -> dict[str, int]:
