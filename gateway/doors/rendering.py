@@ -112,8 +112,7 @@ def status_document(
     if record.edits:
         document["edited"] = _edited(record, admission)
     if answer is not None:
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in answer.headers}
-        document["answer"] = {"status": answer.status, "headers": headers} | _body(answer)
+        document["answer"] = {"status": answer.status, "headers": _fields(answer)} | _body(answer)
     elif record.answer is not None:
         document["answer"] = {"status": record.answer.status, "kept": False, "sha256": record.answer.sha256}
     return document
@@ -133,6 +132,15 @@ def _edited(record: Record, admission: Admission | None) -> dict[str, object]:
     if admission is not None:
         given = arguments(admission)
         found["now"] = {name: given.get(name) for name in names}
+    return found
+
+
+def _fields(answer: Answer) -> dict[str, str]:
+    """By name; repeated ones as one list with commas, which means the same (RFC 9110 section 5.3)."""
+    found: dict[str, str] = {}
+    for name, value in answer.headers:
+        key, text = name.decode("latin-1"), value.decode("latin-1")
+        found[key] = f"{found[key]}, {text}" if key in found else text
     return found
 
 

@@ -236,6 +236,35 @@ def test_no_cookie_passes_beside_a_streamed_or_a_stored_answer(scene):
     assert "of-the-bank" not in scene.agent().get(f"/calls/{call}").text
 
 
+def test_a_field_that_came_twice_is_shown_whole_when_the_answer_is_asked_for(scene):
+    to = fresh("pay")
+    twice = [("x-page", "1"), ("link", "</a>; rel=next"), ("x-page", "2"), ("link", "</b>; rel=last")]
+    scene.upstream.will(to, answer(200, {"id": 1}, twice))
+    found = scene.pay(to, key="k" + to)
+    shown = scene.agent().get(f"/calls/{found.headers['gateway-call']}").json()["answer"]["headers"]
+    assert shown["x-page"] == "1, 2" and shown["link"] == "</bank/a>; rel=next, </bank/b>; rel=last"
+    assert found.headers.get_list("x-page") == ["1", "2"]
+
+
+@pytest.mark.parametrize("option", [b"x-private, \xff", b"\xe2\x82\xac, x-private"])
+def test_a_connection_field_that_cannot_be_read_lets_nothing_past_but_the_body(scene, option):
+    item = fresh("item")
+    fields = [("connection", option), ("x-private", "1"), ("x-public", "1"), ("content-language", "de")]
+    scene.upstream.will(item, answer(200, {"id": 1}, fields))
+    found = scene.agent().get(f"/bank/items/{item}")
+    assert found.json() == {"id": 1} and found.headers["content-language"] == "de"
+    assert not {"x-private", "x-public", "connection"} & set(found.headers)
+
+
+@pytest.mark.parametrize("option", [b"close, \xff", b"\xff\xfe, keep-alive", "caf\xe9".encode()])
+def test_a_connection_field_of_a_request_may_be_any_bytes(scene, option):
+    item = fresh("item")
+    sent = b"GET /bank/items/%b HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer %b\r\nConnection: %b\r\n\r\n"
+    found = raw(scene, sent % (item.encode(), KEY.encode(), option), until=b'"number"')
+    assert found.startswith(b"HTTP/1.1 200") and len(scene.upstream.seen(item)) == 1
+    assert scene.upstream.seen(item)[0].all("connection") == []
+
+
 def test_a_redirect_is_not_followed_and_leads_back_to_the_gateway(scene):
     item = fresh("item")
     origin, gateway = scene.upstream.origin, scene.gateway.agents

@@ -16,9 +16,9 @@ Time: the head comes within the system's timeout, and so does a body that is rea
 last, but not fall silent for that long. Connecting takes at most CONNECT_SECONDS of it.
 
 Known limits of pyreqwest, pinned by tests: without Accept or User-Agent from the agent it sends `*/*` and USER_AGENT;
-a header of an answer with bytes outside ASCII cannot be read, so it is left out (`Reply.unreadable` names it); a
-request header whose bytes are not UTF-8, and a target that its URL type would rewrite (one with a quote in the
-query, for instance), are refused before sending.
+a header of an answer with bytes outside ASCII cannot be read, so it is left out (`Reply.unreadable` names it), and if
+it is Connection, so are all others that do not describe the body; a request header whose bytes are not UTF-8, and a
+target that its URL type would rewrite (one with a quote in the query, for instance), are refused before sending.
 
 One instance per process, made after forking; it belongs to one event loop.
 """

@@ -35,7 +35,7 @@ class PyreqwestReply:
         already, or the client's own timeout for it is enough."""
         self.status: int = response.status
         fields, self.unreadable = _fields(response)
-        self.headers = _pairs(fields)
+        self.headers = _pairs(fields if "connection" not in self.unreadable else _of_the_body(fields))
         self._request, self._reader = request, response.body_reader
         self._searched, self._deadline, self._untimed = searched, deadline, untimed
         self._free: asyncio.Semaphore | None = free
@@ -172,6 +172,11 @@ def _fields(response: Response) -> tuple[Fields, tuple[str, ...]]:
         else:
             readable[name] = [*values, value] if isinstance(values := readable.get(name, []), list) else [values, value]
     return readable, tuple(unreadable)
+
+
+def _of_the_body(fields: Fields) -> Fields:
+    """What is left where Connection cannot be read, so that nobody knows which other fields were meant only for us."""
+    return {name: value for name, value in fields.items() if name.startswith("content-")}
 
 
 def _pairs(fields: Fields) -> tuple[tuple[bytes, bytes], ...]:
