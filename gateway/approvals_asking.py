@@ -95,6 +95,12 @@ def control(url: str) -> Any:
     return ControlPlane.at(url or DEFAULT_URL, os.environ)
 
 
+def looked_at(call: str, url: str) -> tuple[Any, Mapping[str, Any]]:
+    """The control plane, and the one reading of the question that is shown, changed and decided about."""
+    plane = answered(lambda: control(url))
+    return plane, answered(lambda: plane.get(f"/approvals/{safe(call)}"))
+
+
 def answered(ask: Callable[[], T], call: str = "") -> T:
     """What the control plane answers; its refusal ends the command with its sentence."""
     from gateway.control_client import NotPossible, Refused
@@ -118,11 +124,16 @@ def safe(call: str) -> str:
 
 def print_list(found: list[dict[str, Any]], waiting: int) -> None:
     from gateway.approvals_text import HEADINGS, row
-    from gateway.reading import aligned
 
-    print("\n".join(aligned([HEADINGS, *map(row, found)])))
+    print_table([HEADINGS, *map(row, found)])
     if waiting > len(found):
         print(f"{waiting} wait in all; --limit {waiting} shows them.", file=sys.stderr)
+
+
+def print_table(rows: list[tuple[str, ...]]) -> None:
+    from gateway.reading import aligned
+
+    print("\n".join(aligned(rows)))
 
 
 def print_card(told: Mapping[str, Any], to: Any) -> None:

@@ -6,7 +6,7 @@ here that is not checked there. A decision is bound to what was printed before i
 
 import sys
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,6 +22,7 @@ from gateway.approvals_asking import (
     control,
     fail,
     listed,
+    looked_at,
     outcome,
     print_card,
     print_json,
@@ -29,6 +30,7 @@ from gateway.approvals_asking import (
     question,
     safe,
 )
+from gateway.approvals_grants_cli import grant, grants, revoke
 
 SHOWN = 20
 """Questions in a list: a screenful."""
@@ -87,7 +89,7 @@ def approvals_approve(
     yes arrives, nothing is recorded. Exit code 0 only if your decision was recorded.
     """
     said = {"decision": "approve", "reason": reason, "fingerprint": fingerprint}
-    _decide(call, approval, said, yes=yes, as_json=as_json, url=url)
+    _decide(*looked_at(call, url), approval, said, yes=yes, as_json=as_json)
 
 
 @approvals.command("reject")
@@ -102,11 +104,11 @@ def approvals_reject(
 ) -> None:
     """Say no. One no is final: the call is over, and its agent is told your reason."""
     said = {"decision": "reject", "reason": reason, "fingerprint": fingerprint}
-    _decide(call, approval, said, yes=yes, as_json=as_json, url=url)
+    _decide(*looked_at(call, url), approval, said, yes=yes, as_json=as_json)
 
 
 @approvals.command("edit")
-def approvals_edit(
+def approvals_edit(  # noqa: PLR0913, PLR0917 - an option each
     call: Call,
     changes: Annotated[
         list[str] | None,
@@ -117,6 +119,7 @@ def approvals_edit(
     ] = None,
     approval: Approval = "",
     reason: Annotated[str, typer.Option(help="Why. The agent reads it.", show_default=False)] = "",
+    fingerprint: Fingerprint = "",
     yes: Yes = False,
     as_json: AsJson = False,
     url: Url = "",
@@ -128,8 +131,8 @@ def approvals_edit(
     """
     from gateway.approvals_edit import NotAnEdit, difference, edited
 
-    plane = answered(lambda: control(url))
-    given = answered(lambda: plane.get(f"/approvals/{safe(call)}"))["input"] or {}
+    plane, told = looked_at(call, url)
+    given = told["input"] or {}
     try:
         edit = edited(given, changes or (), without or ())
     except NotAnEdit as no:
@@ -137,15 +140,14 @@ def approvals_edit(
     if not edit:
         fail("Nothing was recorded: say what to change, such as amount=300, or use `approve`.")
     print("\n".join(["  you change", *difference(given, edit), ""]), file=sys.stderr if as_json else sys.stdout)
-    said = {"decision": "approve", "reason": reason, "edit": edit}
-    _decide(call, approval, said, yes=yes, as_json=as_json, url=url)
+    said = {"decision": "approve", "reason": reason, "fingerprint": fingerprint, "edit": edit}
+    _decide(plane, told, approval, said, yes=yes, as_json=as_json)
 
 
 @approvals.command("retract")
 def approvals_retract(call: Call, approval: Approval = "", as_json: AsJson = False, url: Url = "") -> None:
     """Take your yes back, as long as nothing was done because of it."""
-    plane = answered(lambda: control(url))
-    told = answered(lambda: plane.get(f"/approvals/{safe(call)}"))
+    plane, told = looked_at(call, url)
     groups = sorted({vote["group"] for vote in told["votes"]})
     if not approval and len(groups) != 1:
         said = f"people said yes for {' and '.join(groups)}: name yours by --approval" if groups else "nobody said yes"
@@ -164,8 +166,7 @@ def approvals_cancel(
     url: Url = "",
 ) -> None:
     """End a held call, as the owner of its agent or of its system, or as an operator."""
-    plane = answered(lambda: control(url))
-    told = answered(lambda: plane.get(f"/approvals/{safe(call)}"))
+    plane, told = looked_at(call, url)
     print_card(told, sys.stderr if as_json else sys.stdout)
     confirm("End this call?", yes=yes)
     answer = answered(lambda: plane.post(f"/calls/{safe(call)}/cancel", {"reason": reason}), call)
@@ -191,16 +192,20 @@ def approvals_stats(
         print("\n".join(numbers(told)))
 
 
-def _decide(call: str, approval: str, said: Mapping[str, object], *, yes: bool, as_json: bool, url: str) -> None:
+for name, command in (("grant", grant), ("grants", grants), ("revoke", revoke)):
+    approvals.command(name)(command)
+
+
+def _decide(
+    plane: Any, told: Mapping[str, Any], approval: str, said: Mapping[str, object], *, yes: bool, as_json: bool
+) -> None:
     """Show the question, ask, and send what is said with the fingerprint of what was shown."""
-    plane = answered(lambda: control(url))
-    told = answered(lambda: plane.get(f"/approvals/{safe(call)}"))
-    asked = question(told, approval)
+    call, asked = told["call"], question(told, approval)
     if not as_json or not yes:
         print_card(told, sys.stderr if as_json else sys.stdout)
     how = "with your changes" if "edit" in said else "exactly as shown"
     confirm(f"{str(said['decision']).capitalize()} this for {asked['approval']}, {how}?", yes=yes)
-    bound = {"call": told["call"], "approval": asked["approval"], "fingerprint": asked["fingerprint"]}
+    bound = {"call": call, "approval": asked["approval"], "fingerprint": asked["fingerprint"]}
     body = bound | {name: value for name, value in said.items() if value}
     answer = answered(lambda: plane.post(f"/approvals/{safe(call)}/decision", body), call)
     if as_json:

@@ -63,6 +63,10 @@ class ControlPlane:
         """What is answered to `body`. Raises NotPossible or Refused; after the former it may have been recorded."""
         return self._ask("POST", path, json=dict(body))
 
+    def delete(self, path: str) -> dict[str, Any]:
+        """What is answered to taking away what is at `path`. Raises as `post`."""
+        return self._ask("DELETE", path)
+
     def _ask(self, method: str, path: str, **more: Any) -> dict[str, Any]:
         try:
             with httpx.Client(

@@ -11,6 +11,7 @@ import time
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from tests.gateway_process import environment, eventually, free_port, token_of
 from tests.gateway_world import BOTH, HELD, PAIR, world
@@ -19,9 +20,13 @@ from tests.scripted_upstream import fresh
 YES = "--yes"
 
 
+def allow(routes):
+    routes["approvals"]["finance"]["standing"] = {"longest": "8h"}
+
+
 @pytest.fixture(scope="module")
 def scene():
-    with world() as made:
+    with world(change=allow) as made:
         yield made
 
 
@@ -321,6 +326,32 @@ def test_an_edit_that_cannot_be_made_records_nothing(scene, words, said):
     assert not {"Edited", "Approved"} & set(scene.timeline(call))
 
 
+def test_an_edit_is_about_the_one_reading_that_was_shown(scene, monkeypatch):
+    """Whatever others do between two readings: there is one."""
+    from gateway import approvals_asking, approvals_cli
+
+    question = scene.person("lead").get(f"/approvals/{scene.hold(fresh('pay'))}").json()
+    read, posted = [], []
+
+    class Control:
+        def get(self, path, **query):
+            if path.startswith("/calls/"):
+                return {"state": "held"}
+            read.append(path)
+            asked = question["questions"][0] | {"fingerprint": f"{len(read):064x}"}
+            return question | {"input": question["input"] | {"amount": HELD + len(read)}, "questions": [asked]}
+
+        def post(self, path, body):
+            posted.append(body)
+            return {"state": "held"}
+
+    monkeypatch.setattr(approvals_asking, "control", lambda url: Control())
+    done = CliRunner().invoke(approvals_cli.approvals, ["edit", question["call"], "amount=2000", YES])
+    assert done.exit_code == 0, done.output
+    assert f"amount  {HELD + 1} -> 2000" in done.output and f"amount                    {HELD + 1}\n" in done.output
+    assert read == [f"/approvals/{question['call']}"] and posted[0]["fingerprint"] == f"{1:064x}"
+
+
 def test_a_yes_can_be_taken_back_while_another_is_awaited(scene):
     call = scene.hold(fresh("pay"), PAIR)
     assert "nobody said yes" in said_no(approvals(scene, "retract", call))
@@ -341,3 +372,69 @@ def test_a_call_is_ended_by_who_answers_for_it_and_by_nobody_else(scene):
     assert [
         "boss" in item["text"] and "wrong month" in item["text"] for item in told if item["fact"] == "Cancelled"
     ] == [True]
+
+
+# --- Standing grants --------------------------------------------------------------------------------------------------
+
+
+def grants(scene, *words: str, person: str = "lead") -> str:
+    done = approvals(scene, *words, person=person)
+    assert (done.returncode, done.stderr) == (0, ""), done
+    return done.stdout
+
+
+def test_a_grant_is_shown_given_used_listed_and_revoked(scene):
+    to = fresh("pay")
+    call = scene.hold(to)
+    said = grants(scene, "grant", call, "--up-to", "amount=9000", "--for", "1h", YES)
+    (name,) = set(re.findall(r"grant-\d\d[0-9a-f]{22}", said))
+    assert f'"{to}"' in said and "context.input.amount <= 9000" in said and f"gateway approvals revoke {name}" in said
+    eventually(lambda: scene.state(call) == "answered")
+    eventually(lambda: scene.pay(to, 8_000, prefer="wait=0").status_code == 200)
+    (line,) = [line for line in grants(scene, "grants", person="auditor").splitlines() if name in line]
+    assert re.fullmatch(rf"{name} +open +bot +bank\.pay +large-needs-finance +\S+Z +lead", line), line
+    assert "context.input.amount <= 9000" in grants(scene, "grants", name)
+    assert json.loads(grants(scene, "grants", name, "--json"))["given"][0]["by"] == "lead"
+    assert json.loads(grants(scene, "grants", "--json"))["grants"][0]["grant"] == name
+    assert f"{name} is revoked" in grants(scene, "revoke", name)
+    assert scene.pay(to, 7_000, prefer="wait=0").status_code == 409
+    assert "not kept" in grants(scene, "grants", name)
+
+
+@pytest.mark.parametrize(
+    ("words", "person", "why"),
+    [
+        (["--for", "9h"], "lead", "`until` must be between"), (["--until", "noon"], "lead", "`until` must be a moment"),
+        ([], "lead", "say how long"), (["--for", "1h", "--up-to", "color=3"], "lead", "color"),
+        (["--for", "1h"], "outsider", "not a member"), (["--for", "1h"], "boss", "somebody else"),
+        (["--for", "1h"], "auditor", "role"), (["--for", "1h", "--fingerprint", "0" * 64], "lead", "look again"),
+    ],
+)  # fmt: skip
+def test_a_grant_that_cannot_be_given_records_nothing(scene, words, person, why):
+    before = grants(scene, "grants", "--json")
+    call = scene.hold(fresh("pay"))
+    assert why in said_no(approvals(scene, "grant", call, *words, YES, person=person))
+    assert scene.state(call) == "held" and grants(scene, "grants", "--json") == before
+
+
+def test_a_grant_is_read_before_it_is_given(scene):
+    call = scene.hold(fresh("pay"))
+    before = grants(scene, "grants", "--json")
+    terminal = Terminal(scene, "grant", call, "--any", "note", "--for", "1h")
+    terminal.until("[y/N]")
+    assert terminal.said.index("@grants(") < terminal.said.index("Grant this for finance")
+    assert terminal.answer("n\n") == 1 and "Nothing was recorded." in terminal.said
+    assert scene.state(call) == "held" and grants(scene, "grants", "--json") == before
+
+
+@pytest.mark.parametrize("words", [["revoke"], ["grants"]])
+def test_a_grant_that_is_not_there_is_a_sentence(scene, words):
+    assert "over" in said_no(approvals(scene, *words, "grant-07" + "ab" * 11))
+    assert "Nothing" not in said_no(approvals(scene, *words, "../calls"))
+
+
+def test_only_who_may_ends_a_grant(scene):
+    call = scene.hold(fresh("pay"))
+    name = json.loads(grants(scene, "grant", call, "--for", "1h", YES, "--json"))["grants"][0]["grant"]
+    assert "finance" in said_no(approvals(scene, "revoke", name, person="outsider"))
+    assert json.loads(grants(scene, "grants", name, "--json"))["state"] == "open"
