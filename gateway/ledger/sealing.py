@@ -28,8 +28,9 @@ from gateway.ledger.files import LogFiles
 from gateway.ledger.growing import Tip, grow
 from gateway.ledger.note import Signer, sign_checkpoint
 from gateway.ledger.restoring import restore
-from gateway.ledger.seals import Seals
-from gateway.ledger.standing import Comparison, RawEntry, entry_of, standing
+from gateway.ledger.seals import Change, Seals
+from gateway.ledger.seams import last_of, seam_of
+from gateway.ledger.standing import RawEntry, standing
 from gateway.ledger.store import Store, StoreUnavailable
 from gateway.ledger.tiles import CHECKPOINT
 from gateway.ledger.unsealable import Lost, NotHere, Unsealable, unavailable, unwritable
@@ -188,16 +189,18 @@ class Sealer:
 
     async def _settle(self, found: Mapping[str, Found]) -> None:
         """Make what is known of these logs true everywhere: in Redis for a new holder, in the store, in checkpoints."""
-        changes: dict[str, tuple[bytes, bytes, str]] = {}
+        changes: dict[str, Change] = {}
         logs: dict[str, Log] = {}
         for name, it in found.items():
-            entry, stream = it.known.sealed.entry if it.known.sealed else BEGINNING, ""
+            entry, change = it.known.sealed.entry if it.known.sealed else BEGINNING, Change(it.known.text, b"")
             if it.adopt:
-                entry, stream = await self._common(name, it.tip), await asyncio.to_thread(self._last, name, it.tip)
+                log = LogFiles(self.directory.path / name, it.tip.size)
+                last, seam = await asyncio.to_thread(last_of, log), await seam_of(self.seals, name, log)
+                entry, change = seam.entry, change._replace(end=last, seam=seam.text)
             text = Sealed(self._lease, it.tip.size, it.tip.root, entry).text if it.tip.size else b""
             logs[name] = Log(it.tip, text, entry)
             if it.adopt or text != it.known.text:
-                changes[name] = (it.known.text, text, stream)
+                changes[name] = change._replace(after=text)
         if await self.seals.seal(changes, self._lease):
             raise LeaseLost
         unsigned = [name for name, it in found.items() if it.signed < it.tip.size]
@@ -214,18 +217,6 @@ class Sealer:
             unsigned = list({*unsigned, *behind})
         self._sign({name: found[name].tip for name in unsigned})
 
-    def _last(self, name: str, tip: Tip) -> str:
-        [leaf] = LogFiles(self.directory.path / name, tip.size).leaves(tip.size - 1)
-        return entry_of(leaf)
-
-    async def _common(self, name: str, tip: Tip) -> str:
-        """The last entry of the stream that is in the log: after a loss the stream goes on from there with others."""
-        compared, more = Comparison(name, LogFiles(self.directory.path / name, tip.size).leaves()), True
-        while more:
-            entries, _ = await self.seals.waiting({name: compared.place}, MOST_ENTRIES)
-            more = name in entries and await asyncio.to_thread(compared.go_on, entries[name])
-        return compared.place
-
     # --- A round ---------------------------------------------------------------------------------------------
 
     async def _seal_waiting(self) -> int:
@@ -237,7 +228,7 @@ class Sealer:
             before = {name: self._logs[name] for name in found}
             tips = await asyncio.to_thread(self._write, found)
             after = {name: self._log(tips[name], entries[-1][0].decode()) for name, entries in found.items()}
-            changes = {name: (before[name].text, log.text, "") for name, log in after.items()}
+            changes = {name: Change(before[name].text, log.text) for name, log in after.items()}
             self._in_time()
             if await self.seals.seal(changes, self._lease):
                 raise LeaseLost

@@ -5,9 +5,22 @@ after it was compared and set.
 """
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from gateway.ledger.standing import RawEntry
+
+
+class Change(NamedTuple):
+    """Of how far one log is sealed."""
+
+    before: bytes
+    """The text that stands."""
+    after: bytes
+    """The one that shall."""
+    end: str = ""
+    """An entry that the stream's next one must come after; empty: any."""
+    seam: str = ""
+    """Where a restored stream goes on, as `core.sealed.Seam.text`; empty: it is none."""
 
 
 class Seals(Protocol):
@@ -17,9 +30,8 @@ class Seals(Protocol):
         """Of each partition: the text of how far it is sealed, and the last entry that its stream gave out."""
         ...
 
-    async def seal(self, changes: Mapping[str, tuple[bytes, bytes, str]], lease: int) -> set[str]:
-        """Compare and set: the text that stands, the one that shall, and an entry that the stream's next one must come
-        after, or empty. Returns the partitions where something else stands, or a higher lease was there."""
+    async def seal(self, changes: Mapping[str, Change], lease: int) -> set[str]:
+        """Compare and set. Returns the partitions where something else stands, or a higher lease was there."""
         ...
 
     async def waiting(self, after: Mapping[str, str], most: int) -> tuple[dict[str, list[RawEntry]], bool]:

@@ -4,10 +4,8 @@ Nothing here decodes a fact, so sealing costs little and cannot fail at one.
 """
 
 import re
-from collections.abc import Iterable, Iterator
 
 from gateway.core.leaf import NotALeaf, leaves_of, short
-from gateway.core.sealed import BEGINNING
 from gateway.ledger.tiles import long_path
 from gateway.ledger.unsealable import Unsealable
 
@@ -53,36 +51,3 @@ def entry_of(leaf: bytes) -> str:
             "that version, or verify the log (gateway audit verify)."
         )
     return found[1].decode()
-
-
-class Comparison:
-    """How far a stream that was restored from an older state goes along with the log. It is a part of what the log has
-    from some entry on, and then goes on with others; which those are, ids do not tell, since clocks may be wrong."""
-
-    def __init__(self, partition: str, leaves: Iterable[bytes]) -> None:
-        self._partition = partition
-        self.place = BEGINNING
-        """The last entry of the stream that is in the log."""
-        self._log = _by_entry(leaves)
-
-    def go_on(self, entries: Iterable[RawEntry]) -> bool:
-        """Whether all of these, the stream's next ones, are in the log, in their order."""
-        for entry in entries:
-            wanted = entry[0].decode(), standing(self._partition, entry)[0]
-            if not any(found == wanted for found in self._log):
-                return False
-            self.place = wanted[0]
-        return True
-
-
-def _by_entry(leaves: Iterable[bytes]) -> Iterator[tuple[str, list[bytes]]]:
-    at, some = "", list[bytes]()
-    for leaf in leaves:
-        entry = entry_of(leaf)
-        if entry != at and some:
-            yield at, some
-            some = []
-        at = entry
-        some.append(leaf)
-    if some:
-        yield at, some

@@ -8,9 +8,11 @@ import pytest
 
 from gateway.adapters.redis.high_water import ACKNOWLEDGED
 from gateway.adapters.redis.journal import RedisJournal
+from gateway.adapters.redis.sealed_ledger import SealedLedger
 from gateway.adapters.redis.seals import RedisSeals
 from gateway.core.deployment import LOGS
-from gateway.core.sealed import Sealed, UnreadableSeal, read_sealed
+from gateway.core.sealed import Sealed, Seam, UnreadableSeal, read_sealed, read_seams
+from gateway.ledger.seals import Change
 from tests.ledger.frail import Fate, FrailSeals, Redis
 
 ROOT = b"r" * 32
@@ -84,11 +86,11 @@ def test_what_redis_says_reads_back_and_nothing_else_does():
 def test_a_seal_is_set_only_where_the_expected_one_stands(on):
     async def story(it, seals):
         first, second, other = text(2, 1), text(2, 2), text(2, 9)
-        assert await seals.seal({"07": (b"", first, ""), "64": (b"", first, "")}, 2) == set()
-        assert await seals.seal({"07": (first, second, "")}, 2) == set()
-        assert await seals.seal({"07": (first, second, "")}, 2) == set(), "a lost reply may be asked for again"
-        assert await seals.seal({"07": (first, other, ""), "64": (first, second, "")}, 2) == {"07"}
-        assert await seals.seal({"07": (b"", other, "")}, 2) == {"07"}
+        assert await seals.seal({"07": Change(b"", first), "64": Change(b"", first)}, 2) == set()
+        assert await seals.seal({"07": Change(first, second)}, 2) == set()
+        assert await seals.seal({"07": Change(first, second)}, 2) == set(), "a lost reply may be asked for again"
+        assert await seals.seal({"07": Change(first, other), "64": Change(first, second)}, 2) == {"07"}
+        assert await seals.seal({"07": Change(b"", other)}, 2) == {"07"}
         assert await seals.states(("07", "64", "08")) == {
             "07": (second, "0-0"), "64": (second, "0-0"), "08": (b"", "0-0"),
         }  # fmt: skip
@@ -98,10 +100,10 @@ def test_a_seal_is_set_only_where_the_expected_one_stands(on):
 
 def test_a_holder_whose_number_was_overtaken_is_refused(on):
     async def story(it, seals):
-        assert await seals.seal({"07": (b"", text(5, 1), "")}, 5) == set()
-        assert await seals.seal({"07": (text(5, 1), text(4, 2), "")}, 4) == {"07"}
-        assert await seals.seal({"07": (text(5, 1), text(5, 1), "")}, 4) == set(), "it says nothing new"
-        assert await seals.seal({"07": (text(5, 1), text(6, 1), "")}, 6) == set()
+        assert await seals.seal({"07": Change(b"", text(5, 1))}, 5) == set()
+        assert await seals.seal({"07": Change(text(5, 1), text(4, 2))}, 4) == {"07"}
+        assert await seals.seal({"07": Change(text(5, 1), text(5, 1))}, 4) == set(), "it says nothing new"
+        assert await seals.seal({"07": Change(text(5, 1), text(6, 1))}, 6) == set()
 
     on(story)
 
@@ -174,13 +176,42 @@ def test_a_stream_goes_on_behind_what_it_lost(valkey):
         for partition, wanted in (("07", "99999999999999-8"), ("08", "99999999999999-8")):
             if partition == "08":
                 await it.add("08", b"3-0", {b"call": b"c"})
-            assert await it.seals.seal({partition: (b"", text(1, 1), far)}, 1) == set()
+            assert await it.seals.seal({partition: Change(b"", text(1, 1), far)}, 1) == set()
             assert (await it.seals.states((partition,)))[partition] == (text(1, 1), far)
             assert await it.next_entry(partition) == wanted
-        assert await it.seals.seal({"08": (text(1, 1), text(1, 2), "5-0")}, 1) == set()
+        assert await it.seals.seal({"08": Change(text(1, 1), text(1, 2), "5-0")}, 1) == set()
         assert (await it.seals.states(("08",)))["08"][1] == "99999999999999-8", "and never goes back"
         await it.journal.ask("XTRIM", "{08}:ledger", "MAXLEN", "0")
         assert (await it.seals.states(("08",)))["08"][1] == "99999999999999-8", "a trimmed stream knows how far it was"
+        await it.close()
+
+    asyncio.run(story())
+
+
+def test_where_a_stream_goes_on_after_a_loss_is_kept_with_how_far_it_is_sealed(valkey):
+    """Whoever counts leaves by counting entries reads it."""
+    valkey.flush()
+
+    async def story():
+        it, states = Real(valkey.url), [text(1, size) for size in range(1, 9)]
+        reader = SealedLedger(it.journal)
+        assert await reader.seams(["07", "08"]) == {"07": (), "08": ()}
+        first, second = Seam("5-0", 5, 9), Seam("17-3", 11, 20)
+        once = {"07": Change(states[0], states[1], "9-0", first.text)}
+        assert await it.seals.seal(once, 1) == {"07"}
+        assert (await reader.seams(["07"]))["07"] == (), "what is refused changes nothing"
+        assert await it.seals.seal({"07": Change(b"", states[0])}, 1) == set()
+        for _ in range(2):
+            assert await it.seals.seal(once, 1) == set()
+            assert (await reader.seams(["07"]))["07"] == (first,), "a lost reply may be asked for again"
+        assert await it.seals.seal({"07": Change(states[1], states[2])}, 1) == set()
+        assert await it.seals.seal({"07": Change(states[2], states[3], "20-0", second.text)}, 1) == set()
+        assert (await reader.seams(["07"]))["07"] == (first, second)
+        again = Seam("5-1", 6, 30)
+        assert await it.seals.seal({"07": Change(states[3], states[4], "20-0", again.text)}, 1) == set()
+        assert (await reader.seams(["07"]))["07"] == (first, again), "what was behind it is lost"
+        with pytest.raises(UnreadableSeal):
+            read_seams(b"5-0 5")
         await it.close()
 
     asyncio.run(story())

@@ -12,6 +12,7 @@ from typing import Any
 
 from gateway.core.leaf import entry_order
 from gateway.core.sealed import read_sealed
+from gateway.ledger.seals import Change
 from gateway.ledger.store import StoreUnavailable
 from gateway.ledger.writing import Disk
 
@@ -138,6 +139,10 @@ class FrailStore:
         return self.fate.meet(name, StoreUnavailable("it is away"), act)
 
 
+def _entry(seam: str) -> tuple[int, int]:
+    return entry_order(seam.partition(" ")[0])
+
+
 class Away(Exception):
     """As JournalUnavailable."""
 
@@ -149,6 +154,7 @@ class Redis:
     streams: dict[str, list[tuple[bytes, dict[bytes, bytes]]]] = field(default_factory=dict)
     ends: dict[str, str] = field(default_factory=dict)
     sealed: dict[str, bytes] = field(default_factory=dict)
+    seams: dict[str, list[str]] = field(default_factory=dict)
     holder: str = ""
     until: float = 0.0
     number: int = 0
@@ -176,10 +182,10 @@ class FrailSeals:
         it = self.redis
         return {name: (it.sealed.get(name, b""), it.ends.get(name, "0-0")) for name in partitions}
 
-    async def seal(self, changes: dict[str, tuple[bytes, bytes, str]], lease: int) -> set[str]:
+    async def seal(self, changes: dict[str, Change], lease: int) -> set[str]:
         def act() -> set[str]:
             refused = set()
-            for name, (before, after, stream) in changes.items():
+            for name, (before, after, stream, seam) in changes.items():
                 now = self.redis.sealed.get(name, b"")
                 if now != after:
                     if now != before or (now and read_sealed(now).lease > lease):
@@ -188,6 +194,9 @@ class FrailSeals:
                     self.redis.sealed[name] = after
                 if stream and entry_order(stream) > entry_order(self.redis.ends.get(name, "0-0")):
                     self.redis.ends[name] = stream
+                if seam:
+                    kept = [it for it in self.redis.seams.get(name, ()) if _entry(it) < _entry(seam)]
+                    self.redis.seams[name] = [*kept, seam]
             return refused
 
         return self._act("seal", act) if changes else set()

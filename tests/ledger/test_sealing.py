@@ -475,6 +475,7 @@ def test_a_redis_that_was_restored_stops_until_a_person_knows_and_then_goes_on(w
     world.redis.acknowledged_at = last
     assert seal(steward) == 2 and steward.problem == ""
     assert list(LogFiles.open(world.disk.root, "07").leaves()) == in_the_log + world.expected("07")[120:]
+    assert world.redis.seams == {"07": [f"{START + 120}-0 120 300"]}
     world.happens("07", 3)
     assert seal(steward) == 3
     again = world.steward()
@@ -503,6 +504,7 @@ def test_entries_that_a_slow_clock_numbers_before_the_lost_ones_are_sealed_too(w
     steward = world.steward()
     assert seal(steward) == 3
     assert list(LogFiles.open(world.disk.root, "07").leaves()) == in_the_log + world.expected("07")[kept:]
+    assert world.redis.seams == {"07": [f"{START + kept if kept else 0}-0 {kept} 100"]}
     assert world.redis.ends["07"] >= f"{START + 100}-0", "what comes now is numbered after what was lost"
     assert seal(world.steward()) == 0
 

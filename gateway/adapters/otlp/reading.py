@@ -1,17 +1,18 @@
 """What of the ledger is sealed and not yet published, of all partitions, with the number of each leaf.
 
-It only reads. Nobody's count is believed without cause: the first time that a process meets a partition, and whenever
-it has read up to the seal, the count must agree with the size of the log; if it does not, the seal is right.
+It only reads. Where a stream was restored (`core.sealed.Seam`) it stops, and counts on behind that from what the log
+had then. Nobody's count is believed without cause: the first time that a process meets a partition, and whenever it has
+read up to the seal, the count must agree with the size of the log; if it does not, the seal is right.
 """
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from gateway.adapters.otlp.entries import NumberedEntry, Place, RawEntry, Unreadable, numbered, read_place, size_of
 from gateway.core.leaf import entry_order
-from gateway.core.sealed import Sealed
+from gateway.core.sealed import BEGINNING, Sealed, Seam
 
 READER = "traces"
 """Name of our cursor in the ledger. Nothing behind it is trimmed from the stream."""
@@ -30,6 +31,10 @@ class LedgerReader(Protocol):
 
     async def sealed(self, partitions: Sequence[str]) -> Mapping[str, Sealed]:
         """How far each partition is sealed, of those of which anything is."""
+        ...
+
+    async def seams(self, partitions: Sequence[str]) -> Mapping[str, tuple[Seam, ...]]:
+        """Where each stream was restored, the first place first."""
         ...
 
     async def read(self, between: Mapping[str, tuple[str, str]], limit: int) -> Mapping[str, Sequence[RawEntry]]:
@@ -61,11 +66,27 @@ class Unpublished:
         texts, sealed = await self.ledger.places(partitions, READER), await self.ledger.sealed(partitions)
         places = {name: read_place(texts[name]) for name in partitions}
         behind = {name: places[name] for name in sealed if _is_behind(places[name], sealed[name])}
-        for name, place in behind.items():
-            behind[name] = await self._counted(name, place, sealed[name])
-        self.lag = sum(sealed[name].size - (place.leaves or 0) for name, place in behind.items())
-        raw = await self.ledger.read({name: (it.entry, sealed[name].entry) for name, it in behind.items()}, limit)
-        return {name: self._numbered(name, entries, behind[name], sealed[name], limit) for name, entries in raw.items()}
+        ends, self.lag = {name: sealed[name] for name in behind}, 0
+        for name, seams in (await self.ledger.seams([*behind])).items():
+            place, ahead = await self._beyond(name, behind[name], [it for it in seams if it.after <= ends[name].size])
+            if ahead:
+                ends[name] = replace(ends[name], size=ahead[0].before, entry=ahead[0].entry)
+            behind[name] = place = await self._counted(name, place, ends[name])
+            self.lag += sealed[name].size - (place.leaves or 0) - sum(seam.after - seam.before for seam in ahead)
+        raw = await self.ledger.read({name: (it.entry, ends[name].entry) for name, it in behind.items()}, limit)
+        return {name: self._numbered(name, entries, behind[name], ends[name], limit) for name, entries in raw.items()}
+
+    async def _beyond(self, name: str, place: Place, seams: Sequence[Seam]) -> tuple[Place, Sequence[Seam]]:
+        """The place beyond the seams before which nothing is to be read, and those that are ahead of it."""
+        here = entry_order(place.entry or BEGINNING)
+        for number, seam in enumerate(seams):
+            at = entry_order(seam.entry)
+            if at > here and (await self.ledger.read({name: (place.entry, seam.entry)}, 1))[name]:
+                return place, seams[number:]
+            if at >= here:
+                place = Place(place.entry, seam.after)
+                self._met.add(name)
+        return place, ()
 
     async def _counted(self, name: str, place: Place, sealed: Sealed) -> Place:
         """The place with a count that can be relied on."""

@@ -4,11 +4,21 @@
 --
 -- KEYS[1] {p}:sealed  string: "<lease> <size> <root> <entry>", absent before the first time
 -- KEYS[2] {p}:ledger  stream
+-- KEYS[3] {p}:seam    string: a line "<entry> <leaves before> <leaves after>" for each entry at which the stream and the
+--                     log go apart, in order; absent if they never did
 --
 -- ARGV: the text that is expected (''; none), the new one, number of the caller's lease, entry that the stream's next
---       one must come after ('': any): what a restored stream does not remember must not be given out again
+--       one must come after ('': any): what a restored stream does not remember must not be given out again;
+--       such a line of a stream that was restored (''; it was not), which ends what was known of all behind it
 --
 -- Returns 1, also if the new text is there already, since a lost reply is asked for again; else 0.
+
+local function earlier(one, other)
+  local a, b = string.match(one, '^(%d+)%-(%d+)')
+  local c, d = string.match(other, '^(%d+)%-(%d+)')
+  a, b, c, d = tonumber(a), tonumber(b), tonumber(c), tonumber(d)
+  return a < c or (a == c and b < d)
+end
 
 local text = redis.call('GET', KEYS[1]) or ''
 local lease = string.match(text, '^%d+')
@@ -29,12 +39,17 @@ if ARGV[4] ~= '' then
       last = info[i + 1]
     end
   end
-  local have_ms, have_number = string.match(last, '^(%d+)-(%d+)$')
-  local need_ms, need_number = string.match(ARGV[4], '^(%d+)-(%d+)$')
-  have_ms, have_number, need_ms, need_number =
-    tonumber(have_ms), tonumber(have_number), tonumber(need_ms), tonumber(need_number)
-  if have_ms < need_ms or (have_ms == need_ms and have_number < need_number) then
+  if earlier(last, ARGV[4]) then
     redis.call('XSETID', KEYS[2], ARGV[4])
   end
+end
+if ARGV[5] ~= '' then
+  local seams = ''
+  for line in string.gmatch(redis.call('GET', KEYS[3]) or '', '[^\n]+') do
+    if earlier(line, ARGV[5]) then
+      seams = seams .. line .. '\n'
+    end
+  end
+  redis.call('SET', KEYS[3], seams .. ARGV[5])
 end
 return 1

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.adapters.redis.journal import RedisJournal
-from gateway.core.sealed import Sealed, read_sealed
+from gateway.core.sealed import Sealed, Seam, read_sealed, read_seams
 
 RawEntry = tuple[bytes, dict[bytes, bytes]]
 
@@ -28,6 +28,13 @@ class SealedLedger:
         """How far each partition is sealed, of those of which anything is."""
         replies = await self.journal.ask_all(*(("GET", f"{{{name}}}:sealed") for name in partitions))
         return {name: read_sealed(reply) for name, reply in zip(partitions, replies, strict=True) if reply}
+
+    async def seams(self, partitions: Sequence[str]) -> dict[str, tuple[Seam, ...]]:
+        """Where each stream was restored, the first place first. Ask after `sealed`, or one may be missing."""
+        replies = (
+            await self.journal.ask_all(*(("GET", f"{{{name}}}:seam") for name in partitions)) if partitions else []
+        )
+        return {name: read_seams(reply or b"") for name, reply in zip(partitions, replies, strict=True)}
 
     async def read(self, between: Mapping[str, tuple[str, str]], limit: int) -> dict[str, list[RawEntry]]:
         """Of each partition at most `limit` entries after the first entry (empty: from the beginning), up to and with

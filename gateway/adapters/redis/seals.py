@@ -11,6 +11,7 @@ from typing import Any
 
 from gateway.adapters.redis.high_water import ACKNOWLEDGED
 from gateway.adapters.redis.journal import RedisJournal
+from gateway.ledger.seals import Change
 
 SEAL = (Path(__file__).parent / "seal.lua").read_text()
 LEASE_KEY = "gateway:sealing"
@@ -64,11 +65,11 @@ class RedisSeals:
         replies = await self.journal.ask_all(*asked)
         return {name: (text, end.decode()) for name, (text, end) in zip(partitions, replies, strict=True)}
 
-    async def seal(self, changes: Mapping[str, tuple[bytes, bytes, str]], lease: int) -> set[str]:
-        """Set the second text of each partition where the first stands; which partitions were refused."""
+    async def seal(self, changes: Mapping[str, Change], lease: int) -> set[str]:
+        """Set what shall stand where what is expected does; which partitions were refused."""
         asked = [
-            ("EVAL", SEAL, "2", _sealed(name), _ledger(name), before, after, str(lease), stream)
-            for name, (before, after, stream) in changes.items()
+            ("EVAL", SEAL, "3", _sealed(name), _ledger(name), f"{{{name}}}:seam", before, after, str(lease), end, seam)
+            for name, (before, after, end, seam) in changes.items()
         ]
         replies = await self.journal.ask_all(*asked) if asked else []
         return {name for name, done in zip(changes, replies, strict=True) if not done}

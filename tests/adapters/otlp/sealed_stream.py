@@ -6,7 +6,7 @@ from gateway.core.call import Call
 from gateway.core.codec import decode, encode, envelope
 from gateway.core.facts import Admitted, Answered, Claimed, Delivered, Fact, Judged
 from gateway.core.leaf import entry_order, leaves_of, short
-from gateway.core.sealed import Sealed
+from gateway.core.sealed import BEGINNING, Sealed, Seam
 from gateway.core.spans import spans_of
 from gateway.core.verdict import Verdict
 from gateway.ledger.merkle import leaf_hash
@@ -39,6 +39,9 @@ class Stream:
     """So many of them are no longer there to be read."""
     sealed: int = 0
     """So many of them are sealed."""
+    lost: set[str] = field(default_factory=set)
+    """In the log, but no longer in the stream, which was restored from an older state."""
+    seams: tuple[Seam, ...] = ()
 
     @property
     def size(self) -> int:
@@ -97,6 +100,16 @@ class Ledger:
         """The oldest of them are no longer in the stream."""
         self.streams[partition].trimmed = entries
 
+    def restore(self, partition: str, kept: int, cursor: str = "") -> None:
+        """Redis comes back with so many entries and that cursor; a person knows of it, so the log is gone on with."""
+        stream = self.streams[partition]
+        there = [entry for entry in stream.entries if entry.id not in stream.lost]
+        stream.lost |= {entry.id for entry in there[kept:]}
+        last = there[kept - 1] if kept else None
+        seam = Seam(last.id, last.index + len(last.leaves), stream.size) if last else Seam(BEGINNING, 0, stream.size)
+        stream.seams = (*(it for it in stream.seams if entry_order(it.entry) < entry_order(seam.entry)), seam)
+        self.cursors[partition] = cursor
+
     # --- LedgerReader ------------------------------------------------------------------------------------------------
 
     async def places(self, partitions, reader):
@@ -108,9 +121,13 @@ class Ledger:
         for name in partitions:
             stream = self.streams.get(name, Stream())
             if stream.sealed:
-                last = stream.entries[stream.sealed - 1]
-                found[name] = Sealed(1, last.index + len(last.leaves), b"", last.id)
+                entries = stream.entries[: stream.sealed]
+                there = [BEGINNING, *(entry.id for entry in entries if entry.id not in stream.lost)]
+                found[name] = Sealed(1, entries[-1].index + len(entries[-1].leaves), b"", there[-1])
         return found
+
+    async def seams(self, partitions):
+        return {name: self.streams.get(name, Stream()).seams for name in partitions}
 
     async def read(self, between, limit):
         return {
@@ -118,6 +135,7 @@ class Ledger:
                 (entry.id.encode(), entry.fields)
                 for entry in self.streams[name].entries[self.streams[name].trimmed :]
                 if entry_order(after or "0-0") < entry_order(entry.id) <= entry_order(until)
+                and entry.id not in self.streams[name].lost
             ][:limit]
             for name, (after, until) in between.items()
         }
@@ -130,7 +148,7 @@ class Ledger:
         if self.broken == "move":
             raise JournalUnavailable
         for name, place in to.items():
-            before, _, _ = self.cursors.get(name, "0-0").partition(" ")
+            before, _, _ = (self.cursors.get(name) or "0-0").partition(" ")
             assert entry_order(place.partition(" ")[0]) > entry_order(before), "a cursor never goes back"
         self.cursors.update(to)
 

@@ -67,6 +67,17 @@ async def until_quiet(exporter, clock):
     raise AssertionError(exporter.problem)
 
 
+async def lag_of_the_first(exporter, clock):
+    await exporter.step()
+    return exporter.lag_leaves
+
+
+async def until_nothing_goes(exporter, clock):
+    while await exporter.step():
+        pass
+    assert await exporter.step() == 0 and exporter.lag_leaves == 0
+
+
 def test_every_span_of_every_partition_arrives_once_and_the_cursor_follows(receiver):
     ledger = Ledger()
     for number in range(150):
@@ -418,6 +429,46 @@ def test_a_count_that_is_wrong_is_found_out_at_the_seal(receiver, caplog):
     run(ledger, until_quiet)
     check_leaves(receiver, ledger)
     assert "miscounted (4, not 5)" in caplog.text
+
+
+@pytest.mark.parametrize("cursor", ["", "restored", "without leaves"])
+@pytest.mark.parametrize("trimmed", [0, 12])
+def test_behind_what_a_restored_redis_lost_leaves_are_counted_from_where_the_log_was(receiver, cursor, trimmed, caplog):
+    """Once, and once more while nobody exported; more entries than are read at once."""
+    ledger = Ledger()
+    for number in range(40):
+        ledger.effect(number)
+    stream = ledger.streams["07"]
+    done = stream.entries[14]
+    places = {"": "", "restored": f"{done.id} {done.index + len(done.leaves)}", "without leaves": done.id}
+    for kept, more in ((90, 70), (180, 0), (120, 60)):
+        ledger.restore("07", kept, places[cursor])
+        for number in range(100 * kept, 100 * kept + more):
+            ledger.effect(number)
+    assert [seam.after - seam.before for seam in stream.seams] == [50, 300]
+    ledger.trim("07", trimmed)
+    seen = [entry for entry in stream.entries[trimmed:] if entry.id not in stream.lost]
+    expected = [entry.id for entry in seen if not cursor or entry.id > done.id]
+    assert run(ledger, lag_of_the_first) == sum(len(entry.leaves) for entry in seen if entry.id in expected)
+    run(ledger, until_nothing_goes)
+    assert sorted(set(told(receiver, names.LEDGER_ENTRY).values())) == expected
+    check_leaves(receiver, ledger)
+    assert "miscounted" not in caplog.text
+
+
+@pytest.mark.parametrize("more", [0, 5])
+def test_a_stream_of_which_nothing_is_left_is_counted_from_where_the_log_was(receiver, more):
+    ledger = Ledger()
+    for number in range(5):
+        ledger.effect(number)
+    ledger.restore("07", 0)
+    for number in range(10, 10 + more):
+        ledger.effect(number)
+    run(ledger, until_nothing_goes)
+    assert len(receiver.ids) == 6 * more
+    if more:
+        check_leaves(receiver, ledger)
+        assert min(told(receiver, names.LEDGER_INDEX).values()) == 25
 
 
 def test_an_entry_that_only_a_newer_gateway_can_read_holds_up_its_partition_and_no_other(receiver, caplog):
