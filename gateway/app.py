@@ -91,6 +91,7 @@ from gateway.steward import Steward
 from gateway.supervisor import CONFIGURATION_MISTAKE, JOURNAL_UNREACHABLE
 from gateway.tasks import spawn
 from gateway.trimming import trim
+from gateway.valkey_log import no_answer
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than the usual 60 s of load balancers, so that they close idle connections and not we."""
@@ -175,7 +176,7 @@ async def _reach(journal: RedisJournal, *, embedded: bool) -> None:
         except JournalUnavailable as error:
             waited = time.monotonic() - began
             if waited > JOURNAL_SECONDS and not embedded:
-                raise
+                raise JournalUnavailable(f"for {JOURNAL_SECONDS:g} seconds: {error}") from error
             if not said and (journal.loss or not embedded or waited > JOURNAL_SECONDS):
                 level = logging.ERROR if journal.loss else logging.WARNING
                 log.log(level, "%s", journal.loss or f"waiting for the journal: {error}")
@@ -346,8 +347,9 @@ def run(duty: Duty, settings: Settings) -> int:
         duty.hopeless(str(mistake))
         return CONFIGURATION_MISTAKE
     except JournalUnavailable as error:
-        cure = "start that Redis, or correct GATEWAY_REDIS_URL"
-        duty.hopeless(f"the journal cannot be reached for {JOURNAL_SECONDS:g} seconds ({error}): {cure}.")
+        data = _embedded(duty, settings)
+        cure = "start that Redis, or correct GATEWAY_REDIS_URL."
+        duty.hopeless(no_answer(data, error) if data else f"the journal cannot be reached ({error}): {cure}")
         return JOURNAL_UNREACHABLE
     finally:
         told(lines)

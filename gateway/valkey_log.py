@@ -57,6 +57,12 @@ def explanation(data: Path, start: int = 0) -> str:
     return next((what.format(data=data) for sign, what in EXPLANATIONS.items() if sign in text), "")
 
 
+def no_answer(data: Path, error: Exception) -> str:
+    """Why nothing can be started on the journal in this directory, and what to do."""
+    why = explanation(data) or f"see its log, {data / LOG}"
+    return f"the embedded journal does not answer ({error}): {why}. Then start the gateway again."
+
+
 def _last_words(log: Path, start: int) -> str:
     try:
         with log.open("rb") as file:

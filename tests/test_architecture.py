@@ -228,6 +228,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "app": "doors/test_control_plane",
     "audit.cli": "test_cli",
     "audit.comparing": "audit/test_receipts",
+    "audit.configured": "audit/test_key",
     "audit.finding": "audit/test_showing",
     "audit.ocsf": "audit/test_exporting",
     "audit.opening": "audit/test_showing",

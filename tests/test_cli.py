@@ -219,7 +219,7 @@ def test_a_start_without_its_redis_ends_with_the_sentence_that_says_so(tmp_path)
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
     assert re.match(
-        rf"{STAMP} ERROR supervisor: The gateway cannot start: the journal cannot be reached for 10 s", last
+        rf"{STAMP} ERROR supervisor: The gateway cannot start: the journal cannot be reached \(for 10 s", last
     )
     assert last.endswith("start that Redis, or correct GATEWAY_REDIS_URL.") and "exit code" not in last
 

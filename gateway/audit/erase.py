@@ -7,7 +7,6 @@ first: whoever dies in between finds it there, and erasing again ends it.
 
 import asyncio
 import getpass
-import os
 import socket
 import sys
 from dataclasses import dataclass
@@ -16,12 +15,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gateway.audit.configured import DATA, Data, Routes, ledger_of
+
 if TYPE_CHECKING:
     from gateway.adapters.payload_store import PayloadStore
+    from gateway.adapters.redis.copies import RedisCopies
     from gateway.adapters.redis.journal import RedisJournal
     from gateway.core.facts import Fact
+    from gateway.reading import NothingToShow
 
-ROUTES, DATA = Path("routes.yaml"), Path(".gateway")
 MOST = 1_000_000
 """Calls that one erasure may be about."""
 CHUNK = 1000
@@ -38,25 +40,53 @@ class Whom:
 
     user: str = ""
     agent: str = ""
+    resource: str = ""
     call: str = ""
 
-    def fits(self, call: str, agent: str, user: str | None) -> bool:
-        wanted = ((self.user, user or ""), (self.agent, agent), (self.call, call))
+    def fits(self, call: str, agent: str, user: str | None, resource: str) -> bool:
+        wanted = ((self.user, user or ""), (self.agent, agent), (self.resource, resource), (self.call, call))
         return all(not name or name == found for name, found in wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What came of it."""
+
+    known: int
+    """Calls that fit."""
+    still_open: int
+    copies: int = 0
+    """In the payload store, destroyed."""
+    in_redis: int = 0
+    """Calls of which Redis had something, destroyed."""
+
+    def __str__(self) -> str:
+        of = f"{self.known} call{'' if self.known == 1 else 's'}"
+        said = f"Nothing is kept of {of} any more: nothing was erased."
+        if self.copies or self.in_redis:
+            copies = f"{self.copies} cop{'y' if self.copies == 1 else 'ies'} in the payload store"
+            said = f"Erased, of {of}: {copies}, and what Redis had of {self.in_redis}."
+        if not self.still_open:
+            return said
+        are = "call is" if self.still_open == 1 else "calls are"
+        return f"{said} {self.still_open} {are} not over: what is needed to go on is destroyed when that has ended."
 
 
 def erase(
     reason: Annotated[
         str, typer.Option(help="Why; it becomes part of the record, so do not name whoever is to be forgotten.")
     ],
-    user: Annotated[str, typer.Option(help="Of calls on behalf of this user.", show_default=False)] = "",
+    resource: Annotated[
+        str, typer.Option(help="Of calls about this resource, such as Account/acme.", show_default=False)
+    ] = "",
     call: Annotated[str, typer.Option(help="Of this call, by its whole id.", show_default=False)] = "",
     agent: Annotated[str, typer.Option(help="Of calls of this agent.", show_default=False)] = "",
+    user: Annotated[str, typer.Option(help="Of calls on behalf of this user.", show_default=False)] = "",
     by: Annotated[
         str, typer.Option(help="Who says so, for the record.", show_default="user and host that run this")
     ] = "",
-    routes: Annotated[Path, typer.Option("--routes", help="routes.yaml, which says where the ledger is.")] = ROUTES,
-    data: Annotated[Path, typer.Option("--data", help="The gateway's data directory.")] = DATA,
+    routes: Routes = None,
+    data: Data = DATA,
 ) -> None:
     """Destroy what was kept of calls: copies for the record, and the payload of those that are over.
 
@@ -64,76 +94,86 @@ def erase(
     gateway, while it runs; it may be repeated.
     """
     from gateway.approvals_asking import fail
+    from gateway.ledger.files import Damaged
+    from gateway.ledger.place import Unusable
     from gateway.ledger.store import StoreUnavailable
     from gateway.ports import JournalUnavailable
     from gateway.reading import NothingToShow
 
-    if not (user or call or agent):
-        fail("Say whose payloads: --user, --call or --agent.")
+    if not (resource or call or agent or user):
+        fail("Say whose payloads: --resource, --call, --agent or --user.")
     if not reason.strip():
         fail("Say why by --reason: it becomes part of the record.")
     who = by or f"{getpass.getuser()} on {socket.gethostname()}"
     try:
-        told = asyncio.run(_erase(Whom(user, agent, call), reason, who, routes, data))
-    except NothingToShow as error:
+        told = asyncio.run(_erase(Whom(user, agent, resource, call), reason, who, routes, data))
+    except (NothingToShow, Unusable, Damaged) as error:
         fail(f"Nothing was erased: {str(error).rstrip('.')}.")
     except (JournalUnavailable, StoreUnavailable) as error:
         fail(f"Not everything is erased: {error}. Repair that, and erase again.")
     print(told, file=sys.stderr)
 
 
-async def _erase(whom: Whom, reason: str, by: str, routes: Path, data: Path) -> str:
+async def _erase(whom: Whom, reason: str, by: str, routes: Path | None, data: Path) -> Told:
     from gateway.adapters.redis.copies import RedisCopies
     from gateway.adapters.redis.deployment import RedisDeployment
     from gateway.adapters.redis.journal import RedisJournal
     from gateway.cli import _journal_url
     from gateway.core.deployment import Erased
+    from gateway.ledger.store import StoreUnavailable
+    from gateway.ports import JournalUnavailable
     from gateway.reading import NothingToShow
 
     journal = RedisJournal.open(_journal_url(data))
     try:
         directory, store = _places(routes, data)
-        found = await _calls(whom, directory, journal)
-        over = [name for name, ended in found.items() if ended]
-        if not found and whom.call:
-            raise NothingToShow(f"no call {whom.call!r} is known; give the whole id, of {ID_LENGTH} characters")
+        copies = RedisCopies(journal)
+        try:
+            found = await _calls(whom, directory, journal)
+            in_redis, in_store = await _kept(found, copies, store)
+        except (JournalUnavailable, StoreUnavailable) as error:
+            raise NothingToShow(str(error)) from error
         if not found:
-            return "There is nothing to erase: no such call is known."
-        listed = sorted(found)
+            raise _unknown(whom)
+        listed = sorted(in_redis | in_store)
         for start in range(0, len(listed), IN_ONE_FACT):
             calls = tuple(listed[start : start + IN_ONE_FACT])
             await RedisDeployment(journal).note(Erased(by=by, reason=reason, calls=calls))
-        copies = RedisCopies(journal)
-        for name, ended in found.items():
-            await copies.erase(name, payload=ended)
-        destroyed = await asyncio.to_thread(store.erase, listed)
-        return _told(len(listed), len(listed) - len(over), destroyed)
+        for name in listed:
+            await copies.erase(name, payload=found[name])
+        destroyed = await asyncio.to_thread(store.erase, listed) if listed else 0
+        return Told(len(found), sum(not ended for ended in found.values()), destroyed, len(in_redis))
     finally:
         await journal.close()
 
 
-def _told(calls: int, still_open: int, copies: int) -> str:
-    said = f"Erased: payloads of {calls} call{'' if calls == 1 else 's'}, {copies} of them copies in the payload store."
-    if not still_open:
-        return said
-    return f"{said} {still_open} of the calls are not over: what they need to go on is destroyed when they are."
+async def _kept(found: dict[str, bool], copies: "RedisCopies", store: "PayloadStore") -> tuple[set[str], set[str]]:
+    """Of which of these calls Redis has something that is to be destroyed, and of which the payload store has copies.
+
+    Redis is asked first: what is moved meanwhile is in the store before it leaves Redis.
+    """
+    in_redis = {name for name, ended in found.items() if await copies.has(name, payload=ended)}
+    paths = await asyncio.to_thread(lambda: list(store.of(found)))
+    return in_redis, {path.rpartition("/")[2].partition(".")[0] for path in paths}
 
 
-def _places(routes: Path, data: Path) -> "tuple[Path, PayloadStore]":
-    """The ledger's directory, and where copies are."""
-    from gateway.adapters.secrets import Secrets
-    from gateway.config.routes_file import load_routes
-    from gateway.core.ledger_settings import LedgerSettings
-    from gateway.ledger.place import Place
+def _unknown(whom: Whom) -> "NothingToShow":
     from gateway.reading import NothingToShow
+
+    if whom.call:
+        return NothingToShow(f"no such call {whom.call!r} is known; give the whole id, of {ID_LENGTH} characters")
+    named = {"agent": whom.agent, "user": whom.user, "resource": whom.resource}
+    wanted = " and ".join(f"{what} {name!r}" for what, name in named.items() if name)
+    return NothingToShow(f"no call of {wanted} is known; names have to be whole, as `gateway audit list` shows them")
+
+
+def _places(routes: Path | None, data: Path) -> "tuple[Path, PayloadStore]":
+    """The ledger's directory, and where copies are. Raises Unusable."""
+    from gateway.adapters.secrets import Secrets
+    from gateway.ledger.place import Place
     from gateway.retention import payload_store
 
-    settings = LedgerSettings()
-    if routes.exists():
-        loaded, mistakes = load_routes(routes, os.environ)
-        if loaded is None:
-            raise NothingToShow("; ".join(map(str, mistakes)))
-        settings = loaded.ledger
+    settings = ledger_of(routes, data)
     directory = Place.of(settings, data).directory
     return directory, payload_store(settings, directory, Secrets().read)
 
@@ -152,14 +192,15 @@ async def _calls(whom: Whom, ledger: Path, journal: "RedisJournal") -> dict[str,
 def _in_log(whom: Whom, ledger: Path) -> list[str]:
     from gateway.ledger.index import Filters, Index
 
+    wanted = Filters(agent=whom.agent, user=whom.user, resource=whom.resource)
     if not ledger.is_dir():
         return []
     index = Index.open(ledger)
     try:
         index.catch_up()
         one = index.get(whom.call) if whom.call else None
-        gists = [one] if one else [] if whom.call else index.find(Filters(agent=whom.agent, user=whom.user), MOST)
-        return [gist.id for gist in gists if whom.fits(gist.id, gist.agent, gist.user)]
+        gists = [one] if one else [] if whom.call else index.find(wanted, MOST)
+        return [gist.id for gist in gists if whom.fits(gist.id, gist.agent, gist.user, gist.resource)]
     finally:
         index.close()
 
@@ -186,7 +227,7 @@ def _begins(whom: Whom, call: str, facts: bytes) -> bool:
     if b'"type":"Admitted"' not in facts:
         return False
     first = decode(facts.split(b"\n")[0])
-    return isinstance(first, Admitted) and whom.fits(call, first.call.agent, first.call.user)
+    return isinstance(first, Admitted) and whom.fits(call, first.call.agent, first.call.user, first.call.resource)
 
 
 def _over(facts: "list[Fact]") -> bool:

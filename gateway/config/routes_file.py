@@ -20,9 +20,10 @@ from gateway.config.parties import parties, unmanned
 from gateway.config.reading import Definition, Reading
 from gateway.config.sources import source
 from gateway.config.systems import systems
+from gateway.core.ledger_settings import LedgerSettings
 from gateway.core.routes import Listen, Routes
 
-__all__ = ["digest_of", "load_routes", "unmanned"]
+__all__ = ["digest_of", "load_ledger", "load_routes", "unmanned"]
 
 FORMAT = "gateway-routes-1"
 """First part of the digest, so that another way of computing it can never give the same value."""
@@ -42,6 +43,14 @@ def load_routes(path: Path, environ: Mapping[str, str]) -> tuple[Routes | None, 
         systems=known, agents=found.agents, people=found.people, groups=found.groups, listen=listen, ledger=ledger
     )
     return dataclasses.replace(routes, digest=digest_of(routes)), []
+
+
+def load_ledger(path: Path, environ: Mapping[str, str]) -> tuple[LedgerSettings, list[Mistake]]:
+    """Only what stands under `ledger`, for whoever needs neither the rest nor the values that the rest takes from the
+    environment. The settings are of no use if there are mistakes."""
+    reading = Reading(environ)
+    settings = ledger_settings(source(path, reading).ledger, reading)
+    return settings, sorted(set(reading.mistakes))
 
 
 def digest_of(routes: Routes) -> str:

@@ -122,6 +122,7 @@ def says(fact: GrantFact | DeploymentFact) -> str:
         case LossAcknowledged(by=by, loss=loss):
             return f"{by} acknowledged a loss: {loss}"
         case Erased(by=by, calls=calls, reason=reason):
-            return f'{by} had the payloads of {len(calls)} calls erased: "{reason}"'
+            of = f"{len(calls)} call{'' if len(calls) == 1 else 's'}"
+            return f'{by} had the payloads of {of} erased: "{reason}"'
         case _:
             assert_never(fact)

@@ -26,7 +26,7 @@ from gateway.ledger.note import Checkpoint
 
 CHUNK = 8192
 """Leaves in one transaction: short enough that nobody who reads meanwhile waits long."""
-NAMES = ("agent", "tool", "system", "outcome", "user", "run")
+NAMES = ("agent", "tool", "system", "resource", "outcome", "user", "run")
 """Columns that a filter wants as they are."""
 LISTS = {"person": "people", "policy": "policies"}
 """Columns with several names in them, each between line feeds."""
@@ -35,7 +35,6 @@ SOUGHT = ("id", "agent", "user", "run", "tool", "resource", "people", "policies"
 COLUMNS = tuple(each.name for each in fields(Gist))
 SELECT = f"SELECT {', '.join(COLUMNS)} FROM subject"  # noqa: S608 - names of our own columns
 INSERT = f"INSERT OR REPLACE INTO subject ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
-
 
 Result = TypeVar("Result")
 
@@ -49,10 +48,11 @@ class Filters:
     agent: str = ""
     tool: str = ""
     system: str = ""
+    resource: str = ""
     outcome: str = ""
     """A state, as `timeline.state` names it."""
     person: str = ""
-    """Who had a part in it: decided, saw the request, cancelled, settled, or was acted for."""
+    """Who had a part in it: decided, cancelled, settled, or was acted for; not who only looked."""
     policy: str = ""
     user: str = ""
     run: str = ""

@@ -38,6 +38,34 @@ def test_the_key_of_a_data_directory_is_told_without_any_other_file(tmp_path):
     assert told("--data", "data") == (0, f"{made.signer().verifier}\n", "")
 
 
+def test_what_the_rest_of_routes_yaml_needs_is_not_needed(tmp_path):
+    signer = Signer.new("gateway.example/audit")
+    (tmp_path / "key").write_text(f"{signer.text()}\n", encoding="ascii")
+    text = "version: 1\nledger: {key: {file: key}}\nsystems: {bank: {upstream: {env: BANK_URL}}}\n"
+    (tmp_path / "routes.yaml").write_text(text, encoding="utf-8")
+    assert told() == (0, f"{signer.verifier}\n", "")
+
+
+@pytest.mark.parametrize("name", ["acme.yaml", "routes/ledger.yaml"])
+def test_what_the_gateway_of_the_data_directory_serves_is_asked_before_a_file_that_lies_here(tmp_path, name):
+    signer = Signer.new("gateway.example/audit")
+    (tmp_path / "key").write_text(f"{signer.text()}\n", encoding="ascii")
+    (tmp_path / "routes.yaml").write_text(document("ledger: {key: {file: another}}"), encoding="utf-8")
+    copy = tmp_path / "data/serving/abc" / name
+    copy.parent.mkdir(parents=True)
+    copy.write_text(document("ledger: {key: {file: key}}"), encoding="utf-8")
+    if "/" in name:
+        (copy.parent / "people.yaml").write_text("version: 1\n", encoding="utf-8")
+    (tmp_path / "data/serving/current").write_text("abc")
+    assert told("--data", "data") == (0, f"{signer.verifier}\n", "")
+
+
+def test_a_file_that_is_named_and_not_there_is_a_mistake(tmp_path):
+    Place.of(LedgerSettings(), tmp_path / ".gateway").make()
+    code, out, err = told("--routes", "nope.yaml")
+    assert (code, out) == (1, "") and err.startswith("nope.yaml: there is no such file")
+
+
 def test_a_key_that_is_missing_is_a_sentence():
     sentence = "The ledger's signing key '.gateway/ledger.key' is missing: `gateway serve` makes it.\n"
     assert told() == (1, "", sentence)

@@ -57,6 +57,11 @@ class RedisCopies:
         names = [f"{copy.field}@{copy.at}" for copy in copies]
         await self.journal.ask("EVAL", MOVED, "2", _key("kept", call), f"{{{call[:2]}}}:copies", call, *names)
 
+    async def has(self, call: str, *, payload: bool) -> bool:
+        """Whether there is anything here that `erase` would destroy."""
+        keys = [_key("kept", call), *([_key("payload", call)] if payload else [])]
+        return bool(await self.journal.ask("EXISTS", *keys))
+
     async def erase(self, call: str, *, payload: bool) -> None:
         """Destroy the copies of this call, and with `payload` what else is beside its facts."""
         keys = (_key("kept", call), f"{{{call[:2]}}}:copies", _key("erased", call), _key("payload", call))
