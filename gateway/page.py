@@ -53,7 +53,9 @@ def console(
 ) -> Console:  # fmt: skip
     """The page, on this journal. Nothing is connected before somebody looks."""
     kept = RedisShortLived(journal)
-    signing_in = SigningIn(Sessions(kept), control_url, provider=bool(settings.oidc_issuer))
+    signing_in = SigningIn(
+        Sessions(kept), control_url, provider=bool(settings.oidc_issuer), trusted_proxies=settings.trusted_proxies
+    )
     return Console(
         decisions=granting.decisions,
         inbox=Inbox(held, journal, granting.engine),

@@ -3,6 +3,7 @@
 What a setting means, and how its mistakes are told, is in `gateway.settings`.
 """
 
+import ipaddress
 import math
 import os
 import re
@@ -116,6 +117,13 @@ def _issuer(text: str) -> str:
     return text
 
 
+def _networks(text: str) -> tuple[str, ...]:
+    try:
+        return tuple(str(ipaddress.ip_network(each)) for each in re.split(r"[\s,]+", text.strip()))
+    except ValueError as error:
+        raise ValueError("addresses or networks, such as 10.0.0.5 or 10.0.0.0/24, with commas between") from error
+
+
 def _text(text: str) -> str:
     if not text.strip() or text != text.strip():
         raise ValueError("text without spaces around it")
@@ -179,6 +187,7 @@ READERS: Mapping[str, Callable[[str], object]] = {
     "smtp_password_file": _existing_file,
     "email_from": _email,
     "slack_api": _slack_api,
+    "trusted_proxies": _networks,
     "oidc_issuer": _issuer,
     "oidc_client_id": _text,
     "oidc_client_secret": _secret,

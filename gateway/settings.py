@@ -72,6 +72,9 @@ class Settings:
     """GATEWAY_EMAIL_FROM: the sender's address of notices by e-mail. Default: none, so no e-mail."""
     slack_api: str = "https://slack.com/api"
     """GATEWAY_SLACK_API: the address of Slack's Web API, for tests and for proxies. Default: `https://slack.com/api`."""
+    trusted_proxies: tuple[str, ...] = ()
+    """GATEWAY_TRUSTED_PROXIES: addresses or networks of the proxies before the control port, whose `X-Forwarded-For`
+    says who signs in. Default: none, and whoever is connected is who it is."""
     oidc_issuer: str = ""
     """GATEWAY_OIDC_ISSUER: the identity provider at which people may sign in to the page. Default: tokens only."""
     oidc_client_id: str = ""

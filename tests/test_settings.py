@@ -28,6 +28,7 @@ def test_every_setting_can_be_set(tmp_path):
     ca = tmp_path / "ca.pem"
     ca.write_text("x")
     environ = {
+        "GATEWAY_TRUSTED_PROXIES": "10.0.0.5, 2001:db8::/32",
         "GATEWAY_OIDC_ISSUER": "https://login.example/realms/people",
         "GATEWAY_OIDC_CLIENT_ID": "gateway",
         "GATEWAY_OIDC_CLIENT_SECRET": "s3cret",
@@ -52,6 +53,7 @@ def test_every_setting_can_be_set(tmp_path):
     instead = {"GATEWAY_OIDC_CLIENT_SECRET_FILE", "GATEWAY_PAYLOAD_KEYS_FILE"}
     assert set(environ) | instead == {variable(field.name) for field in fields(Settings)}
     assert read_settings(environ) == Settings(
+        trusted_proxies=("10.0.0.5/32", "2001:db8::/32"),
         oidc_issuer="https://login.example/realms/people",
         oidc_client_id="gateway",
         oidc_client_secret="s3cret",
@@ -115,6 +117,9 @@ def test_every_kind_of_redis_has_a_url(url):
         ("GATEWAY_EMAIL_FROM", "Gateway <gateway@acme.example>"),
         ("GATEWAY_EMAIL_FROM", "gateway@acme.example\nBcc: x@y.example"),
         ("GATEWAY_SLACK_API", "slack.com/api"),
+        ("GATEWAY_TRUSTED_PROXIES", "proxy.acme.example"),
+        ("GATEWAY_TRUSTED_PROXIES", "10.0.0.5/8"),
+        ("GATEWAY_TRUSTED_PROXIES", "10.0.0.5,"),
         ("GATEWAY_BODY_LIMIT", "0"),
         ("GATEWAY_BODY_LIMIT", "10 megabytes"),
         ("GATEWAY_BODY_LIMIT", "-5"),
@@ -223,7 +228,7 @@ def test_every_setting_is_in_the_table_of_the_operations_page_with_its_default()
     assert set(rows) == {variable(field.name) for field in fields(Settings)}
     for field in fields(Settings):
         assert field.default is not MISSING
-        if field.default not in {"", None}:
+        if field.default not in {"", None, ()}:
             text = rows[variable(field.name)].strip().strip("`")
             assert READERS[field.name](text) == field.default
 

@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 import httpx
 import jwt
 
-from gateway.core.identity import Identity, NotIdentified
+from gateway.core.identity import Identity, NotIdentified, ProviderAway
 
 ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
 """Asymmetric ones only: with an HMAC the client secret would be a signing key."""
@@ -146,7 +146,9 @@ class OidcProvider:
                     if len(raw) > ANSWER_LIMIT:
                         raise NotIdentified("it answers with more than an identity provider has to say")
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise NotIdentified(f"it cannot be reached ({type(error).__name__})") from error
+            raise ProviderAway(f"it cannot be reached ({type(error).__name__})") from error
+        if answer.status_code >= 500 or answer.status_code == 429:
+            raise ProviderAway(f"it answered {answer.status_code}")
         if answer.status_code != 200:
             raise NotIdentified(f"it answered {answer.status_code}")
         try:

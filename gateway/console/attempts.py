@@ -1,7 +1,8 @@
 """How often somebody may try to sign in: enough for a person who mistypes, too little to guess or to keep us busy.
 
-Only failures count, per address and per process, and a right token is never kept waiting: behind a proxy people share
-an address with strangers. A token has more bits than anybody can try; this keeps trying from filling the log.
+Only failures count, per address and per process, tokens apart from sign-ins with the identity provider. A right token
+is never kept waiting, since people share an address with strangers: an office, or a proxy that is not named in
+GATEWAY_TRUSTED_PROXIES. A token has more bits than anybody can try; this keeps trying from filling the log.
 """
 
 import time

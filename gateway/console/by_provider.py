@@ -8,16 +8,17 @@ sign-ins leaves nothing behind in Redis.
 import hmac
 import logging
 import secrets as random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from gateway.console.attempts import Attempts
 from gateway.console.guard import guarded, is_private
 from gateway.console.sessions import Proof
 from gateway.console.signing_in import SigningIn, local
-from gateway.core.identity import Identity, NotIdentified
+from gateway.core.identity import Identity, NotIdentified, ProviderAway
 from gateway.core.routes import Routes
 
 MINUTES = 10
@@ -42,16 +43,20 @@ class IdentityProvider(Protocol):
 class ByProvider:
     provider: IdentityProvider
     signing_in: SigningIn
+    attempts: Attempts = field(default_factory=Attempts)
+    """Of codes that the provider did not give. A right one is not known before the provider is asked, so here everybody
+    at that address waits, but never for somebody who mistypes a token."""
 
     async def start(self, request: Request) -> Response:
         """Send the browser to the identity provider."""
         wanted = local(request.query_params.get("next", ""))
+        if wait := self.attempts.wait(self.signing_in.address(request)):
+            return self._too_many(wanted, wait)
         state, nonce, verifier = (random.token_urlsafe(32) for _ in range(3))
         try:
             address = await self.provider.address(self._back(), state, nonce, verifier)
         except NotIdentified as no:
-            log.warning("sign-in with the identity provider: %s", no)
-            return self._refused(wanted, f"The identity provider cannot be used: {no}.", 502)
+            return self._away(wanted, no)
         answer = guarded(RedirectResponse(address, 303))
         answer.set_cookie(
             self._cookie(request), f"{state}.{nonce}.{verifier}.{wanted}", max_age=MINUTES * 60, path="/",
@@ -66,17 +71,18 @@ class ByProvider:
         if not state or not hmac.compare_digest(state.encode(), told.get("state", "").encode()):
             said = "This sign-in was not begun in this browser, or took too long. Begin again."
             return self._done(request, self._refused(wanted, said, 400))
-        address = request.client.host if request.client else ""
-        if wait := self.signing_in.attempts.wait(address):
-            said = f"Too many failed sign-ins from your address. Try again in {wait} seconds."
-            return self._done(request, self._refused(wanted, said, 429))
+        address = self.signing_in.address(request)
+        if wait := self.attempts.wait(address):
+            return self._done(request, self._too_many(wanted, wait))
         if "error" in told or not told.get("code"):
             said = "The identity provider did not let you in. Begin again, or use your token."
             return self._done(request, self._refused(wanted, said, 403))
         try:
             found = await self.provider.identity(told["code"], self._back(), nonce, verifier, told.get("iss", ""))
+        except ProviderAway as no:
+            return self._done(request, self._away(wanted, no))
         except NotIdentified as no:
-            self.signing_in.attempts.failed(address)
+            self.attempts.failed(address)
             log.warning("sign-in with the identity provider: %s", no)
             return self._done(request, self._refused(wanted, f"The identity provider's answer is refused: {no}.", 403))
         proof = Proof("oidc", found.subject, found.email)
@@ -90,6 +96,19 @@ class ByProvider:
             return self._done(request, self._refused(wanted, said, 403))
         log.info("%s signed in with the identity provider", person.name)
         return self._done(request, await self.signing_in.begin(request, proof, wanted, now))
+
+    def _away(self, wanted: str, no: NotIdentified) -> Response:
+        log.warning("sign-in with the identity provider: %s", no)
+        return self._refused(wanted, f"The identity provider cannot be used: {no}.", 502)
+
+    def _too_many(self, wanted: str, wait: int) -> Response:
+        said = (
+            f"Too many sign-ins with the identity provider failed from your address. Try again in {wait} seconds, or "
+            "use your token now."
+        )
+        answer = self._refused(wanted, said, 429)
+        answer.headers["retry-after"] = str(wait)
+        return answer
 
     def _refused(self, wanted: str, said: str, status: int) -> Response:
         return self.signing_in.ask(wanted, said, status)

@@ -16,8 +16,10 @@ from gateway.console.attempts import Attempts
 from gateway.console.guard import check_origin, check_token, form, guarded, is_private
 from gateway.console.rendering import page
 from gateway.console.sessions import LASTS_MS, Proof, Session, Sessions
+from gateway.core.addresses import networks
 from gateway.core.routes import Routes
 from gateway.doors.people import person_of
+from gateway.wire.forwarded import client
 
 LOCAL = re.compile(r"/(inbox(/[0-9a-zA-Z]{1,64}(/run)?)?|record(/[0-9a-zA-Z]{1,64}|/grant/grant-[0-9a-f]{24})?)")
 """Where somebody may be sent after signing in: our own pages only."""
@@ -31,11 +33,18 @@ class SigningIn:
     control_url: str
     provider: bool = False
     """There is an identity provider to sign in with."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks of proxies that are believed about who is behind them."""
     attempts: Attempts = field(default_factory=Attempts)
 
     def cookie(self, request: Request) -> str:
         """Its name. `__Host-` makes browsers refuse one that another host or an unencrypted page has set."""
         return "__Host-gateway" if is_private(request, self.control_url) else "gateway"
+
+    def address(self, request: Request) -> str:
+        """Whose failures are counted together."""
+        peer, forwarded = request.client.host if request.client else "", request.headers.getlist("x-forwarded-for")
+        return client(peer, forwarded, networks(self.trusted_proxies))
 
     async def session(self, request: Request, routes: Routes, now: int) -> Session | None:
         return await self.sessions.find(request.cookies.get(self.cookie(request), ""), routes, now)
@@ -50,7 +59,7 @@ class SigningIn:
     async def by_token(self, request: Request, routes: Routes, now: int) -> Response:
         check_origin(request, self.control_url)
         told = await form(request)
-        wanted, address = told.one("next"), request.client.host if request.client else ""
+        wanted, address = told.one("next"), self.address(request)
         try:
             digest, person = person_of(told.one("token").strip(), routes)
         except (control_errors.AgentAtControlPlane, control_errors.PersonToken) as error:
@@ -61,7 +70,7 @@ class SigningIn:
     def _failed(
         self, address: str, wanted: str, error: control_errors.AgentAtControlPlane | control_errors.PersonToken
     ) -> Response:
-        """Only who fails is made to wait: behind a proxy everybody has one address, and a stranger could lock it."""
+        """Only who fails is made to wait: people share an address, and a stranger could lock it."""
         if wait := self.attempts.wait(address):
             answer = self.ask(wanted, f"Too many failed sign-ins from your address. Try again in {wait} seconds.", 429)
             answer.headers["retry-after"] = str(wait)

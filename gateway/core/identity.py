@@ -7,6 +7,10 @@ class NotIdentified(Exception):
     """The identity provider did not say who it is, or not so that it can be believed: a clause about it says why."""
 
 
+class ProviderAway(NotIdentified):
+    """It gave no answer, or none for anybody: this says nothing about who asks."""
+
+
 @positional_value
 class Identity:
     subject: str

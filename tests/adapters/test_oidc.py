@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from gateway.adapters.oidc import COOLDOWN_SECONDS, KEYS_SECONDS, OidcProvider
-from gateway.core.identity import Identity, NotIdentified
+from gateway.core.identity import Identity, NotIdentified, ProviderAway
 
 ISSUER, CLIENT, BACK = "https://login.example/realm", "gateway", "https://gateway.example/login/oidc/return"
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -236,3 +236,12 @@ def test_an_answer_of_another_provider_is_refused(provider):
     provider.adapter._description = None
     provider.description["authorization_response_iss_parameter_supported"] = True
     assert "another identity provider" in refused(provider)
+
+
+@pytest.mark.parametrize(("status", "away"), [(500, True), (503, True), (429, True), (400, False), (401, False)])
+def test_a_provider_that_answers_nobody_is_told_from_one_that_refuses_a_code(status, away):
+    provider = Provider()
+    provider.answers["/token"] = httpx.Response(status, json={"error": "x"})
+    with pytest.raises(NotIdentified) as refused:
+        asyncio.run(provider.adapter.identity("code", BACK, "n", "v", ""))
+    assert isinstance(refused.value, ProviderAway) is away

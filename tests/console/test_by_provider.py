@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -180,3 +180,66 @@ def test_a_provider_that_is_away_leaves_the_token():
         assert found.status_code == 502 and "cannot be used: it cannot be reached" in words(found.text)
         assert time.monotonic() - begun < 12
         assert page.sign_in(token_of("lead")).status_code == 303
+
+
+def begun(page, **headers):
+    """The address to come back to with a code that the provider did not give; or what is said instead."""
+    found = page.get("/login/oidc", headers=headers)
+    if found.status_code != 303:
+        return found
+    state = parse_qs(urlsplit(found.headers["location"]).query)["state"][0]
+    return f"/login/oidc/return?code=made-up&state={state}"
+
+
+def failing(page, **headers):
+    back = begun(page, **headers)
+    return page.get(back, headers=headers) if isinstance(back, str) else back
+
+
+def held_up(ask):
+    """What is said at last to whoever fails again and again, however slow that is; at first ten are let try."""
+    found = [ask() for _ in range(10)]
+    assert 429 not in [each.status_code for each in found]
+    for _ in range(100):
+        found.append(ask())
+        if found[-1].status_code == 429:
+            assert 1 <= int(found[-1].headers["retry-after"]) <= 6
+            return words(found[-1].text)
+    raise AssertionError(f"nobody is made to wait: {[each.status_code for each in found]}")
+
+
+def test_strangers_behind_the_same_proxy_keep_nobody_from_signing_in():
+    with provider() as origin:
+        knows(origin, "subject-1", email="lead@acme.example", email_verified=True)
+        settings = {"GATEWAY_OIDC_ISSUER": origin, "GATEWAY_OIDC_CLIENT_ID": "gateway"}
+        settings |= {"GATEWAY_OIDC_CLIENT_SECRET": "s3cret", "GATEWAY_TRUSTED_PROXIES": "127.0.0.1"}
+        with world(change=change, settings=settings) as scene:
+            stranger, page = Page(scene), Page(scene)
+            page.client.headers["x-forwarded-for"] = "198.51.100.8"
+            here = {"x-forwarded-for": "203.0.113.1, 198.51.100.7"}
+            held_up(lambda: stranger.post("/login", {"token": "gp_wrong"}, **here))
+            assert page.post("/login", {"token": "gp_wrong"}).status_code == 401
+            assert "use your token now" in held_up(lambda: failing(stranger, **here)), "failed tokens do not count here"
+            assert sign_in(page, "subject-1").headers["location"] == "/inbox"
+            token = stranger.post("/login", {"token": token_of("second")}, **here)
+            assert token.status_code == 303 and stranger.get("/inbox").status_code == 200
+
+
+def test_who_is_no_proxy_of_ours_does_not_choose_an_address(login):
+    page, numbers = Page(login[0]), iter(range(200))
+    earlier = [(browser, begun(browser)) for browser in (Page(login[0]) for _ in range(12))]
+    held_up(lambda: failing(page, **{"x-forwarded-for": f"198.51.100.{next(numbers)}"}))
+    assert 429 in [browser.get(back).status_code for browser, back in earlier], "nor by having begun before"
+
+
+def test_a_provider_that_is_away_counts_for_nobody():
+    """It goes away while many are there to sign in."""
+    with ExitStack() as running:
+        origin = running.enter_context(provider())
+        with world(settings={"GATEWAY_OIDC_ISSUER": origin, "GATEWAY_OIDC_CLIENT_ID": "gateway"}) as scene:
+            assert failing(Page(scene)).status_code == 403
+            there = [(browser, begun(browser)) for browser in (Page(scene) for _ in range(12))]
+            running.close()
+            found = [browser.get(back) for browser, back in there]
+            assert {each.status_code for each in found} == {502}
+            assert "cannot be used: it cannot be reached" in words(found[0].text)
