@@ -197,7 +197,7 @@ class Sealer:
                 log = LogFiles(self.directory.path / name, it.tip.size)
                 last, seam = await asyncio.to_thread(last_of, log), await seam_of(self.seals, name, log)
                 entry, change = seam.entry, change._replace(end=last, seam=seam.text)
-            text = Sealed(self._lease, it.tip.size, it.tip.root, entry).text if it.tip.size else b""
+            text = Sealed(self._lease, it.tip.size, it.tip.root, entry).text  # also of an empty log: it has our number
             logs[name] = Log(it.tip, text, entry)
             if it.adopt or text != it.known.text:
                 changes[name] = change._replace(after=text)

@@ -100,7 +100,7 @@ class Finder:
             self._extends(partition, tip, old)
         if adopt:
             [leaf] = LogFiles(self.directory.path / partition, size).leaves(size - 1)
-            has = f"knows of {sealed.size}" if known.sealed else "does not know that anything was sealed"
+            has = f"knows of {sealed.size}" if sealed.size else "does not know that anything was sealed"
             self._lost(entry_of(leaf), f"the sealed log of partition {partition} has {size} facts, but Redis {has}")
         elif entry_order(known.end) < entry_order(sealed.entry):
             adopt = True

@@ -369,6 +369,24 @@ def test_a_frozen_steward_that_wakes_up_can_neither_fork_nor_roll_back(tmp_path,
     world.check_store()
 
 
+def test_of_two_hosts_that_begin_at_once_the_second_overtakes_the_first_in_empty_logs_too(tmp_path):
+    world = World(tmp_path)
+    world.happens("07", 3)
+    first, waiting = world.steward("here"), world.redis.streams
+    second = world.steward("there", FrailDisk(tmp_path / "there", Fate()))
+
+    def begins():
+        world.redis.streams, world.now = {}, LEASE_MS / 1000 + 1
+        seal_in_thread(second)
+        world.redis.streams = waiting
+
+    _break(world, Fate(name="seal", meanwhile=begins), first)
+    first.clock = lambda: 0.0
+    assert seal(first) == 0 and not second.problem
+    assert seal(second) == 3 and not second.problem
+    world.check_all(tmp_path / "there")
+
+
 def test_what_was_signed_is_known_to_whoever_takes_over_from_a_redis_that_forgot_it(tmp_path):
     """A host signs and dies at once, and Redis fails over to a replica that lacks what was sealed last."""
     world = World(tmp_path, with_store=True)
@@ -623,7 +641,8 @@ def test_what_the_stream_holds_and_nobody_knows_stops_it(world):
         assert f"The stream {{07}}:ledger in Redis holds what this version cannot seal (entry {START + 99}-0: " in (
             steward.problem
         )
-        assert "newer version" in steward.problem and world.redis.sealed == {}
+        assert "newer version" in steward.problem
+        assert {read_sealed(text).size for text in world.redis.sealed.values()} == {0}
 
 
 def test_words_in_redis_of_a_newer_version_stop_it(world):
