@@ -53,10 +53,11 @@ from gateway.ports import (
     Generation,
     Journal,
     JournalUnavailable,
+    NoRoom,
     Revoked,
     Suspended,
     Taken,
-    TooManyQuestions,
+    TooMuchStored,
     Upstream,
 )
 from gateway.previewing import Looks
@@ -117,8 +118,8 @@ class Engine:
                     return await self._carry_on(life, ours, taken.kind)
                 life.admit_again(self.generation())
                 life.beside = (*life.beside, *taken.calls)
-            except TooManyQuestions as full:
-                raise life.too_many_questions(full.milliseconds) from full
+            except NoRoom as full:
+                raise life.beyond(full) from full
 
     async def _carry_on(self, life: Life, call: str, kind: str) -> Driven:
         """This request is a call that exists."""
@@ -331,6 +332,9 @@ class Engine:
                 await self.flush(life)
             except Conflict:
                 await self.reload(life)
+            except TooMuchStored:
+                await self.reload(life)
+                sent = sent.unkept()
             except Suspended:  # so this is a read, and its answer must not be told
                 await self.reload(life)
                 await self._write_outcome(life, sent.withheld("the agent was suspended before it had the answer"))
@@ -431,7 +435,7 @@ class Engine:
         if left:
             other.add(Abandoned(at=self.journal.now()))  # by a process that died: nobody else can write it
         if other.record.answer is not None and len(other.facts) == other.durable:
-            await self.journal.touch(call, wanted.key, wanted.keep_ms)
+            await self.journal.touch(call, wanted.agent, wanted.key, wanted.keep_ms)
         return other
 
     async def note(self, call: str, fact: Abandoned | Delivered | Ended) -> None:

@@ -4,6 +4,7 @@ A `Life` belongs to one task and dies with it; everything that matters is in the
 connection at the other end, shared by every life that serves the same request.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from gateway import errors
@@ -27,16 +28,21 @@ from gateway.core.facts import (
 from gateway.core.owed import WORKING, served
 from gateway.core.payload import Answer
 from gateway.core.pointers import Pointer, Upkeep, upkeep
+from gateway.core.quota import COUNTED
 from gateway.core.record import Record, after, begin, recall
 from gateway.core.recording import KEPT
 from gateway.core.times import span
 from gateway.core.verdict import Lifted, Verdict
-from gateway.ports import Append, Generation, Reply
+from gateway.ports import Append, Generation, NoRoom, Reply, TooMuchStored
 from gateway.randomness import random
 
 LARGE_BODY = 64 * 1024
 """Bytes. The request of a call that is over and was never asked about is of use only to judge a poll of its answer:
 above this it is not worth its place, and whoever wants the answer sends the request again."""
+LEAST_COUNTED = COUNTED - 256
+"""Bytes. What is smaller does not count as stored, also once it is encrypted."""
+UNKNOWN_SECONDS = 3600
+"""After how long it is worth trying again if people have to decide before anything leaves."""
 FEW_KEYS = 4
 """Up to so many, looking which pointers are there already costs more than setting them again."""
 
@@ -66,6 +72,8 @@ class Life:
     facts: list[Fact] = field(default_factory=list)
     """All of them; the first `durable` are in the journal."""
     payload: dict[str, bytes] = field(default_factory=dict)
+    large: bool = False
+    """Some of what this drive wrote beside the facts counts as stored."""
     notices: list[tuple[str, int | None]] = field(default_factory=list)
     me: str = ""
     """Token of the claim that this drive wrote, if it has not sent yet."""
@@ -174,12 +182,16 @@ class Life:
         if self.lifted and (claims or (guarded and not self.record.tokens)):  # what is claimed was let through already
             needed = tuple(Pointer(each.grant, "grant", "need") for each in self.lifted)
             upkeep = replace(upkeep, pointers=(*upkeep.pointers, *needed))
+        payload = self._lasting(upkeep)
+        self.large = self.large or (bool(payload) and max(map(len, payload.values())) >= LEAST_COUNTED)
+        if self.large or (not self.fresh and (call.acts or self.record.asked)):
+            upkeep = replace(upkeep, pointers=(*upkeep.pointers, self._stored(payload)))
         return Append(
             call=call.id, agent=call.agent, expected=self.durable, token=random.hex(8),
             facts=tuple(pending),
             upkeep=upkeep,
             guarded=guarded, replicated=claims and call.acts and not call.repeatable,
-            payload=self._lasting(upkeep), beside=self.beside, notices=tuple(self.notices),
+            payload=payload, beside=self.beside, notices=tuple(self.notices),
         )  # fmt: skip
 
     def _lasting(self, upkeep: Upkeep) -> dict[str, bytes]:
@@ -201,12 +213,22 @@ class Life:
             return None
         return Pointer(self.record.call.agent, "questions", "count", round(quota.seconds * 1000), quota.most)
 
-    def too_many_questions(self, milliseconds: int) -> errors.TooManyQuestions:
+    def _stored(self, payload: Mapping[str, bytes]) -> Pointer:
+        """What is kept counts, always; what may be refused is a request, and keeping its answer."""
+        name = self.record.call.agent
+        agent = self.generation.routes.agents.get(name)
+        limited = "answer" in payload or (self.fresh and not self.durable)
+        return Pointer(name, "stored", "store", most=(agent.storage or 0) if agent is not None and limited else 0)
+
+    def beyond(self, full: NoRoom) -> errors.GatewayError:
         """What the requester is told; nothing of this call is written, so there is none."""
-        agent, quota = self.record.call.agent, self._questions()
+        agent, seconds = self.record.call.agent, max(1, -(-full.milliseconds // 1000))
+        if isinstance(full, TooMuchStored):
+            most = self._stored({}).most
+            return errors.TooMuchStored(agent, most, retry_seconds=seconds if full.milliseconds else UNKNOWN_SECONDS)
+        quota = self._questions()
         assert quota is not None, "the journal counted"
-        within = span(quota.ttl or 0)
-        return errors.TooManyQuestions(agent, quota.most, within, retry_seconds=max(1, -(-milliseconds // 1000)))
+        return errors.TooManyQuestions(agent, quota.most, span(quota.ttl or 0), retry_seconds=seconds)
 
     def _upkeep(self, now: int) -> Upkeep:
         """Without the pointers that are so already: a call that is asked for under many keys has one for each."""

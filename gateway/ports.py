@@ -47,13 +47,21 @@ class Revoked(Exception):
     """A standing grant that the verdict relies on was revoked or is over. Nothing was written."""
 
 
-class TooManyQuestions(Exception):
-    """The agent had people asked about as many calls as it may. Nothing was written."""
+class NoRoom(Exception):
+    """The agent has as much of something as it may have. Nothing was written."""
 
     def __init__(self, milliseconds: int) -> None:
         super().__init__(milliseconds)
         self.milliseconds = milliseconds
-        """Until it may have them asked about one more."""
+        """Until there is more room; 0 if nothing says when."""
+
+
+class TooManyQuestions(NoRoom):
+    """People were asked about as many of its calls as they may be."""
+
+
+class TooMuchStored(NoRoom):
+    """As many of its bytes are kept as may be."""
 
 
 class JournalUnavailable(Exception):
@@ -112,7 +120,7 @@ class Journal(Protocol):
     async def append(self, append: Append) -> Appended:
         """Compare-and-swap on the number of facts. When it returns, the facts are durable.
 
-        Raises Conflict, Taken, Suspended, Revoked, TooManyQuestions (nothing written), or JournalUnavailable (unknown).
+        Raises Conflict, Taken, Suspended, Revoked, NoRoom (nothing written), or JournalUnavailable (unknown).
         """
         ...
 
@@ -128,7 +136,7 @@ class Journal(Protocol):
         """What is kept beside the facts and can be read; `core.payload.UNREADABLE` says why the rest cannot."""
         ...
 
-    async def touch(self, call: str, pointer: str, milliseconds: int) -> None:
+    async def touch(self, call: str, agent: str, pointer: str, milliseconds: int) -> None:
         """Let the key pointer of an ended call last that long from now. Losing this is harmless."""
         ...
 

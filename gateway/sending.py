@@ -60,6 +60,12 @@ class Sent:
         first = self.facts[0]
         return isinstance(first, Answered) and first.withheld
 
+    def unkept(self) -> "Sent":
+        """The same if the answer is told, but there is no room to keep it."""
+        first, *ends = self.facts
+        assert isinstance(first, Answered), "only answers are kept"
+        return replace(self, facts=(replace(first, kept=False), *ends), kept=None)
+
     def withheld(self, why: str) -> "Sent":
         """The same if nobody may have what came."""
         return Sent((Lost(token=self.token, error=why, at=self.facts[0].at),))

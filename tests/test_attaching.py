@@ -176,9 +176,10 @@ def test_many_keys_cost_one_pointer_each_and_not_all_of_them_every_time():
     assert len(record.keys) == 13
     life = world.live(partial(world.load, call))
     life.add(Attached(key="one more", keep=1000, at=world.now))
-    assert {pointer.name for pointer in life.append(world.now).upkeep.pointers} == {"one more"}
+    pointers = life.append(world.now).upkeep.pointers
+    assert {(pointer.kind, pointer.name) for pointer in pointers} == {("key", "one more"), ("stored", "billing-bot")}
     life.add(Withdrawn(at=world.now))
-    assert len(life.append(world.now).upkeep.pointers) == 16
+    assert len(life.append(world.now).upkeep.pointers) == 17
 
 
 def test_a_retry_of_a_call_that_may_have_acted_is_never_told_that_nothing_was_executed():

@@ -7,8 +7,19 @@ from dataclasses import dataclass, field
 from gateway.core.codec import decode, encode, envelope
 from gateway.core.facts import Fact
 from gateway.core.pointers import RECALL_MS, Pointer
+from gateway.core.quota import COUNTED
 from gateway.core.recording import KEPT
-from gateway.ports import BEAT_MS, Append, Appended, Conflict, Revoked, Suspended, Taken, TooManyQuestions
+from gateway.ports import (
+    BEAT_MS,
+    Append,
+    Appended,
+    Conflict,
+    Revoked,
+    Suspended,
+    Taken,
+    TooManyQuestions,
+    TooMuchStored,
+)
 
 
 @dataclass(slots=True)
@@ -25,6 +36,8 @@ class MemoryJournal:
     """Calls that were sent and whose answer nobody was seen to get, by match digest, and until when they are met."""
     asked: dict[str, dict[str, int]] = field(default_factory=dict)
     """Calls that an agent had people asked about, and when."""
+    owners: dict[str, str] = field(default_factory=dict)
+    """Whose call it is."""
     held: dict[str, int] = field(default_factory=dict)
     """Calls that wait for people, and when their time is over."""
     beats: dict[str, int] = field(default_factory=dict)
@@ -56,9 +69,11 @@ class MemoryJournal:
                 raise Revoked
             if pointer.mode == "count":
                 self._count(pointer)
+            if pointer.mode == "store":
+                self._store(pointer, append)
         now = self.clock()
         written = [envelope(encode(fact), now, append.token) for fact in append.facts]
-        self.calls[append.call] = have + written
+        self.calls[append.call], self.owners[append.call] = have + written, append.agent
         self.ledger.append((append.call, written))
         self._keep_up(append, now)
         return Appended(now, f"{now}-{len(self.ledger)}")
@@ -120,6 +135,15 @@ class MemoryJournal:
         if (over := len(lately) - pointer.most) >= 0:
             raise TooManyQuestions(lately[over] + window - now)
 
+    def _store(self, pointer: Pointer, append: Append) -> None:
+        mine = self.payloads.get(append.call, {})
+        given = {name: it for name, it in (append.payload or {}).items() if not name.startswith(KEPT)}
+        more = _counted(mine | given) - _counted(mine)
+        others = [call for call, agent in self.owners.items() if agent == pointer.name and self._have(call)]
+        if pointer.most and more > 0 and more + sum(_counted(self.payloads[call]) for call in others) > pointer.most:
+            ends = [self.ends[call] for call in others if call in self.ends and _counted(self.payloads[call])]
+            raise TooMuchStored(min(ends) - self.clock() if ends else 0)
+
     def _have(self, call: str) -> list[bytes]:
         if call in self.ends and self.clock() >= self.ends[call]:
             del self.calls[call], self.payloads[call], self.ends[call]
@@ -141,7 +165,7 @@ class MemoryJournal:
     async def payload(self, call: str) -> Mapping[str, bytes]:
         return dict(self.payloads.get(call, {})) if self._have(call) else {}
 
-    async def touch(self, call: str, pointer: str, milliseconds: int) -> None:
+    async def touch(self, call: str, agent: str, pointer: str, milliseconds: int) -> None:  # noqa: ARG002
         holder, end = self.pointers.get(f"key:{pointer}", (None, None))
         if holder == call and end is not None and self.clock() < end:
             self.pointers[f"key:{pointer}"] = call, self.clock() + milliseconds
@@ -191,3 +215,7 @@ class MemoryJournal:
 
     async def discard(self, call: str, notice: str) -> None:
         self.notices.pop((call, notice), None)
+
+
+def _counted(payload: Mapping[str, bytes]) -> int:
+    return sum(size for data in payload.values() if (size := len(data)) >= COUNTED)

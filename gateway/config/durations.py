@@ -1,4 +1,5 @@
-"""Durations as people write them: `250ms`, `30s`, `15m`, `1h`, `7d`; and how often: `20/h`. No unit is ever guessed."""
+"""Durations as people write them: `250ms`, `30s`, `15m`, `1h`, `7d`; how often: `20/h`; how much: `1GiB`.
+No unit is ever guessed."""
 
 import re
 
@@ -38,3 +39,17 @@ def quota(value: object) -> tuple[int, float] | None:
     if form is None or not int(form[1]):
         raise ValueError("must be how many in a minute, an hour or a day, such as 5/m, 20/h or 100/d; or off")
     return int(form[1]), SECONDS[form[2]]
+
+
+BYTES = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+SIZE = re.compile(r"([0-9]{1,6})(KiB|MiB|GiB)")
+
+
+def size(value: object) -> int | None:
+    """`64MiB` in bytes; None for `off`. ValueError says what was expected."""
+    if value == "off" or value is False:
+        return None
+    form = SIZE.fullmatch(value) if isinstance(value, str) else None
+    if form is None or not int(form[1]):
+        raise ValueError("must be a size: a whole number and a unit, such as 64MiB or 1GiB; or off")
+    return int(form[1]) * BYTES[form[2]]

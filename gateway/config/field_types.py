@@ -165,6 +165,8 @@ Longest = Annotated[float, BeforeValidator(durations.positive_seconds), AfterVal
 """Of a standing grant."""
 PerTime = Annotated[tuple[int, float] | None, BeforeValidator(durations.quota)]
 """How many, and in how many seconds; None: any number."""
+Size = Annotated[int | None, BeforeValidator(durations.size)]
+"""Bytes; None: any number."""
 Text = Annotated[str, AfterValidator(_text)]
 Summary = Annotated[summaries.Summary, BeforeValidator(_summary)]
 MaskPath = Annotated[str, BeforeValidator(_mask_path)]

@@ -27,6 +27,7 @@ from gateway.config.field_types import (
     Recipients,
     ResolvedText,
     Role,
+    Size,
     SlackChannel,
     SlackUser,
     SlackWorkspace,
@@ -41,6 +42,7 @@ from gateway.config.field_types import (
     WebhookAddress,
     unique,
 )
+from gateway.core.quota import STORAGE
 from gateway.core.recording import KEEP_SECONDS
 from gateway.core.routes import SecretReference, Way
 
@@ -113,6 +115,7 @@ class AgentModel(Strict):
     teams: Names = []
     keys: list[HashModel] = []
     questions: PerTime = (100, 3600.0)
+    storage: Size = STORAGE
 
 
 class SlackModel(Strict):

@@ -39,7 +39,7 @@ def parties(sections: Mapping[str, Node], reading: Reading) -> Parties:
         ):
             found.agents[definition.name] = Agent(
                 name=definition.name, owner=agent.owner, teams=tuple(agent.teams), keys=_digests(agent.keys),
-                questions=Quota(*agent.questions) if agent.questions else None,
+                questions=Quota(*agent.questions) if agent.questions else None, storage=agent.storage,
             )  # fmt: skip
     members = _members(sections)
     for definition in reading.definitions(sections.get("approvals"), "group", PARTY_NAME):

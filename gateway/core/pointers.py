@@ -37,20 +37,23 @@ class Pointer:
     """The desired state of one pointer."""
 
     name: str
-    kind: Literal["key", "open", "executing", "grant", "questions", "held"]
+    kind: Literal["key", "open", "executing", "grant", "questions", "held", "stored"]
     """`key`: an idempotency key. `open`: a match digest whose requests attach. `executing`: a match digest, and all the
     calls that were sent for it and whose answer nobody was seen to get; usually one. `grant`: a standing grant, there
     while it may be used. `questions`: an agent, and the calls that it had people asked about lately. `held`: all calls
     of the partition that wait for people, in the order in which their time is over, so that a page of them is found
-    among any number."""
-    mode: Literal["take", "test", "hold", "free", "join", "look", "stay", "leave", "need", "count", "wait", "over"]
+    among any number. `stored`: an agent, and how many bytes are kept for it."""
+    mode: Literal[
+        "take", "test", "hold", "free", "join", "look", "stay", "leave", "need", "count", "wait", "over", "store"
+    ]
     """`take`: must be free or ours, then ours. `test`: must be free or ours, not changed.
     `hold`: ours unless another call has it. `free`: no longer ours.
     `join`: one of those that are executing; there must be none beside it but those named in the append's `beside`.
     `look`: as `join`, without being one. `stay`: one of them, whoever else is. `leave`: no longer one of them.
     `need`: must be there; not changed. `count`: one more of at most `most` within `ttl`.
     `wait`: one of those that are held; its time is over after `ttl`, unless it is one already: that time is fixed when
-    people are asked. `over`: no longer one of them."""
+    people are asked. `over`: no longer one of them.
+    `store`: with the payload that this append brings, at most `most` bytes, unless that is 0 or it brings none."""
     ttl: int | None = None
     """Milliseconds it lasts from now; None: until changed. What several calls share lasts as long as the longest."""
     most: int = 0

@@ -11,7 +11,7 @@ from typing import Literal
 
 from gateway.core.ledger_settings import LedgerSettings
 from gateway.core.previews import Preview
-from gateway.core.quota import QUESTIONS, Quota
+from gateway.core.quota import QUESTIONS, STORAGE, Quota
 from gateway.core.recording import Recording
 from gateway.core.secret_reference import SecretReference as SecretReference  # noqa: PLC0414 - one of these words
 from gateway.core.summaries import Summary
@@ -146,6 +146,8 @@ class Agent:
     """SHA-256 of each gateway key, hex."""
     questions: Quota | None = QUESTIONS
     """How many new questions it may put to people; None: any number."""
+    storage: int | None = STORAGE
+    """How many bytes of its requests and answers are kept at one time; None: any number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,7 @@
     ├── Unavailable               nothing was done; the same request may work later
     │   ├── TooMany               429
     │   ├── TooManyQuestions      429  the agent had people asked about as many calls as it may
+    │   ├── TooMuchStored         429  as many bytes are kept for the agent as it may have kept
     │   ├── UpstreamUnreachable   502
     │   ├── ReadFailed            502
     │   ├── FoundNotDone          502
@@ -74,6 +75,7 @@ from gateway.errors.later import (
     ReadFailed,
     TooMany,
     TooManyQuestions,
+    TooMuchStored,
     UpstreamUnreachable,
 )
 from gateway.errors.refused import (
@@ -123,6 +125,7 @@ __all__ = [
     "TooLarge",
     "TooMany",
     "TooManyQuestions",
+    "TooMuchStored",
     "TooSlow",
     "Unavailable",
     "UnknownCall",

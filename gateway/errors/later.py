@@ -59,6 +59,21 @@ class TooManyQuestions(Unavailable):
         )
 
 
+class TooMuchStored(Unavailable):
+    slug, status, title, at_once = "too-much-stored", 429, "Too much is kept for this agent", False
+
+    def __init__(self, agent: str, most: int, *, retry_seconds: int) -> None:
+        """`most`: bytes."""
+        super().__init__(
+            f"The gateway keeps requests until they are decided and answers for whoever asks again. With this request "
+            f"that would be more than the {most // 1024} KiB that routes.yaml lets it keep for {agent} (`storage`). "
+            f"{NOTHING_DONE} Send a smaller request, or withdraw calls that wait for approval and that you no longer "
+            f"need (DELETE /calls/<id>), then repeat it; otherwise wait {retry_seconds} seconds. Requests of less than "
+            "4 KiB are not counted.",
+            headers={"retry-after": str(retry_seconds)},
+        )
+
+
 class UpstreamUnreachable(Unavailable):
     slug, status, title = "upstream-unreachable", 502, "The system cannot be reached"
 

@@ -1,8 +1,8 @@
-"""A duration has a unit, always, and so has a rate."""
+"""A duration has a unit, always, and so have a rate and a size."""
 
 import pytest
 
-from gateway.config.durations import positive_seconds, quota, seconds
+from gateway.config.durations import positive_seconds, quota, seconds, size
 
 
 @pytest.mark.parametrize(
@@ -70,3 +70,19 @@ def test_a_rate_is_how_many_in_which_time(value, expected):
 def test_anything_else_says_what_a_rate_is(value):
     with pytest.raises(ValueError, match="such as 5/m, 20/h or 100/d; or off"):
         quota(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("64KiB", 65_536), ("1MiB", 1_048_576), ("1GiB", 2**30), ("999999GiB", 999_999 * 2**30), ("off", None)],
+)
+def test_a_size_is_a_whole_number_and_a_unit(value, expected):
+    assert size(value) == expected
+
+
+@pytest.mark.parametrize(
+    "value", [64, "64", "0MiB", "64MB", "64 MiB", "1.5GiB", "-1MiB", "9" * 7 + "KiB", "on", True, None]
+)
+def test_anything_else_says_what_a_size_is(value):
+    with pytest.raises(ValueError, match="must be a size"):
+        size(value)

@@ -70,6 +70,7 @@ def test_a_person_that_cannot_be_is_refused(line, fragment, tmp_path):
         ("b2: {owner: desk, teams: [a, a]}", "must not list `a` twice"),
         ("b2: {owner: desk, questions: 20}", "`questions` must be how many in a minute, an hour or a day"),
         ("b2: {owner: desk, questions: 0/h}", "`questions` must be how many in a minute, an hour or a day"),
+        ("b2: {owner: desk, storage: 1000}", "`storage` must be a size: a whole number and a unit, such as 64MiB"),
         ("b2: {owner: desk, keys: [{}]}", "item 1 of `keys` needs `sha256`"),
         ("b2: {owner: desk, key: x}", "agent `b2` has no field `key`; did you mean `keys`?"),
         ("b2: {owner: desk, budget: 5}", "this version does not perform `budget` yet; remove it"),
@@ -89,6 +90,14 @@ def test_an_agent_that_cannot_be_is_refused(line, fragment, tmp_path):
 )
 def test_an_agent_may_ask_people_so_often(line, expected, tmp_path):
     assert loaded(document(agents=f"{AGENTS}  {line}\n"), tmp_path).agents["b2"].questions == expected
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"), [("", 2**30), (", storage: 200MiB", 200 * 2**20), (", storage: off", None)]
+)
+def test_so_much_is_kept_for_an_agent(more, expected, tmp_path):
+    routes = loaded(document(agents=f"{AGENTS}  b2: {{owner: desk{more}}}\n"), tmp_path)
+    assert routes.agents["b2"].storage == expected
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("8h", 8 * 3600.0), ("30d", 30 * 86400.0), ("5m", 300.0)])

@@ -260,12 +260,12 @@ def test_touching_prolongs_the_key_of_an_ended_call_and_nothing_else(bench):
         ended, open_ = new_call(), new_call()
         await it.journal.append(write(ended, 0, FIRST, pointers=[key("e", "take", 60_000)]))
         await it.journal.append(write(open_, 0, FIRST, pointers=[key("o", "take")]))
-        await it.journal.touch(ended, "e", DAY)
+        await it.journal.touch(ended, AGENT, "e", DAY)
         assert (await it.pointer("key", "e"))[1] > DAY - 60_000
-        await it.journal.touch(ended, "o", DAY)  # not its pointer
-        await it.journal.touch(open_, "o", DAY)  # of an open call
+        await it.journal.touch(ended, AGENT, "o", DAY)  # not its pointer
+        await it.journal.touch(open_, AGENT, "o", DAY)  # of an open call
         assert await it.pointer("key", "o") == (open_, None)
-        await it.journal.touch(ended, "nothing", DAY)
+        await it.journal.touch(ended, AGENT, "nothing", DAY)
         assert await it.pointer("key", "nothing") is None
 
     on(bench, story)

@@ -79,7 +79,7 @@ async def step(dice: random.Random, benches, calls, past) -> None:
         case "touch":
             call, name = dice.choice(calls), dice.choice(NAMES)
             for bench in benches:
-                await bench.journal.touch(call, name, 2 * AGES)
+                await bench.journal.touch(call, AGENT, name, 2 * AGES)
         case "rearm":
             call, delay = dice.choice(calls), dice.choice((0, AGES))
             for bench in benches:

@@ -12,6 +12,7 @@
 -- KEYS[7..] pointers            string: the id of the call they lead to; of an executing pointer set: all that were sent;
 --                               of a grant: its text; of questions sorted set: calls by when people were asked
 --                               of the held pointer sorted set: all that wait for people, by when their time is over
+--                               of the stored pointer hash: see stored.lua
 --
 -- A payload field with no bytes is taken away. One that begins with `kept.` is a copy for the record: those are in
 -- {p}:kept:<id>, each with the time of this append, and the call in {p}:copies; neither ever expires. Whoever moves
@@ -19,11 +20,11 @@
 --
 -- ARGV: call, expected, token, guarded, due_in, expire_in, beside (ids, each followed by a space),
 --       #facts, fact..., #payload, (field, bytes)..., #notices, (notice, milliseconds | '')..., (mode, ttl) per pointer
---       (of `count`: milliseconds, a slash, and how many in them)
+--       (of `count`: milliseconds, a slash, and how many in them; of `store`: the same with 0 and how many bytes)
 --
 -- Returns {'ok', at, entry, last entry of the ledger} (also for a token seen before, then with an empty entry),
 -- {'conflict'}, {'suspended'}, {'taken', calls with a space between, position}, {'revoked'},
--- {'full', milliseconds until there is room}.
+-- {'full', milliseconds until there is room}, {'stored', milliseconds until there is more room, 0 if nobody knows}.
 
 local call, token = ARGV[1], ARGV[3]
 local expected = tonumber(ARGV[2])
@@ -57,7 +58,7 @@ local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local at = string.format('%.0f', now)
 
-local holders = {}
+local holders, store = {}, nil
 for i = 7, #KEYS do
   local mode, ttl = ARGV[pointers_from + 2 * (i - 7)], ARGV[pointers_from + 2 * (i - 7) + 1]
   if mode == 'join' or mode == 'look' then
@@ -82,6 +83,13 @@ for i = 7, #KEYS do
     if over >= 0 then
       local leaves = redis.call('ZRANGEBYSCORE', KEYS[i], since, '+inf', 'WITHSCORES', 'LIMIT', over, 1)
       return {'full', tonumber(leaves[2]) + tonumber(window) - now}
+    end
+  elseif mode == 'store' then
+    store = stored(KEYS[i], KEYS[4])
+    local more, all, leaves = store.with(payload_from, payload_from + 2 * payload_count - 1, now)
+    local most = tonumber(string.match(ttl, '/(%d+)$'))
+    if most and more > 0 and all > most then
+      return {'stored', leaves}
     end
   elseif mode ~= 'stay' and mode ~= 'leave' and mode ~= 'wait' and mode ~= 'over' then
     holders[i] = redis.call('GET', KEYS[i])
@@ -164,5 +172,8 @@ for i = 7, #KEYS do
       redis.call('SET', KEYS[i], call, 'PX', ttl)
     end
   end
+end
+if store then
+  store.settle()
 end
 return {'ok', now, entry, entry}

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from gateway.adapters.redis.payloads import sealed
+from gateway.adapters.redis.scripts import STORED
 from gateway.core.codec import encode
 from gateway.payload_ports import Cipher
 from gateway.ports import Append
 
-APPEND = (Path(__file__).parent / "append.lua").read_text()
+APPEND = STORED + (Path(__file__).parent / "append.lua").read_text()
 APPEND_SHA = hashlib.sha1(APPEND.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -51,5 +52,5 @@ def command_of(append: Append, cipher: Cipher) -> tuple[Any, ...]:
     for notice, delay in notices:
         arguments += (notice, _text(delay))
     for pointer in pointers:
-        arguments += (pointer.mode, f"{pointer.ttl}/{pointer.most}" if pointer.most else _text(pointer.ttl))
+        arguments += (pointer.mode, f"{pointer.ttl or 0}/{pointer.most}" if pointer.most else _text(pointer.ttl))
     return tuple(arguments)

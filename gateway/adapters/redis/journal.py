@@ -48,6 +48,7 @@ from gateway.ports import (
     Taken,
     TooFewReplicas,
     TooManyQuestions,
+    TooMuchStored,
 )
 
 PATIENCE_SECONDS = 3.0
@@ -180,6 +181,8 @@ class RedisJournal:
             raise Revoked
         if word == b"full":
             raise TooManyQuestions(reply[1])
+        if word == b"stored":
+            raise TooMuchStored(reply[1])
         raise JournalUnavailable(f"append.lua answered {reply!r}")
 
     async def facts(self, call: str) -> list[Fact]:
@@ -195,11 +198,11 @@ class RedisJournal:
         items = found.items() if isinstance(found, dict) else zip(found[::2], found[1::2], strict=True)
         return await opened(self, call, {name.decode(): value for name, value in items})
 
-    async def touch(self, call: str, pointer: str, milliseconds: int) -> None:
+    async def touch(self, call: str, agent: str, pointer: str, milliseconds: int) -> None:
         facts, _, _, payload, *_ = keys(call, "")
         longer = str(milliseconds + RECALL_MS)
-        pointer = pointer_key(call[:2], "key", pointer)
-        await self.ask("EVAL", TOUCH, "3", pointer, facts, payload, call, str(milliseconds), longer)
+        pointer, stored = pointer_key(call[:2], "key", pointer), pointer_key(call[:2], "stored", agent)
+        await self.ask("EVAL", TOUCH, "4", pointer, facts, payload, stored, call, str(milliseconds), longer)
 
     def leave(self, call: str, match: str) -> None:
         self.line.post("SREM", pointer_key(call[:2], "executing", match), call)

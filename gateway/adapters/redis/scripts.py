@@ -1,6 +1,13 @@
 """What the journal does in one step beside an append: small scripts, each with what it must never do."""
 
-TOUCH = """
+from pathlib import Path
+
+STORED = (Path(__file__).parent / "stored.lua").read_text()
+
+TOUCH = (
+    STORED
+    + """
+local store = stored(KEYS[4], KEYS[3])
 if redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('PTTL', KEYS[1]) > 0 then
   redis.call('PEXPIRE', KEYS[1], ARGV[2])
   for i = 2, 3 do  -- the facts and the payload outlive every key that leads to them
@@ -8,8 +15,10 @@ if redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('PTTL', KEYS[1]) > 0 the
       redis.call('PEXPIRE', KEYS[i], ARGV[3], 'GT')
     end
   end
+  store.settle()
 end
 """
+)
 """Never for a pointer that meanwhile leads to another call, which may be open: open calls' pointers do not expire."""
 REARM = """
 local due, time = redis.call('ZSCORE', KEYS[1], ARGV[1]), redis.call('TIME')
