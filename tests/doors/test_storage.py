@@ -70,6 +70,6 @@ def test_an_answer_beyond_it_is_handed_over_and_not_kept(scene):
 
 
 def test_the_fact_says_that_the_answer_was_not_kept():
-    answered, ended = Answered(token="t", length=5, kept=True), Ended(length=5, sha256="d", whole=True)
+    answered, ended = Answered(token="t", status=200, kept=True), Ended(length=5, sha256="d", whole=True)
     sent = Sent((answered, ended), kept=Answer(status=200, headers=(), body=b"12345"))
     assert sent.unkept() == Sent((replace(answered, kept=False), ended))
