@@ -188,6 +188,13 @@ class Engine:
                         began = time.perf_counter()
                         self.judged(life, await judge(life, self.journal, self.suspended, self.standing))
                         self.deciding.add(time.perf_counter() - began)
+                    case Finish() | Wait():
+                        await self.flush(life)
+                        return step
+                    case Send():
+                        await self._send(life, await admission_of(life, self.journal))
+                    case Claim():
+                        self._claim(life, await admission_of(life, self.journal))
                     case Ask(requirements):
                         self._ask(life, await admission_of(life, self.journal), requirements)
                     case Climb(rung):
@@ -201,13 +208,6 @@ class Engine:
                         life.add(Expired(at=now))
                     case Forfeit(token):
                         life.add(Lost(token=token, error="the process that was sending is gone", at=now))
-                    case Claim():
-                        self._claim(life, await admission_of(life, self.journal))
-                    case Send():
-                        await self._send(life, await admission_of(life, self.journal))
-                    case Wait() | Finish():
-                        await self.flush(life)
-                        return step
                     case _:
                         assert_never(step)
             except Inadmissible as no:

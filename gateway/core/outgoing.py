@@ -6,6 +6,7 @@ The agent's own value for the credential's place never goes out.
 """
 
 import base64
+from collections.abc import Iterable, Iterator
 from dataclasses import field
 from urllib.parse import quote, unquote_plus
 
@@ -23,7 +24,8 @@ CONNECTION = frozenset(
     }
 )  # fmt: skip
 """Fields about one connection, which an agent could use to break the framing of ours. The door removes them."""
-SPECIAL = REPLACED | CONNECTION | {"accept-encoding"}
+NEVER_SENT = REPLACED | CONNECTION
+CODINGS = "accept-encoding"
 WITH_CONTENT = frozenset({"POST", "PUT", "PATCH"})
 """Methods of which servers expect a Content-Length even if there is no body (else 411)."""
 
@@ -61,21 +63,38 @@ def outgoing(
             url = _with_parameter(url, credential.name, secret)
         else:
             header = credential_header(credential, secret)
-    place = header[0] if header else None
-    headers: list[tuple[str, str]] = []
-    for given, value in request.headers + extra:
-        name = given.lower()
-        if name in SPECIAL:
-            if name in CONNECTION:
-                raise Unsendable(f"the request carries the connection header field {name!r}")
-            if name in REPLACED:
-                continue
-            headers.append((name, readable_codings(value) if searched else value))
-        elif name != place:
-            headers.append((name, value if value.isascii() else _as_sent(name, value)))
+    headers = _fields(request.headers + extra, header[0] if header else None, searched=searched)
     if not request.body and request.method in WITH_CONTENT:
         headers.append(("content-length", "0"))
     return Outgoing(url, headers, header, request.body)
+
+
+def _fields(given: tuple[tuple[str, str], ...], place: str | None, *, searched: bool) -> list[tuple[str, str]]:
+    """What is sent of these fields. `place`: where the credential goes. Raises Unsendable."""
+    fields = dict(given)
+    if (
+        len(fields) == len(given)
+        and place not in fields
+        and NEVER_SENT.isdisjoint(fields)
+        and "".join(fields).islower()
+        and "".join(fields.values()).isascii()
+    ):  # as nearly always: then they leave as they are
+        if searched and CODINGS in fields:
+            fields[CODINGS] = readable_codings(fields[CODINGS])
+        return list(fields.items())
+    return list(_looked_at([pair for pair in given if pair[0].lower() != place], searched=searched))
+
+
+def _looked_at(given: Iterable[tuple[str, str]], *, searched: bool) -> Iterator[tuple[str, str]]:
+    """Field by field. Raises Unsendable."""
+    for spelt, value in given:
+        name = spelt.lower()
+        if name in CONNECTION:
+            raise Unsendable(f"the request carries the connection header field {name!r}")
+        if name == CODINGS:
+            yield name, readable_codings(value) if searched else value
+        elif name not in REPLACED:
+            yield name, value if value.isascii() else _as_sent(name, value)
 
 
 def credential_header(credential: Credential, secret: str) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from gateway import errors
-from gateway.doors.protocol import HIGH_WATER
+from gateway.doors.protocol import HIGH_WATER, Cycle
 
 STALLED_SECONDS = 60.0
 """How long an agent may leave a part of a streamed answer, or the end of a large one, unread, and with it a place among
@@ -47,6 +47,9 @@ class BrokenOff(Exception):
 
 async def respond(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
     """Hand out an answer. Of a large one nothing is left here when this returns. Raises BrokenOff."""
+    cycle = getattr(send, "__self__", None)
+    if type(cycle) is Cycle and len(body) <= HIGH_WATER and cycle.whole(status, headers, body):
+        return
     await send({"type": "http.response.start", "status": status, "headers": headers})
     if len(body) <= HIGH_WATER:
         await send({"type": "http.response.body", "body": body})

@@ -7,7 +7,7 @@ It must never make an address out of anything but a known origin: rewriting by g
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -39,24 +39,33 @@ def answer_headers(
     `length`: of the body in bytes, if it was rewritten; else the system's own Content-Length stands.
     """
     found = list(reply_headers)
-    dropped, names = DROPPED, [name for name, _ in found]
-    if b"connection" in names:
+    fields, dropped = dict(found), DROPPED
+    if fields.get(b"connection", b"keep-alive") != b"keep-alive" or len(fields) != len(found):
         dropped = dropped | _named_by_connection(found)
     if length is not None:
         dropped = dropped | OF_THE_BODY | {b"content-length"}
-    sendable = not _UNSENDABLE.search(b"".join([value for _, value in found]))  # one search where all is well
-    kept: list[Header] = []
-    for name, untrimmed in found:
-        if name not in dropped:
-            value = untrimmed.strip(b" \t")
-            if name in _REWRITTEN:
-                value = _rewritten(value, _REWRITTEN[name], system, index, base)
-            if sendable or not _UNSENDABLE.search(value):
-                kept.append((name, value))
+    if (
+        len(fields) == len(found)
+        and _REWRITTEN.keys().isdisjoint(fields)
+        and not _UNSENDABLE.search(b"".join(fields.values()))
+    ):  # as nearly always
+        kept = [(name, value.strip(b" \t")) for name, value in found if name not in dropped]
+    else:
+        kept = [pair for pair in _looked_at(found, system, index, base) if pair[0] not in dropped]
     if length is not None:
         kept.append((b"content-length", b"%d" % length))
     kept.append((b"gateway-call", call.encode("ascii")))
     return kept
+
+
+def _looked_at(headers: Iterable[Header], system: System, index: Index, base: Base) -> Iterator[Header]:
+    """Field by field: those that can be sent, with addresses that lead back here."""
+    for name, untrimmed in headers:
+        value = untrimmed.strip(b" \t")
+        if name in _REWRITTEN:
+            value = _rewritten(value, _REWRITTEN[name], system, index, base)
+        if not _UNSENDABLE.search(value):
+            yield name, value
 
 
 def _named_by_connection(headers: Iterable[Header]) -> frozenset[bytes]:

@@ -4,8 +4,11 @@ Preferences are the exception, as RFC 7240 asks: what is not understood is ignor
 """
 
 import re
+from collections.abc import Mapping
 
+from gateway.core.value import positional_value
 from gateway.errors import AmbiguousRequest
+from gateway.wire.headers import GATEWAYS_OWN
 
 LONGEST_KEY = 255
 """Characters of an idempotency key, which is what Stripe allows."""
@@ -15,6 +18,37 @@ _QUOTED = re.compile(rb'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"')  # sf-st
 _BARE = re.compile(rb"[\x21\x23-\x7e][\x21-\x7e]*")
 _TRACEPARENT = re.compile(rb"(?!ff)([0-9a-f]{2})-((?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2})(-.*)?")
 _WAIT = re.compile(r'wait\s*=\s*"?([0-9]{1,6})"?')
+
+
+@positional_value
+class Said:
+    """What a request tells the gateway itself."""
+
+    prefer: str = ""
+    """What is left of Prefer for the system."""
+    prefer_wait: float | None = None
+    prefer_async: bool = False
+    key: str | None = None
+    run: str | None = None
+    reason: str = ""
+    traceparent: str = ""
+
+
+NOTHING = Said()
+
+
+def said(fields: Mapping[bytes, bytes]) -> Said:
+    """Read them all. Raises AmbiguousRequest."""
+    if GATEWAYS_OWN.isdisjoint(fields):
+        return NOTHING
+    left, wait, asynchronous = prefer(fields.get(b"prefer"))
+    return Said(
+        left, wait, asynchronous,
+        idempotency_key(fields.get(b"idempotency-key")),
+        run(fields.get(b"gateway-run")),
+        reason(fields.get(b"gateway-reason")),
+        traceparent(fields.get(b"traceparent")),
+    )  # fmt: skip
 
 
 def idempotency_key(value: bytes | None) -> str | None:

@@ -116,28 +116,27 @@ def head(scope: Scope, index: Index) -> Head:
         raise UnsupportedEncoding(encoding.decode("latin-1"))
     keep = entrance.keep
     kept = [(text, value.strip(b" \t").decode("latin-1")) for name, value in fields.items() if (text := keep(name))]
-    prefer, wait, asynchronous = read.prefer(fields.get(b"prefer"))
-    if prefer:
-        kept.append(("prefer", prefer))
-    traceparent = read.traceparent(fields.get(b"traceparent"))
-    if not traceparent and b"tracestate" in fields:
+    said = read.said(fields)
+    if said.prefer:
+        kept.append(("prefer", said.prefer))
+    if not said.traceparent and b"tracestate" in fields:
         kept = [pair for pair in kept if pair[0] != "tracestate"]
     return Head(
         agent=agent,
         method=method,
         accept=fields.get(b"accept", b"").decode("latin-1"),
-        prefer_wait=wait,
-        prefer_async=asynchronous,
+        prefer_wait=said.prefer_wait,
+        prefer_async=said.prefer_async,
         client_ip=_client_ip(scope),
         base=_base(scope["scheme"], fields[b"host"], system.name if raw_path is raw else ""),
         system=system,
         path=path,
         target=f"{path}?{query}" if query else path,
         headers=tuple(kept),
-        key=read.idempotency_key(fields.get(b"idempotency-key")),
-        run=read.run(fields.get(b"gateway-run")),
-        reason=read.reason(fields.get(b"gateway-reason")),
-        traceparent=traceparent,
+        key=said.key,
+        run=said.run,
+        reason=said.reason,
+        traceparent=said.traceparent,
         credential_key=key,
     )
 

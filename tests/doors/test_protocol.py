@@ -12,8 +12,11 @@ import time
 
 import pytest
 import uvicorn
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from gateway.doors.protocol import HEAD_LIMIT, Joining, StrictProtocol
+from gateway.doors.exchange import respond
+from gateway.doors.protocol import HEAD_LIMIT, Cycle, Joining, StrictProtocol
 from gateway.errors import AmbiguousRequest
 from gateway.wire.http import framing_error
 from gateway.wire.problem import problem
@@ -329,3 +332,101 @@ def test_whatever_a_body_looks_like_the_order_of_bytes_stays():
     assert b"".join(part for part in joined(*parts) if part != "closed") == b"".join(
         part for part in parts if isinstance(part, bytes)
     )
+
+
+LENGTH = (b"content-length", b"2")
+
+
+def answered(kind, *, method="GET", keep_alive=True, status=200, headers=(LENGTH,), left=False, earlier=b""):
+    """What is written for one answer by a cycle of that kind, and how the connection stands then."""
+
+    async def run():
+        wire, loop = Wire(), asyncio.get_running_loop()
+        joining, over = Joining(wire, loop), []
+        if earlier:
+            joining.write(earlier)
+        cycle = kind(
+            scope={"method": method},
+            transport=joining,
+            flow=FlowControl(wire),
+            logger=None,
+            access_logger=None,
+            access_log=False,
+            default_headers=[],
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=keep_alive,
+            on_response=lambda: over.append(True),
+        )
+        cycle.disconnected = left
+        problem = None
+        try:
+            await respond(cycle.send, status, list(headers), b"ok")
+        except RuntimeError as error:
+            problem = str(error)
+        at_once = list(wire.written)
+        await asyncio.sleep(0)
+        states = (cycle.response_started, cycle.response_complete, cycle.message_event.is_set(), cycle.keep_alive, over)
+        return at_once, (
+            b"".join(part for part in wire.written if part != "closed"),
+            "closed" in wire.written,
+            *states,
+            problem,
+        )
+
+    return asyncio.run(run())
+
+
+UNUSUAL = {
+    "HEAD": {"method": "HEAD"},
+    "not kept alive": {"keep_alive": False},
+    "closing": {"headers": (LENGTH, (b"connection", b"close"))},
+    "chunked": {"headers": ((b"transfer-encoding", b"chunked"),)},
+    "both framings": {"headers": (LENGTH, (b"transfer-encoding", b"chunked"))},
+    "without a length": {"headers": ((b"a", b"b"),)},
+    "a length that is not the body's": {"headers": ((b"content-length", b"1"),)},
+    "a length spelt otherwise": {"headers": ((b"content-length", b"02"),)},
+    "a length twice": {"headers": (LENGTH, LENGTH)},
+    "a field twice": {"headers": (LENGTH, (b"link", b"<a>"), (b"link", b"<b>"))},
+    "a name in capitals": {"headers": (LENGTH, (b"Connection", b"close"))},
+    "a line break in a value": {"headers": (LENGTH, (b"a", b"b\r\nset-cookie: c"))},
+    "a line feed in a value": {"headers": (LENGTH, (b"a", b"b\nc"))},
+    "a line feed in the first of two values": {"headers": (LENGTH, (b"a", b"b\nc"), (b"a", b"d"))},
+    "a zero byte in a value": {"headers": (LENGTH, (b"a", b"b\0"))},
+    "a colon in a name": {"headers": (LENGTH, (b"a: b\r\nc", b"d"))},
+    "no content": {"status": 204},
+    "not modified": {"status": 304},
+    "the requester left": {"left": True},
+}
+
+
+@pytest.mark.parametrize("how", UNUSUAL.values(), ids=UNUSUAL)
+def test_what_is_not_a_usual_answer_is_written_as_uvicorn_writes_it(how):
+    assert answered(Cycle, **how)[1] == answered(RequestResponseCycle, **how)[1]
+
+
+@pytest.mark.parametrize("headers", [(LENGTH,), (LENGTH, (b"a", b"b\tc \xff"), (b"gateway-call", b"12ab"))])
+@pytest.mark.parametrize("status", [200, 201, 404, 599])
+def test_a_usual_answer_is_written_at_once_and_as_uvicorn_writes_it(status, headers):
+    how = {"status": status, "headers": headers}
+    at_once, whole = answered(Cycle, **how)
+    assert len(at_once) == 1
+    assert whole == answered(RequestResponseCycle, **how)[1]
+    assert whole[0].endswith(b"\r\n\r\nok")
+
+
+def test_a_whole_answer_does_not_overtake_a_head_that_waits():
+    assert answered(Cycle, earlier=HEAD)[0][0] == HEAD
+
+
+def test_every_request_gets_the_cycle_that_can_answer_at_once(behind):
+    kinds = []
+
+    async def application(scope, receive, send):
+        kinds.append(type(send.__self__))
+        await respond(send, 200, [LENGTH], b"ok")
+
+    behind.server.config.loaded_app = application
+    first = b"GET /first HTTP/1.1\r\n" + HOST + b"\r\n"
+    assert statuses(behind.exchange(first + SECOND)) == [200, 200]
+    assert kinds == [Cycle, Cycle]

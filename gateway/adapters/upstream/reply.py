@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from operator import itemgetter
 
 from pyreqwest.exceptions import PyreqwestError
 from pyreqwest.request import StreamRequest
@@ -10,6 +11,8 @@ from pyreqwest.response import Response
 from gateway.adapters.upstream.causes import last_cause
 from gateway.core.echo import Echoed, Scanner, Unreadable, contains
 from gateway.ports import BodyBroken, CredentialEchoed
+
+VALUE = itemgetter(1)
 
 
 class PyreqwestReply:
@@ -42,7 +45,7 @@ class PyreqwestReply:
         self._seen: list[bytes] = []
         self._size = 0
         self._length, self._coding = _framing(fields)
-        self._echoed = bool(searched) and contains(searched, b"\n".join(value for _, value in self.headers))
+        self._echoed = bool(searched) and contains(searched, b"\n".join(map(VALUE, self.headers)))
         if self._echoed:
             self.headers = ()
         self._over = method == "HEAD" or self.status in {204, 304}
@@ -180,6 +183,8 @@ def _of_the_body(fields: Fields) -> Fields:
 
 
 def _pairs(fields: Fields) -> tuple[tuple[bytes, bytes], ...]:
+    if list not in map(type, fields.values()):
+        return tuple([(name.encode(), value.encode()) for name, value in fields.items()])  # type: ignore[union-attr]
     pairs: list[tuple[bytes, bytes]] = []
     for name, value in fields.items():
         if isinstance(value, str):
