@@ -95,12 +95,14 @@ class Decisions:
         except Inadmissible as no:
             raise CannotEdit(no.reason) from no
         assert record.judged is not None, "may_vote looked"
-        life.admission, fingerprint = edit.admission, edit.admission.call.fingerprint
+        life.admission, now_about = edit.admission, edit.admission.call.resource
+        fingerprint = edit.admission.call.fingerprint
         life.add(
             Edited(
                 by=decision.by, group=decision.group, before=record.judged.fingerprint,
                 fingerprint=fingerprint, changed=edit.changed, via=decision.via,
-                message=decision.message, reason=decision.reason, on_behalf=ballot.on_behalf, at=journal.now(),
+                message=decision.message, reason=decision.reason, on_behalf=ballot.on_behalf,
+                resource=now_about if now_about != record.call.resource else "", at=journal.now(),
             )
         )  # fmt: skip
         record_edited(life, journal.now())

@@ -70,7 +70,10 @@ YES = Approved(
     message="m1",
 )
 NO = Rejected(by="bob", group="finance", fingerprint=PRINT, via="on the page", reason="not this month")
-EDIT = Edited(by="ann", group="finance", before=PRINT, fingerprint=EDITED, changed=("amount",), via="by token")
+EDIT = Edited(
+    by="ann", group="finance", before=PRINT, fingerprint=EDITED, changed=("amount",), via="by token",
+    resource="Charge/ch_2",
+)  # fmt: skip
 CLAIM = Claimed(token="t1", fingerprint=PRINT, lease=35_000, worker="w1")
 ANSWER = Answered(token="t1", status=200, length=512, sha256="c" * 64, kept=True)
 LOST, UNSENT = Lost(token="t1", error="connection reset"), Unsent(token="t1", error="connection refused")

@@ -100,6 +100,24 @@ def test_a_customer_is_a_resource_and_what_is_gone_is_not_erased_again(scene):
     assert call in fact and other not in fact
 
 
+def test_a_call_is_about_whom_the_agent_named_and_whom_a_person_made_of_it(scene):
+    asked, now = fresh("pay"), fresh("pay")
+    calls = [scene.hold(asked, HELD), scene.hold(asked, HELD + 1)]
+    for call in calls:
+        told = scene.person("lead").get(f"/approvals/{call}").json()["questions"][0]
+        edit = {"decision": "approve", **told, "edit": {"to": now, "amount": 2}}
+        assert scene.person("lead").post(f"/approvals/{call}/decision", json=edit).status_code == 200
+        eventually(lambda call=call: scene.state(call) == "answered")
+    (listed,) = [each for each in scene.person("auditor").get("/calls").json()["calls"] if each["call"] == calls[0]]
+    assert listed["resource"] == f"Account/{now}"
+    assert f"now on Account/{now}" in scene.person("auditor").get(f"/calls/{calls[0]}").text
+    for resource in (now, asked):
+        code, said = erase(scene, "--resource", f"Account/{resource}", "--reason", "asked for")
+        assert code == 0 and "2 calls" in said, said
+    code, said = erase(scene, "--resource", f"Account/{now}", "--agent", "other", "--reason", "asked for")
+    assert code == 1 and said.startswith("Nothing was erased")
+
+
 def test_the_tree_stays_verifiable_and_holds_that_it_was_done(scene):
     call = pay(scene)
     assert erase(scene, "--call", call, "--reason", "asked for")[0] == 0 and not copies(scene)

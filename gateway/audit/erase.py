@@ -43,9 +43,11 @@ class Whom:
     resource: str = ""
     call: str = ""
 
-    def fits(self, call: str, agent: str, user: str | None, resource: str) -> bool:
-        wanted = ((self.user, user or ""), (self.agent, agent), (self.resource, resource), (self.call, call))
-        return all(not name or name == found for name, found in wanted)
+    def fits(self, call: str, agent: str, user: str | None, *resources: str) -> bool:
+        """`resources`: what the call is about, and what it was about before a person changed it."""
+        wanted = ((self.user, user or ""), (self.agent, agent), (self.call, call))
+        about = not self.resource or self.resource in resources
+        return about and all(not name or name == found for name, found in wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +202,9 @@ def _in_log(whom: Whom, ledger: Path) -> list[str]:
         index.catch_up()
         one = index.get(whom.call) if whom.call else None
         gists = [one] if one else [] if whom.call else index.find(wanted, MOST)
-        return [gist.id for gist in gists if whom.fits(gist.id, gist.agent, gist.user, gist.resource)]
+        return [
+            gist.id for gist in gists if whom.fits(gist.id, gist.agent, gist.user, gist.resource, gist.asked_resource)
+        ]
     finally:
         index.close()
 
@@ -208,14 +212,20 @@ def _in_log(whom: Whom, ledger: Path) -> list[str]:
 async def _in_journal(whom: Whom, journal: "RedisJournal") -> list[str]:
     from gateway.adapters.redis.ledger import RedisLedger
     from gateway.core.call import PARTITION_NAMES, partition_of
+    from gateway.core.record import recall
 
-    ledger, found = RedisLedger(journal), []
+    ledger, found, edited = RedisLedger(journal), [], []
     agents = [f"{partition_of(whom.agent):02d}"] if whom.agent else PARTITION_NAMES
     places = {name: "" for name in agents if whom.call[:2] in ("", name)}
     while places and (stretches := await ledger.stretches(places, CHUNK)):
         for stretch in stretches.values():
             found += [name for name, facts in stretch.entries if _begins(whom, name, facts)]
+            edited += [name for name, facts in stretch.entries if _becomes(whom, facts)]
         places = {name: stretch.last for name, stretch in stretches.items()}
+    for name in edited:
+        if facts := await journal.facts(name):
+            call = recall(facts).call
+            found += [name] if whom.fits(name, call.agent, call.user, whom.resource) else []
     return found
 
 
@@ -228,6 +238,17 @@ def _begins(whom: Whom, call: str, facts: bytes) -> bool:
         return False
     first = decode(facts.split(b"\n")[0])
     return isinstance(first, Admitted) and whom.fits(call, first.call.agent, first.call.user, first.call.resource)
+
+
+def _becomes(whom: Whom, facts: bytes) -> bool:
+    """True if a person made a call be about that resource."""
+    from gateway.core.codec import decode
+    from gateway.core.facts import Edited
+
+    if not whom.resource or b'"type":"Edited"' not in facts:
+        return False
+    told = (decode(line) for line in facts.split(b"\n") if b'"type":"Edited"' in line)
+    return any(isinstance(fact, Edited) and fact.resource == whom.resource for fact in told)
 
 
 def _over(facts: "list[Fact]") -> bool:

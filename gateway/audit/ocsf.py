@@ -56,8 +56,8 @@ def event(gist: Gist, facts: Sequence[Fact], leaves: Sequence[Mapping[str, Any]]
         found["actor"]["user"] = {"name": call.user}
     if call.run:
         found["metadata"]["correlation_uid"] = call.run
-    if call.resource:
-        found["resources"] = [{"uid": call.resource, "type": call.resource.partition("/")[0]}]
+    if gist.resource:
+        found["resources"] = [{"uid": gist.resource, "type": gist.resource.partition("/")[0]}]
     if gist.status:
         found["http_response"] = {"code": gist.status}
         found["api"]["response"] = {"code": gist.status, "message": gist.outcome}

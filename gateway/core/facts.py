@@ -207,6 +207,8 @@ class Edited:
     message: str = ""
     reason: str = ""
     on_behalf: str = ""
+    resource: str = ""
+    """What the call is about now; empty: what it was about before."""
     at: int = 0
 
 

@@ -5,7 +5,7 @@ was written happened, and a late truth is still the truth.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
 from gateway.core.call import Call
@@ -146,7 +146,8 @@ def _changes(record: Record, fact: Fact) -> dict[str, Any]:  # noqa: C901, PLR09
             votes = tuple(vote for vote in record.votes if (vote.by, vote.group) != (by, group))
             return {"votes": votes, "judged": None, **_said(record, fact)}
         case Edited() if record.claim is None and record.refusal is None:
-            return {"edits": (*record.edits, fact), "judged": None, **_said(record, fact)}
+            call = replace(record.call, resource=fact.resource) if fact.resource else record.call
+            return {"call": call, "edits": (*record.edits, fact), "judged": None, **_said(record, fact)}
         case Reminded(group=group) | Escalated(group=group):
             return _what_climbing_changes(record, fact, group)
         case Reported(kind=kind):

@@ -60,10 +60,10 @@ def story(facts: Sequence[Fact]) -> tuple[Section, ...]:
 
     Raises ValueError if they do not begin with the call's admission.
     """
-    record = recall(facts)
+    record, asked_for = recall(facts), recall(facts[:1]).call
     told = (
-        ("Who asked", _asking(record.call, facts)),
-        ("For what", _wanted(record.call, facts)),
+        ("Who asked", _asking(asked_for, facts)),
+        ("For what", _wanted(asked_for, facts)),
         ("What the policies said", _policies(facts)),
         ("Who was asked", asked(facts)),
         ("Who decided", decided(record, facts)),

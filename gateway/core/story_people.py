@@ -20,7 +20,7 @@ from gateway.core.facts import (
     Viewed,
     Withdrawn,
 )
-from gateway.core.one_line import quoted
+from gateway.core.one_line import quoted, value
 from gateway.core.record import Record
 from gateway.core.times import iso, moment
 
@@ -83,11 +83,9 @@ def decided(record: Record, facts: Sequence[Fact]) -> Iterator[Row]:
                 yield moment(fact.at), f"{_who(fact)} said yes for {fact.group}{_how(fact)}{_void(fact, record)}"
             case Edited():
                 changed = ", ".join(fact.changed)
-                before, now = fact.before[:12], fact.fingerprint[:12]
-                yield (
-                    moment(fact.at),
-                    f"{_who(fact)} changed {changed} for {fact.group}{_how(fact)}; request {before} became {now}",
-                )
+                became = f"request {fact.before[:12]} became {fact.fingerprint[:12]}"
+                about = f", which is about {value(fact.resource, LONGEST)}" if fact.resource else ""
+                yield moment(fact.at), f"{_who(fact)} changed {changed} for {fact.group}{_how(fact)}; {became}{about}"
             case Rejected():
                 yield moment(fact.at), f"{_who(fact)} said no for {fact.group}{_how(fact)}"
             case Retracted():

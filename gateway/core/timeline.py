@@ -102,8 +102,9 @@ def line(fact: Fact) -> str:  # noqa: C901, PLR0911, PLR0912 - one sentence per 
             return f"{_who(fact)} approved for {group}, {via}{_saying(reason)}"
         case Retracted(by=by, group=group, via=via):
             return f"{by} took the approval for {group} back, {via}"
-        case Edited(group=group, changed=changed, via=via, reason=reason):
-            return f"{_who(fact)} changed {', '.join(changed)} for {group}, {via}{_saying(reason)}"
+        case Edited(group=group, changed=changed, via=via, reason=reason, resource=resource):
+            now = f", now on {resource}" if resource else ""
+            return f"{_who(fact)} changed {', '.join(changed)} for {group}{now}, {via}{_saying(reason)}"
         case Rejected(group=group, via=via, reason=reason):
             return f"{_who(fact)} rejected for {group}, {via}{_saying(reason)}"
         case Cancelled(by=by, via=via, reason=reason):

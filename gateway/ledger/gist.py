@@ -48,6 +48,9 @@ class Gist:
     tool: str = ""
     effect: str = ""
     resource: str = ""
+    """What it is about, as a person may have changed it."""
+    asked_resource: str = ""
+    """What the agent asked about, if that is something else."""
     outcome: str = ""
     """By `timeline.state`; of a grant, given or revoked."""
     status: int = 0
@@ -70,6 +73,9 @@ class Gist:
             case "Admitted":
                 for name in ABOUT_CALL:
                     setattr(self, name, text(fact["call"].get(name)))
+            case "Edited" if now := text(fact.get("resource")):
+                asked = self.asked_resource or self.resource
+                self.resource, self.asked_resource = now, asked if asked != now else ""
             case "Judged":
                 verdict = fact["verdict"]
                 add(self.policies, verdict.get("policies", ()))

@@ -26,11 +26,11 @@ from gateway.ledger.note import Checkpoint
 
 CHUNK = 8192
 """Leaves in one transaction: short enough that nobody who reads meanwhile waits long."""
-NAMES = ("agent", "tool", "system", "resource", "outcome", "user", "run")
+NAMES = ("agent", "tool", "system", "outcome", "user", "run")
 """Columns that a filter wants as they are."""
 LISTS = {"person": "people", "policy": "policies"}
 """Columns with several names in them, each between line feeds."""
-SOUGHT = ("id", "agent", "user", "run", "tool", "resource", "people", "policies")
+SOUGHT = ("id", "agent", "user", "run", "tool", "resource", "asked_resource", "people", "policies")
 """Columns that free text is looked for in."""
 COLUMNS = tuple(each.name for each in fields(Gist))
 SELECT = f"SELECT {', '.join(COLUMNS)} FROM subject"  # noqa: S608 - names of our own columns
@@ -48,7 +48,7 @@ class Filters:
     agent: str = ""
     tool: str = ""
     system: str = ""
-    resource: str = ""
+    resource: str = ""  # what it is about, or was before a person changed it
     outcome: str = ""
     """A state, as `timeline.state` names it."""
     person: str = ""
@@ -271,8 +271,8 @@ def _wanted(filters: Filters) -> tuple[list[str], list[Any]]:
             wanted.append((f"instr({column}, ?)", f"\n{each}\n"))
     if filters.beginning:
         wanted += [("id >= ?", filters.beginning), ("id < ?", f"{filters.beginning}\U0010ffff")]
-    wanted += [("begun >= ?", filters.since)] if filters.since else []
-    wanted += [("begun < ?", filters.until)] if filters.until else []
+    wanted += [("? IN (resource, asked_resource)", filters.resource), ("begun >= ?", filters.since)]
+    wanted = [each for each in (*wanted, ("begun < ?", filters.until)) if each[1]]
     where, values = [clause for clause, _ in wanted], [value for _, value in wanted]
     if filters.text:
         like = "%" + "".join(f"\\{each}" if each in "%_\\" else each for each in filters.text) + "%"

@@ -149,7 +149,7 @@ def test_no_field_of_a_fact_is_forgotten_without_a_decision():
         "worker", "polled", "lacking", "ladder", "to", "on_behalf", "undo", "before", "changed", "kind", "receipt",
         "verdict", "via", "whole", "withheld", "error", "note", "reason",
         "name", "weighed", "digest", "bound", "failed", "again", "previews",
-        "part", "how", "masked", "size", "why", "last",
+        "part", "how", "masked", "size", "why", "last", "resource",
     }  # fmt: skip
     assert {field.name for fact in ALL for field in fields(fact)} == decided
 

@@ -162,6 +162,12 @@ def test_every_fact_has_a_sentence_of_its_own():
             Edited(by="ann", group="finance", before="e", fingerprint="f", changed=("amount",), via="t", reason="less"),
             ["ann changed amount", '"less"'],
         ),
+        (
+            Edited(
+                by="ann", group="finance", before="e", fingerprint="f", changed=("to",), via="t", resource="Account/bob"
+            ),
+            ["changed to for finance, now on Account/bob, t"],
+        ),
         (Cancelled(by="olga", via="token", reason="not ours"), ["olga cancelled it", '"not ours"']),
         (
             Notified(notice="n", attempt=1, status=204, done=True, digest="digest-ab"),

@@ -1,5 +1,6 @@
 """How a call stands is guessed from few facts only where the state machine would say the same."""
 
+from dataclasses import replace
 from itertools import product
 
 import orjson
@@ -24,7 +25,7 @@ from gateway.core.facts import (
 from gateway.core.record import recall
 from gateway.core.timeline import state
 from gateway.ledger.gist import NEUTRAL, UNREADABLE, Gist, outcome_of, quick_outcome
-from tests.sealed_lives import FINDS, LIVES
+from tests.sealed_lives import EDIT, FINDS, LIVES
 from tests.sealed_log import entry
 
 QUIET: dict[str, Fact] = {
@@ -51,6 +52,19 @@ def test_who_only_looked_is_not_among_those_who_decided():
     ):
         gist.tell(index, {"at": 1, "fact": plain(fact)})
     assert gist.people == ["alice", "bob"]
+
+
+def test_what_a_call_is_about_is_what_a_person_made_of_it():
+    def about(*resources):
+        gist = Gist("07ab", "call")
+        for index, fact in enumerate((LIVES["answered"][0], *(replace(EDIT, resource=each) for each in resources))):
+            gist.tell(index, {"at": 1, "fact": plain(fact)})
+        return gist.resource, gist.asked_resource
+
+    asked = LIVES["answered"][0].call.resource
+    assert about("") == (asked, "") and about("Charge/ch_9") == ("Charge/ch_9", asked)
+    assert about("Charge/ch_9", "", "Charge/ch_8") == ("Charge/ch_8", asked)
+    assert about("Charge/ch_9", asked) == (asked, "")
 
 
 def plain(fact):

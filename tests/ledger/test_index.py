@@ -96,6 +96,8 @@ ASKED = [name for name in ALL if any(type(fact).__name__ == "Asked" for fact in 
         ({"run": "run-7"}, ["approved"]),
         ({"text": "GET_PER"}, ["read"]),
         ({"text": "eve@"}, ["approved"]),
+        ({"resource": "Charge/ch_2"}, ["edited"]),
+        ({"text": "ch_2"}, ["edited"]),
         ({"text": "%"}, []),
         ({"text": "_"}, ALL),
         ({"agent": "night-bot", "outcome": "denied"}, ["denied"]),
