@@ -107,7 +107,7 @@ def test_a_call_is_about_whom_the_agent_named_and_whom_a_person_made_of_it(scene
         told = scene.person("lead").get(f"/approvals/{call}").json()["questions"][0]
         edit = {"decision": "approve", **told, "edit": {"to": now, "amount": 2}}
         assert scene.person("lead").post(f"/approvals/{call}/decision", json=edit).status_code == 200
-        eventually(lambda call=call: scene.state(call) == "answered")
+    eventually(lambda: [scene.state(call) for call in calls] == ["answered"] * 2)
     (listed,) = [each for each in scene.person("auditor").get("/calls").json()["calls"] if each["call"] == calls[0]]
     assert listed["resource"] == f"Account/{now}"
     assert f"now on Account/{now}" in scene.person("auditor").get(f"/calls/{calls[0]}").text

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.core.codec import encode
 from gateway.core.facts import (
+    Admitted,
     Approved,
     Attached,
     Ended,
@@ -55,13 +56,16 @@ def test_who_only_looked_is_not_among_those_who_decided():
 
 
 def test_what_a_call_is_about_is_what_a_person_made_of_it():
+    admitted = LIVES["answered"][0]
+    assert isinstance(admitted, Admitted)
+
     def about(*resources):
         gist = Gist("07ab", "call")
-        for index, fact in enumerate((LIVES["answered"][0], *(replace(EDIT, resource=each) for each in resources))):
+        for index, fact in enumerate((admitted, *(replace(EDIT, resource=each) for each in resources))):
             gist.tell(index, {"at": 1, "fact": plain(fact)})
         return gist.resource, gist.asked_resource
 
-    asked = LIVES["answered"][0].call.resource
+    asked = admitted.call.resource
     assert about("") == (asked, "") and about("Charge/ch_9") == ("Charge/ch_9", asked)
     assert about("Charge/ch_9", "", "Charge/ch_8") == ("Charge/ch_8", asked)
     assert about("Charge/ch_9", asked) == (asked, "")
