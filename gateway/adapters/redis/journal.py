@@ -218,8 +218,7 @@ class RedisJournal:
 
     def now(self) -> int:
         estimate = round((time.monotonic() + self._offset) * 1000)
-        if estimate > self._last_now:  # noqa: PLR1730 - it is asked ten times per call, and max() costs more
-            self._last_now = estimate
+        self._last_now = max(self._last_now, estimate)
         return self._last_now
 
     # --- Timers ----------------------------------------------------------------------------------------------
