@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn, TypeVar
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 
@@ -193,16 +193,14 @@ def calls_list(
     data: Data = DATA,
     limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = SHOWN,
     state: Annotated[
-        Literal["held", "executing", "in-doubt", "in doubt", "judging", ""],
-        typer.Option(
-            help="Only calls that are not over and stand so: held, executing or in-doubt.", show_default=False
-        ),
+        str,
+        typer.Option(metavar="held|executing|in-doubt|judging", help="Only calls that are not over and stand so."),
     ] = "",
 ) -> None:
     if context.invoked_subcommand is None:
         from gateway.reading import recent
 
-        found = _read(recent(_journal_url(data), limit, state.replace("-", " ")))
+        found = _read(recent(_journal_url(data), limit, state))
         _print_calls(found, "No such calls." if state else "No calls yet.")
 
 

@@ -14,9 +14,9 @@ from gateway.adapters.redis.journal import RedisJournal
 from gateway.adapters.redis.ledger import RedisLedger
 from gateway.core.facts import Fact, Judged
 from gateway.core.record import Record, recall
-from gateway.core.timeline import line, state
+from gateway.core.timeline import line, state, state_named
 from gateway.core.times import iso, moment, since
-from gateway.open_calls import OpenCalls
+from gateway.open_calls import STATES, OpenCalls
 from gateway.ports import JournalUnavailable
 
 COLOURS = {"answered": "green", "held": "yellow", "in doubt": "bold red", "unreachable": "red", "denied": "magenta"}
@@ -62,12 +62,15 @@ class Story:
 
 async def recent(url: str, limit: int, state: str = "") -> list[Listed]:
     """The calls that something happened to last, or all open ones in that state; newest first. Raises NothingToShow."""
+    if state and state_named(state) not in STATES:
+        names = ", ".join(name.replace(" ", "-") for name in STATES)
+        raise NothingToShow(f"No call that is not over stands as {state!r}, but as one of {names}.")
     journal = RedisJournal.open(url)
     found = []
     try:
         ledger = RedisLedger(journal)
         open_calls = OpenCalls(HeldCalls(journal), journal)
-        for call in await open_calls.named(state, limit) if state else await ledger.recent(limit):
+        for call in await open_calls.named(state_named(state), limit) if state else await ledger.recent(limit):
             facts = await journal.facts(call)
             if facts:
                 found.append(_listed(recall(facts), facts[0].at))

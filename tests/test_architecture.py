@@ -236,6 +236,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "audit.reading": "audit/test_showing",
     "audit.spreadsheet": "audit/test_exporting",
     "audit.telling": "audit/test_showing",
+    "audit.trust": "audit/test_showing",
     "core.deployment": "core/test_leaf",
     "core.story_people": "core/test_story",
     "ledger.index_file": "ledger/test_index",

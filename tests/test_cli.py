@@ -340,7 +340,10 @@ def test_calls_are_listed_and_told_and_reading_changes_nothing(tmp_path):
         assert listed.returncode == 0 and listed.stderr == ""
         only = gateway("calls", "--state", "held", "--data", data).stdout.splitlines()[1:]
         assert [row.split()[0] for row in only] == [held]
-        assert gateway("calls", "--state", "in-doubt", "--data", data).stdout == "No such calls.\n"
+        for spelled in ("in-doubt", "in doubt", "in_doubt"):
+            assert gateway("calls", "--state", spelled, "--data", data).stdout == "No such calls.\n"
+        odd = gateway("calls", "--state", "answered", "--data", data)
+        assert odd.returncode == 1 and "one of held, executing, in-doubt, judging" in odd.stderr
         heading, *rows = listed.stdout.splitlines()
         assert heading.split() == ["CALL", "BEGUN", "STATE", "AGENT", "TOOL", "ABOUT"]
         begins = [heading.index(word) for word in heading.split()]

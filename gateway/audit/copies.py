@@ -14,13 +14,14 @@ from gateway.core.kept import kept_as
 from gateway.core.legible import legible
 from gateway.core.one_line import visible
 from gateway.core.payload import unpack_answer
+from gateway.core.story import Erasure, erasure_of
 from gateway.ledger.store import StoreUnavailable
 from gateway.payload_keys import PayloadKeysMistake, read_keys
 from gateway.payload_ports import KeyMissing, Unreadable
 
 LONGEST = 4000
 """Characters of a copy that are shown; of a longer one its size and digest are."""
-ABSENT = "it is not here: its time is over, it was erased, or it is in the store that the hosts share"
+ABSENT = "it is not here: its time is over, it was removed from these files, or it is in the store that the hosts share"
 
 
 class CannotDecrypt(Exception):
@@ -39,7 +40,9 @@ class Shown(NamedTuple):
     """It is not what the log has the digest of."""
 
 
-def copies(ledger: Path, call: str, facts: Sequence[Fact], keys: Path) -> Iterator[Shown]:
+def copies(
+    ledger: Path, call: str, facts: Sequence[Fact], keys: Path, erasures: Sequence[Erasure] = ()
+) -> Iterator[Shown]:
     """Of every fact that speaks of a copy, the copy. Raises CannotDecrypt."""
     try:
         cipher = PayloadCipher(read_keys("", keys))
@@ -48,7 +51,9 @@ def copies(ledger: Path, call: str, facts: Sequence[Fact], keys: Path) -> Iterat
     store = PayloadStore(LedgerFolder(ledger))
     for fact in facts:
         if isinstance(fact, Recorded):
-            yield _shown(store, cipher, call, fact)
+            found = _shown(store, cipher, call, fact)
+            erasure = erasure_of(fact, erasures)
+            yield found._replace(why=f"it was {erasure}") if found.why == ABSENT and erasure else found
 
 
 def _shown(store: PayloadStore, cipher: PayloadCipher, call: str, fact: Recorded) -> Shown:

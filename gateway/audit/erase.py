@@ -28,8 +28,6 @@ MOST = 1_000_000
 """Calls that one erasure may be about."""
 CHUNK = 1000
 """Entries of a partition that are read at a time."""
-ID_LENGTH = 24
-"""Characters of a call's id."""
 IN_ONE_FACT = 500
 """Calls that one fact names."""
 
@@ -160,6 +158,7 @@ async def _kept(found: dict[str, bool], copies: "RedisCopies", store: "PayloadSt
 
 
 def _unknown(whom: Whom) -> "NothingToShow":
+    from gateway.audit.finding import ID_LENGTH
     from gateway.reading import NothingToShow
 
     if whom.call:

@@ -10,12 +10,18 @@ from gateway.core.deployment import DEPLOYMENT, NAME, Loaded
 from gateway.core.facts import Fact, Judged
 from gateway.core.grants import PREFIX
 from gateway.core.leaf import NotALeaf
-from gateway.ledger.evidence import Evidence, NotThere, facts_of_call, faults, gather, partition_of_name
+from gateway.core.one_line import quoted
+from gateway.core.story import Erasure
+from gateway.ledger.evidence import Evidence, NotThere, erasures, facts_of_call, faults, gather, partition_of_name
 from gateway.ledger.files import Damaged, LogFiles
 from gateway.ledger.finding import beginnings
 from gateway.ledger.index import Index
 from gateway.ledger.note import Verifier
 
+ID_LENGTH = 24
+"""Characters of a call's id."""
+NEARLY_WHOLE = 20
+"""Nobody types so many as the beginning of an id: it is looked for in the log itself, whatever an index says."""
 SHORTEST = 4
 """Characters of an id, behind `grant-`, that may stand for the whole."""
 
@@ -27,6 +33,8 @@ class Found:
     evidence: Evidence
     loads: Mapping[str, Evidence]
     """By generation; of those that the deployment's log knows."""
+    erasures: tuple[Erasure, ...]
+    """Of copies that were kept of it, by the deployment's log."""
     problems: tuple[str, ...]
     """Everything that is wrong, as sentences."""
     facts: tuple[Fact, ...]
@@ -52,11 +60,17 @@ def find(ledger: Path, typed: str, verifier: Verifier | None, *, afresh: bool = 
     with suppress(NotALeaf, UnreadableFact):
         facts = facts_of_call(evidence)
     generations = tuple(dict.fromkeys(fact.generation for fact in facts if isinstance(fact, Judged)))
-    loads = _loads(ledger, generations)
+    deployment = _deployment(ledger) if facts else None
+    loads = _loads(deployment, generations)
     problems = [*faults(evidence, verifier)]
     for generation, load in loads.items():
         problems += [f"Of generation {generation[:12]}: {problem}" for problem in faults(load, verifier)]
-    return Found(evidence, loads, tuple(problems), facts, generations, _newest(ledger, evidence.partition))
+    erased = erasures(deployment, name) if deployment is not None else ()
+    for erasure, proof in erased:
+        where = f"Of the erasure in log {DEPLOYMENT}, leaf {erasure.leaf}"
+        problems += [f"{where}: {problem}" for problem in faults(proof, verifier)]
+    newest = _newest(ledger, evidence.partition)
+    return Found(evidence, loads, tuple(each for each, _ in erased), tuple(problems), facts, generations, newest)
 
 
 def _index(ledger: Path, *, afresh: bool) -> Index | None:
@@ -75,12 +89,15 @@ def _meant(ledger: Path, typed: str, index: Index | None) -> tuple[str, int]:
     if index is not None and (known := index.get(typed)) is not None:
         return typed, known.leaves[0] if known.leaves else 0
     if len(typed.removeprefix(PREFIX)) < SHORTEST:
-        raise NotThere(f"{typed!r} is too short: give at least {SHORTEST} characters of the id.")
+        raise NotThere(f"{quoted(typed)} is too short: give at least {SHORTEST} characters of the id.")
     found = index.beginning(typed, 3) if index is not None else _looked_for(ledger, typed)
     if len(found) > 1:
-        raise NotThere(f"Several ids begin with {typed!r}, such as {found[0]} and {found[1]}: give more of it.")
+        such = f"{quoted(found[0])} and {quoted(found[1])}"
+        raise NotThere(f"Several ids begin with {quoted(typed)}, such as {such}: give more of it.")
     if not found:
-        return typed, 0
+        if len(typed) >= NEARLY_WHOLE and partition_of_name(typed):
+            return typed, 0
+        raise NotThere(f"No call and no grant begins with {quoted(typed)} in {str(ledger)!r}.")
     known = index.get(found[0]) if index is not None else None
     return found[0], known.leaves[0] if known and known.leaves else 0
 
@@ -92,17 +109,20 @@ def _looked_for(ledger: Path, typed: str) -> list[str]:
     return beginnings(LogFiles.open(ledger, partition), typed, 3)
 
 
-def _loads(ledger: Path, generations: tuple[str, ...]) -> dict[str, Evidence]:
+def _deployment(ledger: Path) -> Evidence | None:
+    """All facts about neither a call nor a grant, if there is a log of them."""
+    with suppress(NotThere):
+        return gather(ledger, NAME)
+    return None
+
+
+def _loads(deployment: Evidence | None, generations: tuple[str, ...]) -> dict[str, Evidence]:
     """Of each generation the fact that it was loaded, if the deployment's log has it."""
     found: dict[str, Evidence] = {}
-    if not (ledger / DEPLOYMENT).is_dir() or not generations:
-        return found
-    with suppress(NotThere):
-        told = gather(ledger, NAME)
-        for each in told.facts:
-            fact = each.leaf().fact()
-            if isinstance(fact, Loaded) and fact.generation in generations:
-                found.setdefault(fact.generation, Evidence(NAME, told.note, (each,)))
+    for each in deployment.facts if deployment is not None and generations else ():
+        fact = each.leaf().fact()
+        if deployment is not None and isinstance(fact, Loaded) and fact.generation in generations:
+            found.setdefault(fact.generation, Evidence(NAME, deployment.note, (each,)))
     return found
 
 

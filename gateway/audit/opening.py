@@ -16,12 +16,12 @@ import typer
 
 from gateway.approvals_asking import fail
 from gateway.audit.options import WHEN
-from gateway.audit.verify import KEY_FILE, CannotVerify, find_key
+from gateway.audit.trust import NoKey, Trusted, trusted
 from gateway.config.durations import seconds
+from gateway.core.times import iso
 from gateway.ledger.evidence import NotThere
 from gateway.ledger.files import Damaged, is_ledger
 from gateway.ledger.index import Filters, Index
-from gateway.ledger.note import Verifier
 
 STEP = 50_000
 """Facts between two looks at how far it is."""
@@ -51,21 +51,24 @@ def now() -> int:
 def the_ledger(ledger: Path) -> Path:
     """The directory, if it is one. Ends the command otherwise."""
     if not is_ledger(ledger):
-        fail(f"There is no ledger at {str(ledger)!r}: name the directory with the sealed log by --ledger.")
+        fail(no_ledger(ledger))
     return ledger
 
 
-def verifier_of(key: str, ledger: Path | None = None) -> Verifier | None:
-    """Who must have signed; without `key`, whoever has the signing key beside the ledger; None if that is not there.
+def no_ledger(path: Path) -> str:
+    """The sentence about a directory without a sealed log."""
+    inside = path / "ledger"
+    cure = f"did you mean --ledger {inside}?" if is_ledger(inside) else "name the directory that has one by --ledger."
+    return f"There is no sealed log in {str(path)!r}: {cure}"
 
-    Ends the command if it is no key.
-    """
-    if not key and (ledger is None or not (ledger.absolute().parent / KEY_FILE).exists()):
-        return None
+
+def key_of(given: str, ledger: Path | None = None) -> Trusted | None:
+    """By whose key it is proved; None if nobody gave one and none is beside the ledger. Ends the command if it is no
+    key."""
     try:
-        return find_key((ledger or Path()).absolute(), key)[0]
-    except CannotVerify as error:
-        fail(f"{error}.")
+        return trusted(given, ledger)
+    except NoKey as error:
+        fail(error)
 
 
 def sound(read: Callable[[], Result]) -> Result:
@@ -96,12 +99,15 @@ def _caught_up(index: Index) -> Index:
 
 
 def filters(  # noqa: PLR0913 - one for each option
-    *, agent: str, tool: str, system: str, outcome: str, person: str, policy: str, user: str, run: str, since: str,
-    until: str,
+    *, agent: str, tool: str, system: str, resource: str, outcome: str, person: str, policy: str, user: str, run: str,
+    since: str, until: str,
 ) -> Filters:  # fmt: skip
     """What the options say. Raises typer.BadParameter."""
     at = now()
+    first, end = moment_of(since, at), moment_of(until, at)
+    if first and end and end <= first:
+        raise typer.BadParameter(f"--until ({iso(end)}) is not after --since ({iso(first)}): nothing can be between.")
     return Filters(
-        agent=agent, tool=tool, system=system, outcome=outcome.replace("-", " "), person=person, policy=policy,
-        user=user, run=run, since=moment_of(since, at), until=moment_of(until, at),
+        agent=agent, tool=tool, system=system, resource=resource, outcome=outcome, person=person, policy=policy,
+        user=user, run=run, since=first, until=end,
     )  # fmt: skip

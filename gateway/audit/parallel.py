@@ -75,7 +75,7 @@ def _together(work: Work[T], tasks: dict[str, tuple[Any, ...]], show: Told) -> d
         try:
             return {name: future.result() for name, future in futures.items()}
         except BrokenProcessPool as error:
-            raise Killed("a process that was reading was killed; is there enough memory?") from error
+            raise Killed("A process that was reading was killed: is there enough memory?") from error
 
 
 _read: "Synchronized[int] | None" = None

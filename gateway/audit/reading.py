@@ -16,6 +16,8 @@ from gateway.audit.options import (
     PayloadKeys,
     Person,
     Policy,
+    ReceiptKey,
+    Resource,
     Run,
     Since,
     System,
@@ -55,6 +57,7 @@ def list_(  # noqa: PLR0913, PLR0917 - one for each option
     agent: Agent = "",
     tool: Tool = "",
     system: System = "",
+    resource: Resource = "",
     outcome: Outcome = "",
     person: Person = "",
     policy: Policy = "",
@@ -75,8 +78,8 @@ def list_(  # noqa: PLR0913, PLR0917 - one for each option
     from gateway.audit.opening import filters
 
     wanted = filters(
-        agent=agent, tool=tool, system=system, outcome=outcome, person=person, policy=policy, user=user, run=run,
-        since=since, until=until,
+        agent=agent, tool=tool, system=system, resource=resource, outcome=outcome, person=person, policy=policy,
+        user=user, run=run, since=since, until=until,
     )  # fmt: skip
     showing.print_list(ledger, wanted, limit, afresh=afresh, as_json=as_json)
 
@@ -89,6 +92,7 @@ def export(  # noqa: PLR0913, PLR0917 - one for each option
     agent: Agent = "",
     tool: Tool = "",
     system: System = "",
+    resource: Resource = "",
     outcome: Outcome = "",
     person: Person = "",
     policy: Policy = "",
@@ -110,8 +114,8 @@ def export(  # noqa: PLR0913, PLR0917 - one for each option
     from gateway.audit.opening import filters
 
     wanted = filters(
-        agent=agent, tool=tool, system=system, outcome=outcome, person=person, policy=policy, user=user, run=run,
-        since=since, until=until,
+        agent=agent, tool=tool, system=system, resource=resource, outcome=outcome, person=person, policy=policy,
+        user=user, run=run, since=since, until=until,
     )  # fmt: skip
     exporting.export(ledger, format_, wanted, limit, afresh=afresh)
 
@@ -129,8 +133,8 @@ def receipt(name: Name, ledger: Ledger = LEDGER, key: Key = "") -> None:
 
 @reading.command()
 def verify_receipt(
-    file: Annotated[typer.FileBinaryRead, typer.Argument(help="The receipt; - reads standard input.")],
-    key: Key = "",
+    file: Annotated[str, typer.Argument(help="The receipt; - reads standard input.", metavar="FILE")],
+    key: ReceiptKey = "",
     as_json: AsJson = False,
 ) -> None:
     """Check a receipt with nothing but a key: signature, proofs, order, and that it could have happened so.

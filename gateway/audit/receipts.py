@@ -131,7 +131,7 @@ def checked(data: bytes, verifier: Verifier | None) -> tuple[Found, Verifier]:
     if generations is not None:
         problems += [f"Of its generations: {problem}" for problem in faults(generations, verifier)]
     judged = tuple(dict.fromkeys(fact.generation for fact in facts if isinstance(fact, Judged)))
-    return Found(evidence, loads, tuple(problems), facts, judged, 0), verifier
+    return Found(evidence, loads, (), tuple(problems), facts, judged, 0), verifier
 
 
 def _said(key: str) -> Verifier:

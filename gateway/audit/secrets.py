@@ -14,10 +14,12 @@ from typing import Any
 import orjson
 import typer
 
+from gateway.approvals_asking import fail
+from gateway.audit.opening import the_ledger
 from gateway.audit.parallel import Killed, each_log
 from gateway.core.credentials import credentials_in
 from gateway.core.one_line import visible
-from gateway.ledger.files import Damaged, LogFiles, is_ledger
+from gateway.ledger.files import Damaged, LogFiles
 from gateway.ledger.tiles import WIDTH
 
 
@@ -50,16 +52,10 @@ MOST_SHOWN = 1000
 
 def secrets(ledger: Path) -> None:
     """Raises typer.Exit with 1 if there is anything, or if not all could be read."""
-    if not is_ledger(ledger):
-        typer.echo(
-            f"cannot search: there is no sealed log in {ledger}; name the directory with one by --ledger", err=True
-        )
-        raise typer.Exit(1)
     try:
-        logs = each_log("searching", ledger, scan, lambda _: ())
+        logs = each_log("searching", the_ledger(ledger), scan, lambda _: ())
     except Killed as error:
-        typer.echo(f"cannot search: {error}", err=True)
-        raise typer.Exit(1) from None
+        fail(error)
     findings = [finding for log in logs for finding in log.findings]
     for finding in findings:
         typer.echo(str(finding))

@@ -7,8 +7,8 @@ from pathlib import Path
 from gateway.approvals_asking import fail, print_json
 from gateway.audit.copies import CannotDecrypt, Shown, copies
 from gateway.audit.finding import Found, find
-from gateway.audit.opening import caught_up, now, sound, the_ledger, verifier_of
-from gateway.audit.telling import document, lines
+from gateway.audit.opening import caught_up, key_of, now, sound, the_ledger
+from gateway.audit.telling import document, lines, not_proved
 from gateway.core.one_line import visible
 from gateway.core.story import PARTS
 from gateway.core.times import iso
@@ -20,9 +20,13 @@ WIDEST = 1000
 """Columns of a table: in a narrow terminal a line wraps as a whole, not inside its words."""
 
 
+NONE = "No such calls are sealed. Names have to be whole, such as --tool bank.make_payment or --resource Account/acme."
+
+
 def show(ledger: Path, name: str, key: str, keys: Path | None, *, afresh: bool, as_json: bool) -> None:
     """Tell everything about one call or grant. Ends with code 1 if anything of it is not as it must be."""
-    verifier = verifier_of(key, the_ledger(ledger))
+    by = key_of(key, the_ledger(ledger))
+    verifier = by.verifier if by else None
     found = sound(lambda: find(ledger, name, verifier, afresh=afresh))
     kept = _copies(ledger, found, keys) if keys is not None else []
     if as_json:
@@ -30,17 +34,17 @@ def show(ledger: Path, name: str, key: str, keys: Path | None, *, afresh: bool, 
     else:
         print("\n".join(lines(found, verifier, now())))
         print("\n".join(_told(kept)) if keys else "", end="\n" if keys else "")
-    if not key and verifier is not None:
+    if by and not by.given:
         print("The key is this host's own, and so trusts it; an auditor gives --key.", file=sys.stderr)
-    if found.problems:
-        fail(f"This is not proved: {found.problems[0]}")
+    if unproved := not_proved(found, verifier):
+        fail(f"This is not proved: {unproved}")
     if any(each.wrong for each in kept):
         fail("A copy that is kept beside the log is not what the log has the digest of.")
 
 
 def _copies(ledger: Path, found: Found, keys: Path) -> list[Shown]:
     try:
-        return list(copies(ledger, found.evidence.name, found.facts, keys))
+        return list(copies(ledger, found.evidence.name, found.facts, keys, found.erasures))
     except CannotDecrypt as error:
         fail(error)
 
@@ -60,7 +64,7 @@ def print_list(ledger: Path, wanted: Filters, limit: int, *, afresh: bool, as_js
     if as_json:
         print_json([row_document(gist) for gist in found])
     elif not found:
-        print("No such calls are sealed.", file=sys.stderr)
+        print(NONE, file=sys.stderr)
     elif sys.stdout.isatty():
         from rich.console import Console
 

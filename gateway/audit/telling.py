@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from gateway.audit.finding import Found
+from gateway.audit.trust import NO_KEY
 from gateway.core.codec import UnreadableFact
 from gateway.core.deployment import Loaded
 from gateway.core.facts import Fact
@@ -30,9 +31,14 @@ def sections(found: Found) -> tuple[Section, ...]:
     if not found.facts:
         return (Section("Nothing can be told", (("", f"its facts cannot be read {UNREAD}"),)),)
     try:
-        return story(found.facts)
+        return story(found.facts, found.erasures)
     except ValueError as error:
         return (Section("Nothing can be told", (("", visible(str(error))),)),)
+
+
+def not_proved(found: Found, verifier: Verifier | None) -> str:
+    """Why what is told may not be so, in a sentence; empty if it is proved."""
+    return found.problems[0] if found.problems else "" if verifier is not None else NO_KEY
 
 
 def standing(found: Found) -> str:
@@ -53,6 +59,8 @@ def lines(found: Found, verifier: Verifier | None, now: int) -> Iterator[str]:
     """The whole for a person."""
     what = "Grant" if found.is_grant else "Call"
     yield visible(f"{what} {found.evidence.name}: {standing(found)}")
+    if unproved := not_proved(found, verifier):
+        yield visible(f"NOT PROVED: {unproved}")
     for section in sections(found):
         yield from ("", section.heading)
         yield from (f"  {row}" for row in aligned([tuple(row) for row in section.rows]))
@@ -82,7 +90,7 @@ def document(found: Found, verifier: Verifier | None, now: int) -> dict[str, Any
     except BadNote:
         proof = {}
     proof |= {
-        "verified": not found.problems, "signature_checked_with": str(verifier) if verifier else None,
+        "verified": not not_proved(found, verifier), "signature_checked_with": str(verifier) if verifier else None,
         "problems": list(found.problems), "superseded_facts": superseded(evidence),
         "newest_fact_of_the_log": moment(found.behind) if found.behind else None, "now": moment(now),
     }  # fmt: skip
@@ -201,7 +209,8 @@ def _proof(found: Found, verifier: Verifier | None, now: int) -> Iterator[tuple[
     for problem in found.problems:
         yield "WRONG", visible(problem)
     if not found.problems:
-        yield "verified now", f"all {len(evidence.facts)} facts are in that log, in order, and could have happened so"
+        when = "verified now" if verifier is not None else "as it is here"
+        yield when, f"all {len(evidence.facts)} facts are in that log, in order, and could have happened so"
     signed = f"by {visible(str(verifier))}" if verifier else "not looked at: give the verifier key by --key"
     yield "signature", signed
     if lost := superseded(evidence):

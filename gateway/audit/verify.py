@@ -12,31 +12,29 @@ from pathlib import Path
 
 import typer
 
+from gateway.approvals_asking import fail
+from gateway.audit.opening import no_ledger
 from gateway.audit.parallel import Killed, each_log
+from gateway.audit.trust import NO_KEY, NoKey, Trusted, trusted
 from gateway.core.times import iso
 from gateway.ledger.files import FORMAT, Damaged, is_ledger, read_file
-from gateway.ledger.note import BadKey, Verifier, read_signer, read_verifier
 from gateway.ledger.old_checkpoints import Old, old_checkpoints
 from gateway.ledger.place import FORMAT_LINE, VERSION
 from gateway.ledger.verifying import Fault, Settled, Verified, settled, verify_log
 
 WHAT = "every signature, leaf and tile, their order, and that the life of every call can have happened."
-LONGEST_KEY = 4096
-KEY_FILE = "ledger.key"
-"""The signing key, beside the ledger in the data directory."""
+LONGEST_LINE = 4096
 
 
 class CannotVerify(Exception):
-    """There is nothing to verify, or nothing to verify it by; the message says what to do."""
+    """There is nothing to verify, or nothing to verify it by; the message is a sentence that says what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """What was verified, and what came of it."""
 
-    verifier: Verifier
-    trust: str
-    """Who vouches for the key."""
+    key: Trusted
     logs: Sequence[Verified]
     together: Settled
     olds: Mapping[str, Sequence[Old]]
@@ -56,8 +54,7 @@ def verify(ledger: Path, key: str, checkpoints: Sequence[Path], *, roots: bool) 
     try:
         report = verified(ledger, key, checkpoints)
     except CannotVerify as error:
-        typer.echo(f"cannot verify: {error}", err=True)
-        raise typer.Exit(1) from None
+        fail(error)
     for line in summary(report, time.monotonic() - begun):
         typer.echo(line)
     if roots:
@@ -73,68 +70,39 @@ def verify(ledger: Path, key: str, checkpoints: Sequence[Path], *, roots: bool) 
     typer.echo(f"\nVerified: {WHAT if report.facts else 'there is nothing in it.'}")
 
 
-# --- What is verified, and by whose key -------------------------------------------------------------------------------
-
-
-def find_key(ledger: Path, given: str) -> tuple[Verifier, str]:
-    """The key, and who vouches for it. Raises CannotVerify."""
-    if given:
-        path = Path(given)
-        text = given if "+" in given and not path.exists() else _text(path)
-        try:
-            return read_verifier(text), "given by --key"
-        except BadKey as error:
-            raise CannotVerify(f"--key {given if path.exists() else 'KEY'}: {error}") from error
-    path = ledger.parent / KEY_FILE
-    try:
-        return read_signer(_text(path)).verifier, (
-            f"the public half of {path}. This trusts the host: whoever runs it could have signed another record. An "
-            "auditor gives --key"
-        )
-    except BadKey as error:
-        raise CannotVerify(f"{path}: {error}") from error
-
-
-def _text(path: Path) -> str:
-    try:
-        return read_file(path, LONGEST_KEY).decode()
-    except FileNotFoundError:
-        raise CannotVerify(f"there is no key at {path}; name the ledger's verifier key by --key") from None
-    except Damaged as error:
-        raise CannotVerify(str(error)) from error
-    except UnicodeDecodeError:
-        raise CannotVerify(f"{path} is not a key in text form") from None
+# --- What is verified -------------------------------------------------------------------------------------------------
 
 
 def verified(ledger: Path, key: str, checkpoints: Sequence[Path]) -> Report:
     """Every log below `ledger`, and all of them together. Raises CannotVerify."""
     if not is_ledger(ledger):
-        raise CannotVerify(f"there is no sealed log in {ledger}; name the directory that has one by --ledger")
-    verifier, trust = find_key(ledger, key)
+        raise CannotVerify(no_ledger(ledger))
     _look_at_format(ledger)
     try:
-        olds = old_checkpoints(list(checkpoints), verifier)
+        by = trusted(key, ledger)
+        if by is None:
+            raise CannotVerify(NO_KEY)
+        olds = old_checkpoints(list(checkpoints), by.verifier)
+        logs = each_log("verifying", ledger, verify_log, lambda name: (by.verifier, tuple(olds.get(name, ()))))
+    except (NoKey, Killed) as error:
+        raise CannotVerify(str(error)) from error
     except Damaged as error:
-        raise CannotVerify(str(error)) from error
-    try:
-        logs = each_log("verifying", ledger, verify_log, lambda name: (verifier, tuple(olds.get(name, ()))))
-    except Killed as error:
-        raise CannotVerify(str(error)) from error
-    return Report(verifier=verifier, trust=trust, logs=logs, together=settled(ledger, logs), olds=olds)
+        raise CannotVerify(f"The old checkpoints cannot be read: {error}.") from error
+    return Report(key=by, logs=logs, together=settled(ledger, logs), olds=olds)
 
 
 def _look_at_format(ledger: Path) -> None:
     """A copy may lack the file. Raises CannotVerify if another version wrote the ledger."""
     try:
-        line, _, version = read_file(ledger / FORMAT, LONGEST_KEY).decode("ascii", "replace").strip().rpartition(" ")
+        line, _, version = read_file(ledger / FORMAT, LONGEST_LINE).decode("ascii", "replace").strip().rpartition(" ")
     except FileNotFoundError:
         return
     except Damaged as error:
-        raise CannotVerify(str(error)) from error
+        raise CannotVerify(f"The format of this ledger cannot be read: {error}.") from error
     if (line, version) != (FORMAT_LINE, str(VERSION)):
         raise CannotVerify(
-            f"{ledger / FORMAT} does not say that this is a ledger of format {VERSION}, which this version knows; "
-            "verify it with the version of the gateway that wrote it"
+            f"{ledger / FORMAT} does not say that this is a ledger of format {VERSION}, which this version knows: "
+            "verify it with the version of the gateway that wrote it."
         )
 
 
@@ -148,8 +116,8 @@ def summary(report: Report, seconds: float) -> list[str]:
     known = [log for log in logs if log.last]
     when = f", from {iso(min(log.first for log in known))} to {iso(max(log.last for log in known))}" if known else ""
     lines = [
-        f"Key     {report.verifier}",
-        f"        {report.trust}.",
+        f"Key     {report.key.verifier}",
+        f"        {report.key.vouched}.",
         f"Facts   {report.facts:,} are signed for"
         if report.faults
         else f"Facts   {report.facts:,} about {sum(log.calls for log in logs):,} calls{when}",

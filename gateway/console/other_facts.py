@@ -14,7 +14,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway import control_errors
 from gateway.console.rendering import page
 from gateway.console.sealed import SealedLog
 from gateway.console.sessions import Session
@@ -31,6 +30,7 @@ from gateway.core.deployment import (
 from gateway.core.grants import Granted, GrantFact, Revoked, is_grant_id
 from gateway.core.leaf import NotALeaf
 from gateway.core.times import iso
+from gateway.errors.base import shortened
 from gateway.ledger.evidence import Proven, current
 from gateway.ledger.files import Damaged
 
@@ -68,7 +68,7 @@ class OtherFacts:
     async def grant(self, request: Request, session: Session) -> Response:
         grant = request.path_params["grant"]
         if not is_grant_id(grant):
-            raise control_errors.UnknownGrant(grant)
+            return _no_grant(grant)
         return await self._page(request, session, grant, "A standing grant")
 
     async def _page(self, request: Request, session: Session, name: str, title: str) -> Response:
@@ -83,13 +83,18 @@ class OtherFacts:
         except (Damaged, NotALeaf, UnreadableFact) as error:
             odd.append(f"The sealed log cannot be read here: {error}.")
         if sealed is None and not odd and name != NAME:
-            raise control_errors.UnknownGrant(name)
+            return _no_grant(name)
         return page(
             "record_other.html", session=session, title=title, name=name, told=told[::-1], proof=proof, odd=odd,
             elsewhere="", sealed=len(sealed.evidence.facts) if sealed else 0, left=0,
             path="" if name == NAME else f"/record/{name}", key=str(self.log.verifier),
             receipt_name=f"{name}.receipt.json",
         )  # fmt: skip
+
+
+def _no_grant(name: str) -> Response:
+    said = f"No standing grant with the id {shortened(name, 60)!r} is in the sealed log of this host."
+    return page("mistake.html", 404, title="The record has nothing under this id", said=said, onward="/record")
 
 
 def _told(facts: Sequence[Proven]) -> list[Told]:

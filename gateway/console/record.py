@@ -14,12 +14,12 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway import control_errors
 from gateway.console.drawing import TONES
 from gateway.console.feed import MOST_SHOWN, Feed
 from gateway.console.finding import Finding
@@ -32,9 +32,11 @@ from gateway.console.searching import STATES, OddQuery, Wanted, wanted
 from gateway.console.sessions import Session
 from gateway.console.story import Leaf, is_whole, story
 from gateway.core.codec import UnreadableFact
-from gateway.core.facts import Fact
+from gateway.core.facts import Fact, Recorded
 from gateway.core.leaf import NotALeaf
 from gateway.core.routes import Routes
+from gateway.core.story import Erasure
+from gateway.errors.base import shortened
 from gateway.ledger.evidence import NotThere
 from gateway.ledger.files import Damaged
 
@@ -66,6 +68,8 @@ class _Found:
     """What is wrong with the record of it, in sentences."""
     elsewhere: str
     """Where what is sealed of it is, if not here, in a sentence."""
+    erasures: Sequence[Erasure]
+    """Of copies that were kept of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +116,8 @@ class RecordPages:
         call = request.path_params["call"]
         found = await self._found(call)
         if not found.facts:
-            raise control_errors.UnknownCall(call)
-        told = story(found.facts, found.leaves, self.routes_of_today(), now=self.journal.now())
+            return _nothing(call, found.elsewhere or " ".join(found.odd))
+        told = story(found.facts, found.leaves, self.routes_of_today(), now=self.journal.now(), erasures=found.erasures)
         proof = None
         if self.log and found.sealed and "verify" in request.query_params:
             proof = await self.log.prove(found.sealed)
@@ -127,11 +131,11 @@ class RecordPages:
     async def download(self, request: Request, _: Session) -> Response:
         call = request.path_params["call"]
         if self.receipt is None or not NAME.fullmatch(call):
-            raise control_errors.UnknownCall(call)
+            return _nothing(call, "")
         try:
             content = await asyncio.to_thread(self.receipt, call)
         except NotThere as error:
-            raise control_errors.UnknownCall(call) from error
+            return _nothing(call, str(error))
         except (Damaged, Unproven) as no:
             said = f"No receipt is written, because this is not proven: {no}"
             return page("mistake.html", 409, title="It cannot be proven", said=said)
@@ -142,8 +146,10 @@ class RecordPages:
         """What the journal and the log have of it; the journal's word first, for it has what is not sealed yet."""
         facts = await self.journal.facts(call)
         sealed, odd = None, []
+        erasures: tuple[Erasure, ...] = ()
         try:
             sealed = await self.log.of(call) if self.log else None
+            erasures = await self.log.erasures(call) if self.log and _has_copies(facts, sealed) else ()
         except (Damaged, NotALeaf, UnreadableFact) as error:
             odd.append(f"The sealed log cannot be read here: {error}.")
         leaves = sealed.leaves if sealed else {}
@@ -155,4 +161,17 @@ class RecordPages:
                 facts[place] = told
         missing = not odd and (len(leaves) < len(facts) or not facts)
         elsewhere = await self.finding.where(call) if missing else ""
-        return _Found(facts if is_whole(facts) else [], leaves, sealed, tuple(odd), elsewhere)
+        return _Found(facts if is_whole(facts) else [], leaves, sealed, tuple(odd), elsewhere, erasures)
+
+
+def _nothing(call: str, why: str) -> Response:
+    """There is no such page. `why`: in sentences, if something is known."""
+    typed = shortened(call, 60)
+    said = why or f"No call in the record has the id {typed!r}. If that is how one begins, the search finds it."
+    onward = f"/record?{urlencode({'call': typed})}"
+    return page("mistake.html", 404, title="The record has nothing under this id", said=said, onward=onward)
+
+
+def _has_copies(facts: Sequence[Fact], sealed: Sealed | None) -> bool:
+    """Whether it says that copies are kept: of no other call an erasure is looked for."""
+    return any(isinstance(fact, Recorded) for fact in (*facts, *(sealed.facts if sealed else ())))

@@ -16,9 +16,11 @@ from typing import TypeVar
 from gateway.console.rows import Row
 from gateway.console.searching import Wanted
 from gateway.console.story import Leaf
+from gateway.core.deployment import NAME
 from gateway.core.facts import Fact
 from gateway.core.leaf import read_leaf
-from gateway.ledger.evidence import Evidence, NotThere, current, facts_of_call, faults, gather
+from gateway.core.story import Erasure
+from gateway.ledger.evidence import Evidence, NotThere, current, erasures, facts_of_call, faults, gather
 from gateway.ledger.files import Damaged, LogFiles
 from gateway.ledger.gist import Gist
 from gateway.ledger.index import Filters, Index
@@ -95,6 +97,10 @@ class SealedLog:
         """What is sealed of that call or grant; None if nothing is."""
         return await self._alone(lambda index: _sealed(self.ledger, index, name))
 
+    async def erasures(self, call: str) -> tuple[Erasure, ...]:
+        """Of copies that were kept of that call, by the deployment's log."""
+        return await asyncio.to_thread(_erasures, self.ledger, call)
+
     async def prove(self, sealed: Sealed) -> Proof:
         return await asyncio.to_thread(_prove, sealed.evidence, self.verifier)
 
@@ -130,9 +136,9 @@ def _ends(ledger: Path, ahead: Mapping[str, int]) -> dict[str, str]:
 def _find(index: Index, wanted: Wanted, limit: int, before: str) -> Results:
     read = index.catch_up(CAUGHT_UP)
     filters = Filters(
-        beginning=wanted.call, agent=wanted.agent, tool=wanted.tool, system=wanted.system, outcome=wanted.outcome,
-        person=wanted.person, policy=wanted.policy, user=wanted.user, run=wanted.run, since=wanted.since,
-        until=wanted.until,
+        beginning=wanted.call, agent=wanted.agent, tool=wanted.tool, system=wanted.system, resource=wanted.resource,
+        outcome=wanted.outcome, person=wanted.person, policy=wanted.policy, user=wanted.user, run=wanted.run,
+        since=wanted.since, until=wanted.until,
     )  # fmt: skip
     rows = tuple(map(_row, index.find(filters, limit, before)))
     return Results(rows, index.behind() if read >= CAUGHT_UP else 0)
@@ -155,6 +161,13 @@ def _sealed(ledger: Path, index: Index, name: str) -> Sealed | None:
         return None
     leaves = {each.leaf().position: Leaf(each.index, each.hash.hex()) for each in current(evidence)}
     return Sealed(evidence, facts_of_call(evidence), leaves)
+
+
+def _erasures(ledger: Path, call: str) -> tuple[Erasure, ...]:
+    try:
+        return tuple(erasure for erasure, _ in erasures(gather(ledger, NAME), call))
+    except NotThere:
+        return ()
 
 
 def _prove(evidence: Evidence, verifier: Verifier) -> Proof:

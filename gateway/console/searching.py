@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from gateway.core.facts import Approved, Cancelled, Edited, Fact, Judged, Rejected, Resolved, Retracted
 from gateway.core.record import recall
-from gateway.core.timeline import state
+from gateway.core.timeline import state, state_named
 
 STATES = ("answered", "denied", "unreachable", "in doubt", "settled", "held", "executing", "judging")
 LONGEST = 300
@@ -34,6 +34,8 @@ class Wanted:
     run: str = ""
     tool: str = ""
     system: str = ""
+    resource: str = ""
+    """What it was about, `Account/acme`."""
     outcome: str = ""
     """One of STATES."""
     person: str = ""
@@ -66,6 +68,7 @@ def wanted(query: Mapping[str, str]) -> Wanted:
     for name, text in texts.items():
         if len(text) > LONGEST:
             raise OddQuery(f"{name} has more than {LONGEST} characters")
+    texts["outcome"] = state_named(texts["outcome"])
     if texts["outcome"] and texts["outcome"] not in STATES:
         raise OddQuery(f"outcome is none of {', '.join(STATES)}")
     times = {name: _read(query.get(name, ""), name) for name in ("since", "until")}
@@ -84,6 +87,7 @@ def matches(told: Wanted, facts: Sequence[Fact]) -> bool:
         and told.run in ("", call.run)
         and told.tool in ("", call.tool)
         and told.system in ("", call.system)
+        and told.resource in ("", call.resource)
         and told.outcome in ("", state(record))
         and (not told.person or told.person in people(facts))
         and (not told.policy or told.policy in policies(facts))

@@ -68,8 +68,16 @@ class Story:
         return sum(line.leaf is None for line in self.lines)
 
 
-def story(facts: Sequence[Fact], leaves: Mapping[int, Leaf], routes: Routes, *, now: int) -> Story:
-    """`leaves`: of the facts that are sealed, by their place in the call from 0. `facts` begins with the admission."""
+def story(
+    facts: Sequence[Fact],
+    leaves: Mapping[int, Leaf],
+    routes: Routes,
+    *,
+    now: int,
+    erasures: Sequence[telling.Erasure] = (),
+) -> Story:
+    """`leaves`: of the facts that are sealed, by their place in the call from 0. `facts` begins with the admission.
+    `erasures`: of copies that were kept of it."""
     record = recall(facts)
     over = outcome(record)
     until = 0 if over else now
@@ -78,7 +86,7 @@ def story(facts: Sequence[Fact], leaves: Mapping[int, Leaf], routes: Routes, *, 
         begun=facts[0].at,
         ended=over.at if over else 0,
         became=became(record, {}, routes, now=now),
-        sections=telling.story(facts),
+        sections=telling.story(facts, erasures),
         policies=tuple(dict.fromkeys(policies(facts))),
         lines=tuple(_lines(facts, leaves)),
         wide=draw(facts, width=WIDE, now=until),

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from gateway.core.call import Call
+from gateway.core.deployment import DEPLOYMENT
 from gateway.core.facts import (
     Abandoned,
     Admitted,
@@ -49,14 +50,36 @@ PARTS = {"input": "what was asked", "edited": "what people made of it", "output"
 
 
 @dataclass(frozen=True, slots=True)
+class Erasure:
+    """Copies of the call were destroyed before their time: a fact of the deployment, not of the call."""
+
+    at: int
+    """Milliseconds since the epoch."""
+    by: str
+    reason: str
+    leaf: int
+    """In the deployment's log."""
+
+    def __str__(self) -> str:
+        """As a clause."""
+        why = f": {quoted(self.reason, LONGEST)}" if self.reason else ""
+        return visible(f"erased {moment(self.at)} at the word of {self.by}{why} (log {DEPLOYMENT}, leaf {self.leaf})")
+
+
+def erasure_of(fact: Recorded, erasures: Sequence[Erasure]) -> Erasure | None:
+    """The one that the copy which this fact speaks of fell to."""
+    return next((each for each in erasures if each.at >= fact.at), None)
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
     heading: str
     rows: tuple[Row, ...]
     """What each is about, or when it was, and a sentence. Nothing in them needs escaping for a terminal."""
 
 
-def story(facts: Sequence[Fact]) -> tuple[Section, ...]:
-    """The sections that these facts of one call, oldest first, have something to say in.
+def story(facts: Sequence[Fact], erasures: Sequence[Erasure] = ()) -> tuple[Section, ...]:
+    """The sections that these facts of one call, oldest first, have something to say in. `erasures`: of its copies.
 
     Raises ValueError if they do not begin with the call's admission.
     """
@@ -70,7 +93,7 @@ def story(facts: Sequence[Fact]) -> tuple[Section, ...]:
         ("What was sent", _sent(record, facts)),
         ("What came back", _came_back(facts)),
         ("How it ended", _ended(record, facts)),
-        ("What is kept of it", _kept(facts)),
+        ("What is kept of it", _kept(facts, erasures)),
     )
     sections = (
         Section(heading, tuple((visible(name), visible(text)) for name, text in rows)) for heading, rows in told
@@ -117,7 +140,7 @@ def _policies(facts: Sequence[Fact]) -> Iterator[Row]:
 def _verdict(fact: Judged) -> str:
     verdict = fact.verdict
     reasons = dict(zip(verdict.policies, verdict.reasons, strict=False))
-    named = [f"{name} ({quoted(reasons[name], LONGEST)})" if reasons.get(name) else name for name in verdict.policies]
+    named = [f"{name}{_reason(name, reasons.get(name, ''))}" for name in verdict.policies]
     by = f" by {', '.join(named)}" if named else ""
     match verdict.decision:
         case "allow":
@@ -134,6 +157,11 @@ def _verdict(fact: Judged) -> str:
             return f"held{by}: {', '.join(needs)}"
         case "deny":
             return f"denied{by}" + (f" (code {verdict.code})" if verdict.code else "")
+
+
+def _reason(policy: str, reason: str) -> str:
+    """What its author gave as one; a policy without any is said to be what it is, and its name says that already."""
+    return "" if not reason or reason.startswith(f'Policy "{policy}" ') else f" ({quoted(reason, LONGEST)})"
 
 
 def _lifter(people: Iterable[str]) -> str:
@@ -207,7 +235,7 @@ def _ended(record: Record, facts: Sequence[Fact]) -> Iterator[Row]:
         yield "facts", f"{len(facts)}, over {span(last.at - first.at)}"
 
 
-def _kept(facts: Sequence[Fact]) -> Iterator[Row]:
+def _kept(facts: Sequence[Fact], erasures: Sequence[Erasure]) -> Iterator[Row]:
     for fact in facts:
         if isinstance(fact, Recorded):
             part = PARTS[fact.part]
@@ -215,5 +243,6 @@ def _kept(facts: Sequence[Fact]) -> Iterator[Row]:
                 yield moment(fact.at), f"no copy of {part}, only its digest: {fact.why}"
                 continue
             masked = f", without {', '.join(fact.masked)}" if fact.masked else ""
-            until = moment(fact.at + fact.keep)
-            yield moment(fact.at), f"a copy of {part}{masked}: {fact.size} bytes, digest {fact.digest}, until {until}"
+            erased = erasure_of(fact, erasures)
+            end = erased or f"until {moment(fact.at + fact.keep)}"
+            yield moment(fact.at), f"a copy of {part}{masked}: {fact.size} bytes, digest {fact.digest}, {end}"

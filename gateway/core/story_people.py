@@ -66,8 +66,12 @@ def _preview(fact: Previewed) -> str:
     return f"{fact.name} {seen} (call {fact.call}, digest {fact.digest})"
 
 
+def _ordinal(index: int) -> str:
+    return ("first", "second", "third")[index] if index < 3 else f"{index + 1}th"
+
+
 def _notice(fact: Notified, notice: Notice | None) -> str:
-    whom = f"channel {notice.channel} of {notice.group}" if notice else "a channel"
+    whom = f"the {_ordinal(notice.channel)} channel of {notice.group}" if notice else "a channel"
     also = f" for {', '.join(notice.to)}" if notice and notice.to else ""
     kind = notice.kind if notice else "notice"
     if not fact.done:

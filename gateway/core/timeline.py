@@ -57,6 +57,11 @@ def state(record: Record) -> str:
     return "held" if record.judged is not None and record.judged.verdict.decision == "hold" else "judging"
 
 
+def state_named(typed: str) -> str:
+    """A state as somebody typed it, `in-doubt` or `in_doubt` too, as `state` names it."""
+    return typed.strip().replace("-", " ").replace("_", " ")
+
+
 def outcome_name(record: Record, outcome: Outcome) -> str:
     match outcome:
         case Answered():
@@ -116,7 +121,7 @@ def line(fact: Fact) -> str:  # noqa: C901, PLR0911, PLR0912 - one sentence per 
         case Withdrawn():
             return "the agent withdrew it"
         case Claimed(lease=lease):
-            return f"claimed: may be sent once within {span(lease)}"
+            return f"may be sent once within {span(lease)}"
         case Unsent(error=error):
             return f"provably never sent: {error}"
         case Lost(error=error):

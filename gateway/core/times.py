@@ -34,8 +34,8 @@ def since(milliseconds: int) -> str:
 
 
 def span(milliseconds: int) -> str:
-    """A duration for people: `250 ms`, `14 s`, `3 min`, `2 h`."""
-    for size, unit in ((3_600_000, "h"), (60_000, "min"), (1000, "s")):
+    """A duration for people: `250 ms`, `14 s`, `3 min`, `2 h`, `400 days`."""
+    for size, unit in ((86_400_000, "days"), (3_600_000, "h"), (60_000, "min"), (1000, "s")):
         if milliseconds >= 2 * size or (unit == "s" and milliseconds >= size):
             return f"{milliseconds // size} {unit}"
     return f"{milliseconds} ms"

@@ -141,7 +141,7 @@ class ControlPlane:
 
     async def calls(self, request: Request) -> Response:
         person(request, self.routes, READERS)
-        wanted = request.query_params.get("state", "").replace("-", " ")
+        wanted = timeline.state_named(request.query_params.get("state", ""))
         if wanted and wanted not in STATES:
             raise control_errors.UnknownState(wanted, [name.replace(" ", "-") for name in STATES])
         calls = await self.open_calls.named(wanted, LISTED) if wanted else await self.ledger.recent(LISTED)

@@ -8,16 +8,19 @@ these facts, or that the log is whole: that takes the log itself, and `gateway a
 
 import copy
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.core.codec import UnreadableFact
-from gateway.core.deployment import DEPLOYMENT, NAME
+from gateway.core.deployment import DEPLOYMENT, NAME, Erased
 from gateway.core.facts import Fact
 from gateway.core.grants import is_grant_id, partition_in
 from gateway.core.leaf import Leaf, NotALeaf, read_leaf, short
 from gateway.core.lives import Life
+from gateway.core.one_line import quoted
 from gateway.core.said import GrantLife, Impossible
+from gateway.core.story import Erasure
 from gateway.ledger.files import Damaged, LogFiles
 from gateway.ledger.finding import about
 from gateway.ledger.merkle import inclusion, leaf_hash, verify_inclusion
@@ -85,7 +88,9 @@ def gather(ledger: Path, name: str, first: int = 0, only: Collection[int] | None
     """
     partition = partition_of_name(name)
     if not partition or not (ledger / partition).is_dir():
-        raise NotThere(f"There is no log {partition or 'for such a name'} in {ledger}, in which {name!r} would stand.")
+        raise NotThere(
+            f"There is no log {partition or 'for such a name'} in {ledger}, in which {quoted(name)} would stand."
+        )
     log = LogFiles(ledger / partition)
     note = log.note()
     if note is None:
@@ -93,7 +98,7 @@ def gather(ledger: Path, name: str, first: int = 0, only: Collection[int] | None
     log.size = _size(log, note)  # of this very checkpoint, though a newer one may be written meanwhile
     found = [(index, leaf) for index, leaf in about(log, name, first) if only is None or index in only]
     if not found:
-        raise NotThere(f"There is no {name!r} in log {partition}, which has {log.size} facts.")
+        raise NotThere(f"There is no {quoted(name)} in log {partition}, which has {log.size} facts.")
     facts = tuple(Proven(index, _bytes(log, index), inclusion(index, log.size, log.hash_of)) for index, _ in found)
     return Evidence(name, note, facts)
 
@@ -126,6 +131,21 @@ def current(evidence: Evidence) -> tuple[Proven, ...]:
 def facts_of_call(evidence: Evidence) -> tuple[Fact, ...]:
     """What happened to the call. Raises NotALeaf and UnreadableFact."""
     return tuple(fact for each in current(evidence) if isinstance(fact := each.leaf().fact(), Fact))
+
+
+def erasures(deployment: Evidence, call: str) -> tuple[tuple[Erasure, Evidence], ...]:
+    """What the deployment's log says of copies of that call being destroyed, oldest first, and what proves each.
+
+    Raises NotALeaf.
+    """
+    found = []
+    for each in deployment.facts:
+        with suppress(UnreadableFact):
+            fact = each.leaf().fact()
+            if isinstance(fact, Erased) and call in fact.calls:
+                proof = Evidence(NAME, deployment.note, (each,))
+                found.append((Erasure(fact.at, fact.by, fact.reason, each.index), proof))
+    return tuple(found)
 
 
 def faults(evidence: Evidence, verifier: Verifier | None) -> Iterator[str]:

@@ -61,18 +61,21 @@ def test_typed(ledger):
     lines = done.stdout.splitlines()
     assert lines[0] == f"asked for  {PRINT}" and lines[-2] == f"sent       {EDITED}"
     assert "ann, for finance, changed amount" in lines[1]
-    done = typed("diff", id_of("edited"), id_of("approved"), "--ledger", ledger)
+    done = typed("diff", id_of("edited"), id_of("approved"), "--ledger", ledger, "--key", KEY)
     assert done.exit_code == 0 and "lines differ (*)" in done.stderr
+    assert done.stdout.splitlines()[0].split() == [id_of("edited"), id_of("approved")]
     assert any(line.startswith("*  request sent") and "bbbbbbbbbbbb..." in line for line in done.stdout.splitlines())
     assert any(line.startswith("   agent ") for line in done.stdout.splitlines())
-    rows = told("diff", id_of("edited"), id_of("approved"), "--ledger", ledger)
+    rows = told("diff", id_of("edited"), id_of("approved"), "--ledger", ledger, "--key", KEY)
     assert {"about": "request sent", "one": EDITED, "other": PRINT, "differs": True} in rows
 
 
 def test_what_cannot_be_compared(ledger):
-    assert "is a grant; only calls are compared" in typed("diff", GRANT, "--ledger", ledger).stderr
-    done = typed("diff", id_of("edited"), "5911111111", "--ledger", ledger)
-    assert done.exit_code == 1 and "There is no '5911111111'" in done.stderr
+    assert "is a grant; only calls are compared" in typed("diff", GRANT, "--ledger", ledger, "--key", KEY).stderr
+    done = typed("diff", id_of("edited"), "5911111111", "--ledger", ledger, "--key", KEY)
+    assert done.exit_code == 1 and 'No call and no grant begins with "5911111111"' in done.stderr
+    done = typed("diff", id_of("edited"), "--ledger", ledger)
+    assert done.exit_code == 1 and done.stdout == "" and done.stderr.startswith("No key was given")
 
 
 def test_words_in_it_are_harmless():

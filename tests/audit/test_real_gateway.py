@@ -100,7 +100,7 @@ def test_the_page_for_auditors_shows_what_is_printed(record):
         assert line == "..." or about in said, line
     headings = typed("list", "--ledger", ledger).stdout.splitlines()[0]
     assert headings.split() == page.split("$ gateway audit list")[1].splitlines()[1].split()
-    asked = typed("diff", calls["approved"], "--ledger", ledger).stdout.splitlines()
+    asked = typed("diff", calls["approved"], "--ledger", ledger, "--key", key).stdout.splitlines()
     assert asked[-1] in page and asked[0].split()[:2] == ["asked", "for"]
     options = {
         name for row in re.findall(r"^\| (`--.+?) \| ", page, re.MULTILINE) for name in re.findall(r"--[a-z]+", row)
@@ -115,7 +115,7 @@ def test_receipts_and_exports_of_them(record):
     for call in calls.values():
         made = typed("receipt", call, "--ledger", ledger, "--key", key)
         assert typed("verify-receipt", "-", "--key", key, given=made.stdout.encode()).exit_code == 0
-    assert "exactly what was asked for" in typed("diff", calls["approved"], "--ledger", ledger).stdout
+    assert "exactly what was asked for" in typed("diff", calls["approved"], "--ledger", ledger, "--key", key).stdout
     lines = typed("export", "--ledger", ledger).stdout.splitlines()
     facts = [json.loads(line) for line in lines]
     assert not any("unreadable" in fact for fact in facts) and {fact["about"] for fact in facts} == {"call", "gateway"}

@@ -67,12 +67,12 @@ def test_every_life_can_be_shown(ledger, name):
 
 
 def test_a_program_gets_everything(ledger):
-    document = told("show", APPROVED, "--ledger", ledger)
+    document = told("show", APPROVED, "--ledger", ledger, "--key", KEY)
     assert document["kind"] == "call" and document["id"] == APPROVED
     assert document["facts"][0]["fact"]["call"]["user"] == "eve@acme.example"
     assert len(document["facts"][0]["leaf_hash"]) == 64 and document["facts"][0]["partition"] == APPROVED[:2]
     assert [(each["generation"], each["leaf"]) for each in document["generations"]] == [(G1, 0), (G2, 1)]
-    assert document["proof"]["signature_checked_with"] is None
+    assert document["proof"]["signature_checked_with"] == KEY
     assert document["story"][0]["heading"] == "Who asked"
 
 
@@ -92,8 +92,8 @@ def test_the_beginning_of_an_id_is_enough(ledger):
     name = lonely.call.id
     shutil.rmtree(ledger / "64")
     write_log(ledger, name[:2], leaves_of_life(lonely, ALLOW, CLAIM, ANSWER))
-    assert told("show", name[:17], "--ledger", ledger)["id"] == name
-    assert told("show", name[:17], "--ledger", ledger, "--afresh")["id"] == name
+    assert told("show", name[:17], "--ledger", ledger, "--key", KEY)["id"] == name
+    assert told("show", name[:17], "--ledger", ledger, "--key", KEY, "--afresh")["id"] == name
 
 
 @pytest.mark.parametrize("afresh", [[], ["--afresh"]])
@@ -102,11 +102,14 @@ def test_the_beginning_of_an_id_is_enough(ledger):
     [
         ("59", "is too short"),
         ("grant-5", "is too short"),
-        ("59000000", "Several ids begin with '59000000', such as"),
-        ("5911111111", "There is no '5911111111' in log 59, which has 63 facts."),
-        ("00ff", "There is no log 00 in"),
-        ("xyzxyz", "There is no log for such a name"),
-        ("\x1b[31mred", r"\x1b[31mred"),
+        ("59000000", 'Several ids begin with "59000000", such as'),
+        ("5911111111", 'No call and no grant begins with "5911111111" in'),
+        ("59" + "1" * 22, "in log 59, which has 63 facts."),
+        ("00" + "1" * 22, "There is no log 00 in"),
+        ("xyzxyz", 'No call and no grant begins with "xyzxyz" in'),
+        ("grant-00aa", 'No call and no grant begins with "grant-00aa" in'),
+        ("\x1b[31mred", r'"\u001b[31mred"'),
+        ("5" * 1_000_000, "(1000000 characters)"),
     ],
 )
 def test_what_is_not_there_is_said_in_a_sentence(ledger, typed_, said, afresh):
@@ -116,11 +119,15 @@ def test_what_is_not_there_is_said_in_a_sentence(ledger, typed_, said, afresh):
 
 
 def test_no_ledger_and_no_key(ledger, tmp_path):
-    assert "There is no ledger at" in typed("show", APPROVED, "--ledger", tmp_path / "nowhere").stderr
-    assert "There is no ledger at" in typed("list", "--ledger", tmp_path / "nowhere").stderr
+    for words in (("show", APPROVED), ("list",), ("export",), ("receipt", APPROVED), ("diff", APPROVED), ("secrets",)):
+        done = typed(*words, "--ledger", tmp_path / "nowhere")
+        assert done.exit_code == 1 and "There is no sealed log in" in done.stderr and done.stdout == ""
+    assert f"did you mean --ledger {ledger}?" in typed("list", "--ledger", ledger.parent).stderr
     for key, said in (
         ("a+b", "--key KEY: it is not of the form"),
-        (tmp_path / "k", "there is no key at"),
+        (tmp_path / "k", "is neither a verifier key (name+hash+base64) nor a file"),
+        ("k" * 1_000_000, "(1000000 characters) is neither a verifier key"),
+        (tmp_path, "The key cannot be read"),
         (SIGNER.text(), "private"),
     ):
         done = typed("show", APPROVED, "--ledger", ledger, "--key", key)
@@ -131,7 +138,10 @@ def test_whose_signature(ledger, tmp_path):
     file = tmp_path / "verifier"
     file.write_text(f"{KEY}\n")
     assert f"by {KEY}" in typed("show", APPROVED, "--ledger", ledger, "--key", file).stdout
-    assert "not looked at: give the verifier key by --key" in typed("show", APPROVED, "--ledger", ledger).stdout
+    done = typed("show", APPROVED, "--ledger", ledger)
+    assert "not looked at: give the verifier key by --key" in done.stdout and "verified now" not in done.stdout
+    assert done.exit_code == 1 and "This is not proved: No key was given" in done.stderr
+    assert done.stdout.splitlines()[1].startswith("NOT PROVED: No key was given, and none lies beside these files")
     (tmp_path / "ledger.key").write_text(SIGNER.text())
     done = typed("show", APPROVED, "--ledger", ledger)
     assert f"by {KEY}" in done.stdout and "an auditor gives --key" in done.stderr, "the signing key is beside it"
@@ -139,6 +149,7 @@ def test_whose_signature(ledger, tmp_path):
     done = typed("show", APPROVED, "--ledger", ledger, "--key", str(other))
     assert done.exit_code == 1 and "This is not proved: The checkpoint is not signed as it must be" in done.stderr
     assert "WRONG" in done.stdout and "verified now" not in done.stdout
+    assert done.stdout.splitlines()[1].startswith("NOT PROVED: The checkpoint is not signed as it must be")
 
 
 def test_a_changed_leaf_is_noticed(ledger):
@@ -158,10 +169,10 @@ def test_an_index_that_lies_hides_nothing(ledger):
     for lie in ("leaves = x'0700000000000000'", "leaves = x''", "leaves = x'0500000000000000'"):
         with sqlite3.connect(ledger / INDEX) as base:
             base.execute(f"UPDATE subject SET {lie} WHERE id = ?", (APPROVED,))
-        assert len(told("show", APPROVED, "--ledger", ledger)["facts"]) == 8
+        assert len(told("show", APPROVED, "--ledger", ledger, "--key", KEY)["facts"]) == 8
     with sqlite3.connect(ledger / INDEX) as base:
         base.execute("DELETE FROM subject")
-    assert len(told("show", APPROVED, "--ledger", ledger)["facts"]) == 8
+    assert len(told("show", APPROVED, "--ledger", ledger, "--key", KEY)["facts"]) == 8
 
 
 def test_a_fact_of_a_newer_version(tmp_path):
@@ -202,6 +213,10 @@ def listed(ledger, *options: str) -> list[str]:
         (("--tool", "crm.get_person"), ["read"]),
         (("--system", "crm"), ["read"]),
         (("--outcome", "in-doubt"), ["in doubt"]),
+        (("--outcome", "in doubt"), ["in doubt"]),
+        (("--outcome", "in_doubt"), ["in doubt"]),
+        (("--resource", "Charge/ch_1"), [name for name in LIVES if name != "read"]),
+        (("--resource", "Charge"), []),
         (("--outcome", "denied", "--person", "bob"), ["rejected"]),
         (("--policy", "no-nights"), ["denied"]),
         (("--user", "eve@acme.example"), ["approved"]),
@@ -227,7 +242,15 @@ def test_a_list_for_people(ledger):
     assert [line.split()[0] for line in lines[1:]] == [id_of("read"), id_of("judging"), id_of("executing")]
     assert "answered" in lines[1] and "status 404" in lines[1] and lines[2].endswith("Charge/ch_1, by ann")
     assert done.stderr == "The newest 3; --limit shows more.\n"
-    assert typed("list", "--ledger", ledger, "--agent", "nobody").stderr == "No such calls are sealed.\n"
+    done = typed("list", "--ledger", ledger, "--agent", "nobody")
+    assert done.exit_code == 0 and done.stderr.startswith("No such calls are sealed. Names have to be whole")
+
+
+def test_what_no_call_can_be_is_a_mistake(ledger):
+    done = typed("list", "--ledger", ledger, "--outcome", "lovely")
+    assert done.exit_code == 2 and "'lovely' is none of answered, denied," in done.stderr
+    done = typed("list", "--ledger", ledger, "--since", "2026-11-28", "--until", "2026-11-01")
+    assert done.exit_code == 2 and "is not after --since" in done.stderr
 
 
 def test_times_that_are_none(ledger):
@@ -240,8 +263,9 @@ def test_names_that_a_terminal_would_obey(tmp_path):
     evil = call(1, resource="Charge/\x1b[2J\u202e", run="a\nb")
     write_log(tmp_path, evil.call.id[:2], leaves_of_life(evil, ALLOW, CLAIM, ANSWER))
     for done in (
-        typed("list", "--ledger", tmp_path), typed("show", evil.call.id, "--ledger", tmp_path),
-        typed("list", "--ledger", tmp_path, "--json"), typed("show", evil.call.id, "--ledger", tmp_path, "--json"),
+        typed("list", "--ledger", tmp_path), typed("show", evil.call.id, "--ledger", tmp_path, "--key", KEY),
+        typed("list", "--ledger", tmp_path, "--json"),
+        typed("show", evil.call.id, "--ledger", tmp_path, "--key", KEY, "--json"),
     ):  # fmt: skip
         assert done.exit_code == 0 and "\x1b" not in done.stdout and "\u202e" not in done.stdout
 

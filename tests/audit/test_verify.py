@@ -55,8 +55,8 @@ def test_the_key_may_be_in_a_file(ledger, tmp_path):
 @pytest.mark.parametrize(
     ("key", "why"),
     [
-        (None, "name the ledger's verifier key by --key"),
-        ("nowhere", "there is no key at nowhere"),
+        (None, "No key was given, and none lies beside these files: give --key"),
+        ("nowhere", '"nowhere" is neither a verifier key (name+hash+base64) nor a file'),
         (SIGNER.text(), "it is the private key"),
         (KEY.replace("+", "+0", 1), "it is not of the form"),
     ],
@@ -95,7 +95,7 @@ def test_older_checkpoints_are_counted(ledger, tmp_path):
     code, said = run("--ledger", older, "--key", KEY, "--checkpoint", ledger)
     assert code == 1 and "rolled back" in said and "extend 1 of 3" in said
     code, said = run("--ledger", ledger, "--key", KEY, "--checkpoint", tmp_path / "none")
-    assert code == 1 and said.startswith("cannot verify:")
+    assert code == 1 and said.startswith("The old checkpoints cannot be read:")
 
 
 def digest(ledger: Path) -> str:
@@ -116,8 +116,8 @@ def test_roots_are_listed_when_asked_for(ledger):
 def test_an_empty_or_missing_ledger_is_said(tmp_path):
     for place in (tmp_path, tmp_path / "no"):
         code, said = run("--ledger", place, "--key", KEY)
-        assert code == 1 and f"there is no sealed log in {place}; name the directory that has one" in said
-    assert "there is no sealed log in" in run("--ledger", tmp_path / "no")[1], "not that its key is missing"
+        assert code == 1 and f"There is no sealed log in '{place}': name the directory that has one" in said
+    assert "There is no sealed log in" in run("--ledger", tmp_path / "no")[1], "not that its key is missing"
     (tmp_path / "format").write_text("policy-gateway ledger 1\n")
     assert run("--ledger", tmp_path, "--key", KEY)[1].endswith("Verified: there is nothing in it.\n")
 

@@ -115,7 +115,7 @@ def test_the_story_of_an_approved_call_is_told_in_words_and_as_a_picture(scene, 
     said = words(text)
     for part in (
         "bot asked for it", "Done · after", "bank answered 200", "held: large-needs-finance needs finance",
-        "lead approved for finance, on the page", "fine with me", "claimed: may be sent once within",
+        "lead approved for finance, on the page", "fine with me", "may be sent once within",
         "Payments above 10.00 need a yes from finance.",
     ):  # fmt: skip
         assert part in said, part

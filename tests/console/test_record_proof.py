@@ -20,6 +20,7 @@ from gateway.console.record import RecordPages
 from gateway.console.sealed import SealedLog
 from gateway.console.sessions import Session
 from gateway.core.deployment import AgentReadmitted, Erased, LossAcknowledged
+from gateway.core.facts import Recorded
 from gateway.core.routes import Person
 from gateway.ledger.files import LogFiles
 from gateway.ledger.note import Signer
@@ -27,8 +28,8 @@ from gateway.page import receipt_from
 from tests.company import ROUTES
 from tests.console.page_client import words
 from tests.console.test_finding import Journalled
-from tests.sealed_lives import GRANT, LIVES, id_of, sealed
-from tests.sealed_log import SIGNER
+from tests.sealed_lives import ALLOW, ANSWER, CLAIM, GRANT, LIVES, START, call, id_of, leaves_of_life, sealed
+from tests.sealed_log import SIGNER, entry, write_log
 
 SESSION = Session(Person(name="auditor", roles=frozenset({"auditor"})), "s", "c", 0)
 NAME = "approved"
@@ -169,6 +170,30 @@ def test_what_is_sealed_on_another_host_is_said_and_the_journal_is_shown(ledger,
     assert "ann approved for finance" in shown and "not sealed yet" not in shown and "Verify now" not in shown
     gone = get(made, f"/record/{id_of(NAME)[:2]}{'f' * 20}")
     assert gone.status_code == 404
+
+
+def test_what_is_not_there_leads_to_the_search_and_sends_nobody_to_the_inbox(ledger):
+    made = pages(ledger, {})
+    for path, typed in (("/record/zzzz", "zzzz"), ("/record/a%26b=c/receipt", "a&b=c")):
+        found = get(made, path)
+        assert found.status_code == 404 and f"No call in the record has the id '{typed}'." in words(found.text)
+        assert f'href="/record?call={quote(typed)}"' in found.text and "/inbox" not in found.text
+        assert "GET /calls" not in found.text and "older" not in found.text
+    found = get(made, "/record/grant/abc")
+    assert found.status_code == 404 and 'href="/record"' in found.text and "a month" not in found.text
+
+
+def test_a_copy_that_was_erased_is_not_promised(tmp_path):
+    copy = Recorded(part="input", how="full", digest="d" * 64, size=7, keep=86_400_000)
+    name = call(1).call.id
+    ledger = tmp_path / "ledger"
+    write_log(ledger, name[:2], leaves_of_life(call(1), copy, ALLOW, CLAIM, ANSWER))
+    made = pages(ledger, {})
+    assert "digest " + "d" * 64 + ", until " in said(made, f"/record/{name}")
+    erased = Erased(by="dpo", reason="she asked", calls=(name,), at=START + 99_000)
+    write_log(ledger, "64", entry(99_000, "deployment", 0, [erased]))
+    shown = said(made, f"/record/{name}")
+    assert 'at the word of dpo: "she asked" (log 64, leaf 0)' in shown and ", until " not in shown
 
 
 def test_nothing_sealed_and_nothing_to_prove(ledger, tmp_path):

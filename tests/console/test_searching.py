@@ -19,6 +19,7 @@ FULL = [replace(APPROVED[0], call=replace(CALL, user="ann@acme.example", run="ru
     [
         ("call", CALL.id[:6], "99"), ("agent", "billing-bot", "billing"), ("user", "ann@acme.example", "ann"),
         ("run", "run-7", "run"), ("tool", "stripe.create_refund", "stripe"), ("system", "stripe", "bank"),
+        ("resource", CALL.resource, "Charge"),
         ("outcome", "answered", "held"), ("person", "ann", "an"), ("policy", "over-50", "over"),
         ("since", AT, AT + 1), ("until", AT + 1, AT),
     ],
@@ -46,6 +47,11 @@ def test_policies_that_held_decided_or_only_watched_are_found():
     told = [at(Admitted(call=CALL), 0), HOLD, replace(HOLD, verdict=verdict)]
     for policy in ("may", "watching", "over-50"):
         assert matches(Wanted(policy=policy), told)
+
+
+@pytest.mark.parametrize("spelled", ["in doubt", "in-doubt", "in_doubt", " in-doubt "])
+def test_a_state_may_be_spelled_as_on_the_command_line_and_as_in_metrics(spelled):
+    assert wanted({"outcome": spelled}) == Wanted(outcome="in doubt")
 
 
 def test_the_form_holds_what_was_asked_and_so_does_the_link_to_the_next_page():

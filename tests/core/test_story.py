@@ -130,7 +130,7 @@ def test_no_fact_is_left_out():
         ((replace(YES, on_behalf="zoe"),), "ann, for zoe who was away, said yes"),
         ((YES, MORE[8]), "(it did not count: it was taken back,"),
         ((YES, EDIT), "(it did not count: the request was changed afterwards)"),
-        ((MORE[3],), r'approval.requested did not reach channel 0 of finance (attempt 2): "busy\u001b[31m"'),
+        ((MORE[3],), r'approval.requested did not reach the first channel of finance (attempt 2): "busy\u001b[31m"'),
         ((MORE[4],), f"charge was looked up and shown to them (call 32cd, digest {'d' * 64})"),
         ((MORE[5],), "a copy of what was answered, without $.iban: 12 bytes, digest 99"),
         ((Recorded(part="edited", how="digest", why="no JSON"),), "no copy of what people made of it, only its digest"),

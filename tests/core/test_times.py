@@ -28,7 +28,8 @@ def test_what_is_no_time_of_a_journal_is_a_number(milliseconds):
     ("milliseconds", "expected"),
     [
         (0, "0 ms"), (999, "999 ms"), (1000, "1 s"), (119_999, "119 s"), (120_000, "2 min"), (7_199_999, "119 min"),
-        (7_200_000, "2 h"), (86_400_000, "24 h"),
+        (7_200_000, "2 h"), (86_400_000, "24 h"), (172_799_999, "47 h"),
+        (172_800_000, "2 days"), (34_560_000_000, "400 days"),
     ],
 )  # fmt: skip
 def test_a_duration_is_in_a_unit_that_people_would_choose_and_never_too_long(milliseconds, expected):
