@@ -224,6 +224,32 @@ def test_cookies_and_hop_by_hop_fields_end_at_the_gateway(scene):
     assert found.headers.get_list("gateway-call") != ["forged"] and len(found.headers.get_list("gateway-call")) == 1
 
 
+@pytest.mark.parametrize(("status", "length"), [(204, 2), (304, 44), (304, 0)])
+def test_a_length_beside_an_answer_without_a_body_does_no_harm(scene, status, length):
+    """An answer that says 44 and brings nothing would end the connection, and a paid agent be taken for gone."""
+    to, item = fresh("pay"), fresh("item")
+    bare = sends(b'HTTP/1.1 %d Nothing\r\ncontent-length: %d\r\netag: "7"\r\n\r\n' % (status, length))
+    for marker in (to, item):
+        scene.upstream.will(marker, bare)
+    found = [scene.agent().get(f"/bank/items/{item}"), scene.pay(to, key="k" + to), scene.pay(to, key="k" + to)]
+    for each in found:
+        assert (each.status_code, each.content, each.headers["etag"]) == (status, b"", '"7"')
+        assert "content-length" not in each.headers and "connection" not in each.headers
+    assert scene.timeline(found[1].headers["gateway-call"]) == ["Admitted", "Judged", "Claimed", "Answered"]
+    assert "Exception in ASGI" not in scene.gateway.log
+
+
+@pytest.mark.parametrize("status", [b"100", b"199", b"600", b"999"])
+def test_a_status_that_http_does_not_know_proves_nothing(scene, status):
+    to, item = fresh("pay"), fresh("item")
+    for marker in (to, item):
+        scene.upstream.will(marker, sends(b"HTTP/1.1 %b Well\r\ncontent-length: 2\r\n\r\n{}" % status, then="close"))
+    assert slug(scene.agent().get(f"/bank/items/{item}")) == "read-failed"
+    assert [slug(scene.pay(to, key=key)) for key in ("k" + to, "k" + to, "new" + to)] == ["outcome-unknown"] * 3
+    assert len(scene.upstream.effects(to)) == 1
+    assert "Exception in ASGI" not in scene.gateway.log
+
+
 def test_no_cookie_passes_beside_a_streamed_or_a_stored_answer(scene):
     item, to = fresh("item"), fresh("pay")
     cookie = [("set-cookie", "session=of-the-bank; Path=/")]

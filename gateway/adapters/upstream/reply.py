@@ -15,6 +15,10 @@ from gateway.ports import BodyBroken, CredentialEchoed
 VALUE = itemgetter(1)
 
 
+WITHOUT_BODY = frozenset({204, 304})
+"""Statuses of answers that have none, whatever length they announce; what we then say of a length must be nothing."""
+
+
 class PyreqwestReply:
     """`gateway.ports.Reply`. One reader at a time."""
 
@@ -48,7 +52,9 @@ class PyreqwestReply:
         self._echoed = bool(searched) and contains(searched, b"\n".join(map(VALUE, self.headers)))
         if self._echoed:
             self.headers = ()
-        self._over = method == "HEAD" or self.status in {204, 304}
+        self._over = method == "HEAD" or self.status in WITHOUT_BODY
+        if self.status in WITHOUT_BODY:
+            self.headers = tuple([pair for pair in self.headers if pair[0] != b"content-length"])
         if self._over:
             self._length = 0
             self._give_back()

@@ -248,7 +248,7 @@ async def _exchange(
         return SendLost("the system did not answer within its timeout"), None
     except Exception:  # noqa: BLE001 - a defect of the library, after which nothing is known
         return SendLost("the HTTP client failed while sending"), None
-    if response.status < 200:
+    if not 200 <= response.status < 600:
         await sending.__aexit__(None, None, None)
-        return SendLost(f"the system answered with status {response.status}, which ends no request"), None
+        return SendLost(f"the system answered with status {response.status}, which is no final status of HTTP"), None
     return None, (sending, response)
