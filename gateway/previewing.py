@@ -96,7 +96,8 @@ class Looks:
         """
         taken = await self._take(life, held, names, again=True)
         news = [fact for fact in taken if fact.changed or fact.failed]
-        if news and not life.record.sight.unread and not any(fact.changed for fact in news):
+        asked = not life.record.doubts  # of what may have been done, people hear that it is in doubt
+        if asked and news and not life.record.sight.unread and not any(fact.changed for fact in news):
             news[0] = replace(news[0], notices=_to_those_who_decided(life))
             life.notices += [(item.id, 0) for item in news[0].notices]
         for fact in news or taken:

@@ -18,11 +18,12 @@ from gateway.core.looking import BACKOFF_MS
 from gateway.core.previews import MOST_BYTES, Preview, unpack
 from gateway.core.previews import field as shown_field
 from gateway.core.summaries import parse
+from gateway.core.timeline import state
 from gateway.core.verdict import Question, Requirement, Verdict
 from gateway.decisions import Decisions
 from gateway.ports import BodyBroken, CredentialEchoed, Delivery, NeverSent, SendLost
 from gateway.previewing import pictures_in
-from tests.company import CHARGE, FINANCE, REFUND, ROUTES, Generation, Policies, holding, with_tool
+from tests.company import CAPTURE, CHARGE, FINANCE, REFUND, ROUTES, Generation, Policies, holding, with_tool
 from tests.test_steward import Receiver, rounds, steward
 from tests.world import Behaviour, Crash, FakeReply, Fault, Stripe, World, held
 
@@ -541,6 +542,54 @@ def test_a_crash_before_the_claim_is_written_looks_again():
     world.upstream.charges = [charge(amount_refunded=4000)]
     drive(world, call)
     assert world.effects == 0 and world.record(call).votes == ()
+
+
+def lost_once(*charges: Behaviour) -> tuple[World, str]:
+    """A repeatable call, approved, sent and lost. `charges`: what approvers see, then what is seen at each send."""
+    tool = replace(CAPTURE, previews=(ABOUT,))
+    world = World(
+        generation=Generation(routes=with_tool(tool, ROUTES), policies=Policies(effects_are_held)),
+        upstream=Bank(charges=list(charges), script=[Behaviour(raises=SendLost("reset"))]),
+    )
+    _, call = held(world, wanted=tool)
+    approve(world, call)
+    assert (world.effects, state(world.record(call))) == (1, "in doubt")
+    return world, call
+
+
+def later(world: World, call: str, *seconds: float) -> Any:
+    for each in seconds:
+        world.restart(later=round(each * 1000))
+        drive(world, call)
+    return [fact for fact in world.facts(call) if isinstance(fact, Claimed)]
+
+
+def test_a_lost_call_is_looked_at_again_before_it_is_sent_again():
+    world, call = lost_once(charge())
+    assert len(later(world, call, 1)) == 2
+    assert isinstance(world.upstream, Bank)
+    assert (world.upstream.reads, world.effects, state(world.record(call))) == (3, 1, "answered")
+
+
+def test_a_lost_call_whose_picture_changed_is_not_sent_again():
+    """It may be the effect of the send before, or somebody else's: a person has to look."""
+    world, call = lost_once(charge(), charge(), charge(amount_refunded=4000))
+    assert len(later(world, call, 1, 5, 60)) == 1
+    assert isinstance(world.upstream, Bank)
+    assert (world.upstream.sends, state(world.record(call))) == (1, "in doubt")
+    assert looks(world, call)[-1].changed == ("amount_refunded",)
+    told = [notice.kind for notice in world.record(call).notices]
+    assert told == ["approval.requested", "call.in_doubt"]
+
+
+def test_a_lost_call_that_cannot_be_looked_at_is_tried_as_often_as_a_send():
+    away = Behaviour(raises=NeverSent("refused"))
+    world, call = lost_once(charge(), charge(), away, charge())
+    assert len(later(world, call, 1)) == 1 and looks(world, call)[-1].failed
+    assert len(later(world, call, 5)) == 2 and state(world.record(call)) == "answered"
+    world, call = lost_once(charge(), charge(), away)
+    assert len(later(world, call, 1, 5, 60, 600)) == 1 and state(world.record(call)) == "in doubt"
+    assert [notice.kind for notice in world.record(call).notices] == ["approval.requested", "call.in_doubt"]
 
 
 def test_a_confirmation_that_lost_the_race_confirms_nothing():

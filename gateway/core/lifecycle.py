@@ -14,7 +14,8 @@ Rules of this file:
  2. Once a send may have acted, nothing is ever reported as a refusal or as unreachable.
  3. Only the drive that wrote a claim sends under it; everybody else waits until the claim is over, then says Lost.
  4. Nothing but a repeatable call is sent twice, and it only under the same fingerprint.
- 5. What people bound their yes to is looked at again in the append that claims; what cannot be seen is not sent.
+ 5. What people bound their yes to is looked at again in every append that claims; what cannot be seen is not sent, and
+    what changed is not sent again: it may be the effect of the send before.
 """
 
 from dataclasses import dataclass
@@ -168,15 +169,19 @@ def _in_doubt(record: Record, lost: Lost, now: int) -> Step:
     first, judged = record.first, record.judged
     if first is None or not record.call.repeatable or record.refusal is not None:
         return Finish(lost)
-    sends = len(record.tokens)
-    if sends >= MOST_SENDS or now >= first.at + record.call.keeps_ms // 2:
+    unread = record.sight.unread  # since it was lost: each time that it could not be looked at counts as a try
+    tries, last = len(record.tokens) + len(unread), max((lost.at, *unread))
+    if tries >= MOST_SENDS or now >= first.at + record.call.keeps_ms // 2:
         return Finish(lost)
-    if now < lost.at + BACKOFF_MS[sends]:
-        return Wait(lost.at + BACKOFF_MS[sends])
+    if now < last + BACKOFF_MS[tries]:
+        return Wait(last + BACKOFF_MS[tries])
     if judged is None:
         return Judge()
-    same = judged.fingerprint == first.fingerprint
-    return Claim() if judged.verdict.decision == "allow" and same else Finish(lost)
+    if judged.verdict.decision != "allow" or judged.fingerprint != first.fingerprint:
+        return Finish(lost)
+    if record.sight is not BLIND and (names := record.sight.unconfirmed(judged)):
+        return Look(names, again=True)
+    return Claim()
 
 
 def _while_held(record: Record, judged: Judged, expires_at: int | None, now: int, today: str) -> Step:

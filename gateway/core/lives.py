@@ -259,7 +259,7 @@ class Life:
     def _looked(self, fact: Previewed) -> None:
         self._must_be_asked(fact)
         self.question = self.question.told(fact.notices)
-        if self.sends or fact.fingerprint != self.question.fingerprint:
+        if "open" in dict(self.sends).values() or fact.fingerprint != self.question.fingerprint:
             return  # too late to matter
         if fact.changed or not fact.again:
             self.question, self.confirmed = self.question.looked(fact), frozenset()

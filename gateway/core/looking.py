@@ -1,7 +1,8 @@
 """What those who decide on a held call have been shown of the system, and whether it is still so.
 
-A yes may be bound to what was shown: then the system is looked at again in the very append that claims. What changed is
-another question; what cannot be seen is not sent, and stays held for the same people until it can be.
+A yes may be bound to what was shown: then the system is looked at again in the very append that claims, each time that
+the call is sent. What changed is another question; what cannot be seen is not sent, and stays held for the same people
+until it can be. Of a call that may have been sent already, what changed may be its own effect: then it stays in doubt.
 """
 
 from dataclasses import dataclass, replace

@@ -216,6 +216,9 @@ def _what_looking_changes(record: Record, fact: Previewed) -> dict[str, Any]:
     if record.claim is not None or fact.fingerprint != record.asked_fingerprint:
         return {}
     changes: dict[str, Any] = {"sight": record.sight.after_looking(fact), "notices": (*record.notices, *fact.notices)}
+    if record.doubts:  # nobody is asked about what may have been done
+        votes = () if fact.changed else record.votes
+        return changes | {"votes": votes, "judged": None if fact.changed or fact.failed else record.judged}
     if fact.changed:  # nobody has said yes to this: it is another question, put to the same people
         return changes | {"votes": (), "judged": None, "asked": (), "expected": ()}
     return changes | {"judged": still_held(record.judged)} if fact.again and fact.failed else changes
@@ -226,14 +229,21 @@ def _what_sending_changes(record: Record, fact: Unsent | Lost | Answered) -> dic
     if (record.call.acts or fact.token) and fact.token not in record.tokens:
         return {}
     claim = None if record.claim is not None and record.claim.token == fact.token else record.claim
+    sight = record.sight.unused()
     match fact:
         case Answered():
             return {"answer": fact, "claim": None, "doubts": frozenset()}
         case Unsent():
-            return {"claim": claim, "doubts": record.doubts - {fact.token}, "unsent": fact, "judged": None}
+            return {
+                "claim": claim,
+                "doubts": record.doubts - {fact.token},
+                "unsent": fact,
+                "judged": None,
+                "sight": sight,
+            }
         case Lost():
             doubts = record.doubts | {fact.token} if record.call.acts else record.doubts
-            return {"claim": claim, "doubts": doubts, "lost": fact, "judged": None}
+            return {"claim": claim, "doubts": doubts, "lost": fact, "judged": None, "sight": sight}
 
 
 def recall(facts: Iterable[Fact]) -> Record:

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.core.approval import Decision, Stale, may_vote, shown
 from gateway.core.facts import Asked, Edited, Previewed, Rung
-from gateway.core.lifecycle import Ask, Claim, Expire, Judge, Look, Wait
+from gateway.core.lifecycle import Ask, Claim, Expire, Finish, Judge, Look, Wait
 from gateway.core.looking import BACKOFF_MS, BLIND
 from gateway.core.pointers import LOOKING_MS
 from gateway.core.segments import after, begin
@@ -20,11 +20,14 @@ from tests.playbook import (
     LEGAL,
     OTHER_PRINT,
     PRINT,
+    REPEATABLE,
     TOMORROW,
     Playbook,
     asked,
     claimed,
     judged,
+    lost,
+    unsent,
     yes,
 )
 
@@ -133,6 +136,48 @@ def test_what_changed_voids_the_votes_and_is_asked_again():
     story = story >> question() << Wait(EXPIRE)
     assert shown(story.record, "finance") != before
     story >> yes() >> LIFTED << Look(ABOUT, again=True)
+
+
+def sent_and_lost() -> Playbook:
+    story = Playbook(REPEATABLE) >> HOLD >> question() >> seen() >> yes() >> LIFTED >> again() >> LIFTED
+    return story >> claimed("first") >> lost("first")
+
+
+def test_every_send_is_preceded_by_a_look():
+    story = sent_and_lost() << Wait(500)
+    story = story.at(500) << Judge()
+    story = story >> LIFTED << Look(ABOUT, again=True)
+    assert story.upkeep.due_in is not None
+    story = story >> again() << Claim()
+    story >> LIFTED >> claimed("second") >> lost("second")
+    story = story.at(2_500) >> LIFTED << Look(ABOUT, again=True)
+    story >> again() << Claim()
+
+
+def test_that_it_was_still_so_before_the_first_send_is_forgotten_with_it():
+    story = sent_and_lost().recalled().at(500) >> LIFTED << Look(ABOUT, again=True)
+    (story >> again()).recalled() << Judge()
+    refused = sent_and_lost().at(500) >> LIFTED >> again() >> claimed("second") >> unsent("second")
+    refused.at(2_500) >> LIFTED << Look(ABOUT, again=True)
+
+
+def test_what_changed_after_a_send_may_be_its_effect_so_it_stays_in_doubt():
+    story = sent_and_lost().at(500) >> LIFTED >> again(changed=("amount",), bound="b2") << Judge()
+    assert story.record.votes == () and story.record.asked, "those who were asked hear of the doubt"
+    story = story >> judged("hold", FINANCE, lacking=(1,)) << Finish
+    assert state(story.record) == "in doubt"
+    story.recalled().at(60_000) << Finish
+
+
+def test_what_cannot_be_seen_after_a_send_is_tried_as_often_as_a_send():
+    story = sent_and_lost().at(500) >> LIFTED >> again(failed="timed out") << Wait(2_500)
+    assert state(story.record) == "in doubt"
+    story = story.recalled().at(2_500) << Judge()
+    story = story >> LIFTED << Look(ABOUT, again=True)
+    (story >> again()) << Claim()
+    story = sent_and_lost().at(500) >> LIFTED >> again(failed="timed out")
+    story = story.at(2_500) >> LIFTED >> again(failed="timed out") << Finish
+    assert len(story.record.votes) == 1
 
 
 def test_what_cannot_be_seen_stays_held_and_is_tried_again():
