@@ -1,7 +1,8 @@
 """The duty of anchoring: every changed checkpoint goes to those whom routes.yaml names, so that nobody can write the
 log anew without their noticing.
 
-It reads the checkpoints from the directory and never is in the way of sealing. An anchor that refuses gets the newest
+It reads the checkpoints from the directory and never is in the way of sealing. To a file nothing is appended before
+whoever seals has held against the log what is in it (`ledger.anchored`). An anchor that refuses gets the newest
 checkpoints again and again until it takes them. That it lags is said in the log, and in `lag`; it stops nothing: the
 log itself is whole.
 """
@@ -67,6 +68,8 @@ class Anchors:
     post: Post
     seals: Callable[[], bool]
     """Whether this steward is the one that seals; another one anchors what it seals."""
+    knows: Callable[[Path], bool | None]
+    """Whether what a file has was held against the log, so that more may be appended; None: it was not tried yet."""
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
     _known: dict[str, Standing] = field(default_factory=dict)
@@ -108,7 +111,7 @@ class Anchors:
 
     async def _give(self, anchor: Anchor, standing: Standing, notes: dict[str, bytes]) -> None:
         new = changed(notes, standing.delivered)
-        if not new:
+        if not new or (isinstance(anchor, AnchorFile) and self.knows(Path(anchor.path)) is None):
             return
         try:
             await (self._append(anchor, new) if isinstance(anchor, AnchorFile) else self._post(anchor, new))
@@ -124,6 +127,8 @@ class Anchors:
         standing.trouble.is_over()
 
     def _append(self, anchor: AnchorFile, notes: dict[str, bytes]) -> Awaitable[None]:
+        if not self.knows(Path(anchor.path)):
+            raise NotTaken(f"{anchor.path!r} cannot be read, and what it has must be known before it gets more")
         return asyncio.to_thread(append, Path(anchor.path), b"".join(note + b"\n" for note in notes.values()))
 
     async def _post(self, anchor: AnchorWebhook, notes: dict[str, bytes]) -> None:
@@ -163,11 +168,12 @@ def append(path: Path, notes: bytes) -> None:
 
 
 async def anchoring(
-    generations: Generations, data: Path, seals: Callable[[], bool], read: ReadSecret, post: Post
-) -> None:
+    generations: Generations, data: Path, seals: Callable[[], bool], knows: Callable[[Path], bool | None],
+    read: ReadSecret, post: Post,
+) -> None:  # fmt: skip
     """The duty, of a steward whose data directory is `data`."""
     directory = Place.of(generations.current.routes.ledger, data).directory
-    await Anchors(directory, lambda: generations.current.routes.ledger.anchors, read, post, seals).run()
+    await Anchors(directory, lambda: generations.current.routes.ledger.anchors, read, post, seals, knows).run()
 
 
 def _name(anchor: Anchor) -> str:

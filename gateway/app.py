@@ -236,12 +236,12 @@ async def steward(duty: Duty, settings: Settings) -> None:
         record_generation=lambda: record_generation(deployment, parts.generations.current),
         pages=people.routes(),
     )
-    settled, data = parts.generations.current.routes.ledger, Path(str(duty.document["data"]))
-    keep = keeping(settled, data, parts.journal, parts.secrets.read, settings.ca_file)
+    data = Path(str(duty.document["data"]))
+    keep = keeping(parts.generations, data, parts.journal, parts.secrets.read, settings.ca_file)
     duties: list[Coroutine[Any, Any, None]] = [
         looking.run(),
         keep.run(),
-        anchoring(parts.generations, data, lambda: keep.holds, parts.secrets.read, channels.post),
+        anchoring(parts.generations, data, lambda: keep.holds, keep.knows, parts.secrets.read, channels.post),
         keep_high_water(parts.journal),
         mend_held(open_calls),
         counting.run(),

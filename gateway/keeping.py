@@ -20,7 +20,8 @@ from gateway.adapters.redis.journal import RedisJournal
 from gateway.adapters.redis.seals import RedisSeals
 from gateway.adapters.redis.unsealed import RedisStop
 from gateway.adapters.store import ReadSecret
-from gateway.core.ledger_settings import LedgerSettings
+from gateway.core.ledger_settings import AnchorFile
+from gateway.generations import Generations
 from gateway.ledger.place import Unusable
 from gateway.ledger.sealing import Sealer
 from gateway.ports import JournalUnavailable
@@ -83,6 +84,10 @@ class Keeping:
         """Whether this steward is the one that seals."""
         return self._sealer is not None and self._sealer.holds
 
+    def knows(self, anchor: Path) -> bool | None:
+        """Whether what that file has was held against the log; None: it was not tried yet."""
+        return self._sealer.anchors.known(anchor) if self._sealer is not None else None
+
     async def run(self) -> None:
         while True:
             began = self.clock()
@@ -143,10 +148,15 @@ class Keeping:
             await self.stop.say(sentence)
 
 
-def keeping(settings: LedgerSettings, data: Path, journal: RedisJournal, read: ReadSecret, ca: Path | None) -> Keeping:
+def keeping(generations: Generations, data: Path, journal: RedisJournal, read: ReadSecret, ca: Path | None) -> Keeping:
     """The duty, of a steward whose data directory is `data`. `ca`: more certificate authorities, PEM."""
+    settings = generations.current.routes.ledger
+
+    def anchors() -> list[Path]:
+        wanted = generations.current.routes.ledger.anchors
+        return [Path(anchor.path) for anchor in wanted if isinstance(anchor, AnchorFile)]
 
     async def others_seal() -> bool:
         return not await RedisSeals(journal).free(f"nowhere {random.token_hex(8)}")
 
-    return Keeping(lambda: sealer_of(settings, data, journal, read, ca), others_seal, RedisStop(journal))
+    return Keeping(lambda: sealer_of(settings, data, journal, read, ca, anchors), others_seal, RedisStop(journal))

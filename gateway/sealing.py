@@ -5,12 +5,14 @@ The routes say where the ledger is when the steward starts; another place needs 
 
 import os
 import secrets
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gateway.adapters.redis.journal import RedisJournal
 from gateway.adapters.redis.seals import RedisSeals
 from gateway.adapters.store import ReadSecret, open_store
 from gateway.core.ledger_settings import LedgerSettings
+from gateway.ledger.anchored import AnchorFiles, nowhere
 from gateway.ledger.place import Place, Unusable
 from gateway.ledger.sealing import Sealer
 from gateway.ledger.writing import LedgerDirectory
@@ -18,9 +20,11 @@ from gateway.ports import SecretMissing
 
 
 def sealer_of(
-    settings: LedgerSettings, data: Path, journal: RedisJournal, read: ReadSecret, ca_file: Path | None = None
-) -> Sealer:
-    """Raises Unusable if key and directory are not as they must be. Blocks. `ca_file`: more authorities, PEM."""
+    settings: LedgerSettings, data: Path, journal: RedisJournal, read: ReadSecret, ca_file: Path | None = None,
+    anchors: Callable[[], Sequence[Path]] = nowhere,
+) -> Sealer:  # fmt: skip
+    """Raises Unusable if key and directory are not as they must be. Blocks. `ca_file`: more authorities, PEM.
+    `anchors`: the files to which checkpoints are appended today."""
     place = Place.of(settings, data)
     try:
         signer = place.look(read(settings.key) if settings.key is not None else "")
@@ -40,4 +44,5 @@ def sealer_of(
         holder=f"{host}:{found.st_dev}:{found.st_ino} {chance}",
         who=f"{host} (in {str(place.directory)!r})",
         store=open_store(settings.store, read, ca_file) if settings.store is not None else None,
+        anchors=AnchorFiles(anchors),
     )

@@ -26,9 +26,11 @@ class World:
         self.posted: list[tuple[str, bytes]] = []
         self.answer = Delivery(status=200, done=True, error="")
         self.secret = SECRET
+        self.knows: bool | None = True
         self.it = Anchors(
-            self.ledger, lambda: self.anchors, self.read, self.post, lambda: self.holds, lambda: self.now, lambda: 1e9
-        )
+            self.ledger, lambda: self.anchors, self.read, self.post, lambda: self.holds, lambda path: self.knows,
+            lambda: self.now, lambda: 1e9,
+        )  # fmt: skip
 
     def read(self, reference) -> str:
         if not self.secret:
@@ -65,6 +67,23 @@ def test_a_file_gets_every_checkpoint_that_changed_and_an_auditor_can_use_it(tmp
     world.round(600)
     olds = old_checkpoints([tmp_path / "kept"], SIGNER.verifier)
     assert {log: [old.size for old in found] for log, found in olds.items()} == {"07": [3, 5], "64": [1]}
+
+
+def test_a_file_gets_nothing_before_what_it_has_was_held_against_the_log(tmp_path, caplog):
+    """Or what was signed since a restore would cover the evidence of that."""
+    path = tmp_path / "kept"
+    world = World(tmp_path, AnchorFile(path=str(path)), HOOK)
+    world.seals(3)
+    world.knows = None
+    world.round()
+    assert len(world.posted) == 1 and not path.exists() and world.it.lag == 0.0 and caplog.text == ""
+    world.knows = False
+    world.round(1)
+    world.round(1)
+    assert not path.exists() and world.it.lag == 1.0 and "what it has must be known" in caplog.text
+    world.knows = True
+    world.round(60)
+    assert path.exists() and world.it.lag == 0.0
 
 
 def test_a_file_that_takes_only_a_part_is_as_it_was(tmp_path, monkeypatch):

@@ -216,6 +216,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "core.sealed": "contracts/test_seals",
     "ledger.copying": "ledger/test_sealing",
     "ledger.seals": "contracts/test_seals",
+    "ledger.anchored": "ledger/test_rewound",
     "ledger.seams": "ledger/test_sealing",
     "ledger.standing": "ledger/test_sealing",
     "ledger.store": "contracts/test_store",

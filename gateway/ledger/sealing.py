@@ -18,11 +18,12 @@ accept, and nothing here may ever change a leaf.
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.core.deployment import LOGS
 from gateway.core.sealed import BEGINNING, Sealed
+from gateway.ledger.anchored import Anchored, AnchorFiles
 from gateway.ledger.copying import files_between
 from gateway.ledger.files import LogFiles
 from gateway.ledger.growing import Tip, grow
@@ -71,6 +72,7 @@ class Sealer:
     who: str
     """The host and the directory, for people."""
     store: Store | None = None
+    anchors: AnchorFiles = field(default_factory=AnchorFiles)
     clock: Callable[[], float] = time.monotonic
     problem: str = ""
     """Why nothing is sealed, in sentences; empty while it is, here or elsewhere."""
@@ -140,12 +142,12 @@ class Sealer:
 
     async def _hold(self) -> None:
         """Have the lease, and know every log. Without it: know none."""
+        if not self._logs and not await self.seals.free(self.holder):
+            return  # another host seals
+        if await self.anchors.look(self.signer.verifier, anew=not self._logs):
+            self._logs.clear()  # all of them are held against that
         missing = tuple(name for name in LOGS if name not in self._logs)
-        found: dict[str, Found] = {}
-        if missing:
-            if not self._logs and not await self.seals.free(self.holder):
-                return  # another host seals
-            found = await self._find(missing)
+        found = await self._find(missing) if missing else {}
         if missing == LOGS or self.clock() > self._until - LEASE_MS / 2000:
             await self._take(found, anew=missing == LOGS)
         if missing:
@@ -163,11 +165,17 @@ class Sealer:
         self._lease, self._until = lease, began + LEASE_MS / 1000
 
     async def _find(self, partitions: tuple[str, ...]) -> dict[str, Found]:
+        anchored: Mapping[str, Sequence[Anchored]] = {}
+        if partitions == LOGS and self.anchors.found:
+            anchored = self.anchors.besides(await self.seals.abandoned())
+        acknowledged = await self.seals.acknowledged()
         known = known_of(await self.seals.states(partitions))
-        finder = Finder(
-            self.directory, self.signer.verifier, self.store, await self.seals.sealer(), await self.seals.acknowledged()
-        )
-        return {name: await self._found(finder, name, item) for name, item in known.items()}
+        sealer, verifier = await self.seals.sealer(), self.signer.verifier
+        finder = Finder(self.directory, verifier, self.store, sealer, acknowledged, anchored)
+        found = {name: await self._found(finder, name, item) for name, item in known.items()}
+        if given_up := [note.text for log in found.values() for note in log.abandoned]:
+            await self.seals.abandon(given_up)
+        return found
 
     async def _found(self, finder: Finder, name: str, known: Known) -> Found:
         """What looks wrong is so only if Redis still says the same: somebody else may seal meanwhile."""

@@ -4,7 +4,7 @@ The lease saves work and proves nothing: what keeps two stewards from signing tw
 after it was compared and set.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple, Protocol
 
 from gateway.ledger.standing import RawEntry
@@ -59,6 +59,12 @@ class Seals(Protocol):
     async def acknowledged(self) -> int:
         """When a person last said that a loss is known, milliseconds; 0: never."""
         ...
+
+    async def abandoned(self) -> set[str]:
+        """What anchors have, as `Anchored.text`, and the log never will, since a person acknowledged its loss."""
+        ...
+
+    async def abandon(self, texts: Collection[str]) -> None: ...
 
     async def report_loss(self, sentence: str, written: int) -> None:
         """Stop every process until a person says that this is known. `written`: when what is missing was, at last."""

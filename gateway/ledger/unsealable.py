@@ -25,15 +25,33 @@ class NotHere(Unsealable):
 
 
 class Lost(Unsealable):
-    """Redis has less than was sealed."""
+    """Redis has less than was sealed, or signed."""
 
-    def __init__(self, what: str, written: int) -> None:
-        super().__init__(
-            f"{what}: it was restored from an older state, replaced, or failed over to a replica that lacked it. "
-            "Effects are stopped. If the loss is known, POST /journal/acknowledge-loss as an operator"
-        )
+    def __init__(self, sentence: str, written: int) -> None:
+        super().__init__(sentence)
         self.written = written
         """When the last entry that is missing was written, milliseconds since the epoch."""
+
+
+def forgotten(what: str, written: int) -> Lost:
+    """By Redis alone."""
+    return Lost(
+        f"{what}: it was restored from an older state, replaced, or failed over to a replica that lacked it. "
+        "Effects are stopped. If the loss is known, POST /journal/acknowledge-loss as an operator",
+        written,
+    )
+
+
+def rewound(partition: str, size: int, anchor: Path, anchored: int, written: int) -> Lost:
+    """By Redis and by the log."""
+    return Lost(
+        f"the anchor {str(anchor)!r} was given a checkpoint of {anchored} facts of partition {partition}, and the "
+        f"sealed log, which has {size}, does not go on from it: log and journal were restored from an older state. "
+        "Effects are stopped, and nothing is sealed. If there is a newer copy of the ledger's directory anywhere, stop "
+        "the gateway and put that in place: it has what is missing. If there is none, POST /journal/acknowledge-loss "
+        "as an operator once the loss is known; that checkpoint will never fit the log again",
+        written,
+    )
 
 
 def unwritable(directory: Path, error: OSError) -> Unsealable:

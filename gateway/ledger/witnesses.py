@@ -1,19 +1,21 @@
 """Where a log stands, before anything is appended to it: what Redis says, what the directory holds, what was signed.
 
-Three witnesses, and each may be ahead of the others after a crash:
+Three witnesses and a fourth elsewhere, and each may be ahead of the others after a crash:
 - the files, which are written first: more of them than Redis knows were never sealed, and are written over;
 - `{p}:sealed` in Redis, which makes a root the only one of its size: its files must be here, or in the store;
 - the checkpoint, which is written last: a missing one is signed now. One that is *ahead* of Redis is no crash of ours:
-  Redis came back with less than it had acknowledged, and nothing goes on until a person knows of that.
+  Redis came back with less than it had acknowledged, and nothing goes on until a person knows of that;
+- what an anchor has, which is older than that. What does not go on from it came back from a backup, Redis and log.
 
 Whatever does not fit together raises `Unsealable` and touches nothing: whoever looks at it must find it as it was.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from gateway.core.leaf import entry_order
 from gateway.core.sealed import BEGINNING, Sealed, UnreadableSeal, read_sealed
+from gateway.ledger.anchored import Anchored
 from gateway.ledger.copying import fetch
 from gateway.ledger.files import Damaged, LogFiles
 from gateway.ledger.growing import Tip, load
@@ -22,7 +24,7 @@ from gateway.ledger.note import BadNote, Checkpoint, Verifier, open_checkpoint
 from gateway.ledger.standing import entry_of
 from gateway.ledger.store import Store, StoreUnavailable
 from gateway.ledger.tiles import CHECKPOINT
-from gateway.ledger.unsealable import Lost, NotHere, Unsealable, unavailable, unwritable
+from gateway.ledger.unsealable import NotHere, Unsealable, forgotten, rewound, unavailable, unwritable
 from gateway.ledger.writing import LedgerDirectory
 
 
@@ -60,6 +62,8 @@ class Found:
     """The same in the store."""
     adopt: bool
     """Redis lost what the log has, and a person knows; Redis has to be told where the log stands."""
+    abandoned: tuple[Anchored, ...] = ()
+    """What an anchor has and the log never will, and a person knows."""
 
 
 @dataclass(slots=True)
@@ -72,6 +76,8 @@ class Finder:
     """Who sealed last, and where: for sentences."""
     acknowledged: int
     """When a person last said that a loss is known, milliseconds since the epoch; 0: never."""
+    anchored: Mapping[str, Sequence[Anchored]] = field(default_factory=dict)
+    """By partition, what must be in the log too."""
 
     def find(self, partition: str, known: Known) -> Found:
         """Raises Unsealable."""
@@ -98,6 +104,7 @@ class Finder:
         tip = self._held(partition, size, root, here)
         for old in (here, there, Checkpoint("", sealed.size, sealed.root)):
             self._extends(partition, tip, old)
+        abandoned = tuple(note for note in self.anchored.get(partition, ()) if self._lacks(partition, tip, note))
         if adopt:
             [leaf] = LogFiles(self.directory.path / partition, size).leaves(size - 1)
             has = f"knows of {sealed.size}" if sealed.size else "does not know that anything was sealed"
@@ -109,7 +116,7 @@ class Finder:
                 f"the log of partition {partition} is sealed up to entry {sealed.entry}, but the stream in Redis ends "
                 f"at {known.end}",
             )
-        return Found(tip, known, here.size, there.size, adopt)
+        return Found(tip, known, here.size, there.size, adopt, abandoned)
 
     def _opened(self, partition: str, note: bytes | None, where: str) -> Checkpoint:
         """What a checkpoint says that we signed; of size 0 if there is none."""
@@ -149,20 +156,30 @@ class Finder:
 
     def _extends(self, partition: str, tip: Tip, old: Checkpoint) -> None:
         """That the tree which is here goes on from what was once sealed or signed."""
-        if old.size == tip.size:
-            good = tip.root == old.root
-        else:
-            files = LogFiles(self.directory.path / partition, tip.size)
-            good = tree_of(old.size, files.hash_of).root == old.root
-        if not good:
+        if not self._goes_on(partition, tip, old):
             raise Unsealable(
                 f"The log of partition {partition} is forked: two trees of {old.size} leaves were sealed, and the log "
                 "goes on from one of them. Nothing is written to it any more; find out who else seals with this key, "
                 "and keep both directories."
             )
 
+    def _lacks(self, partition: str, tip: Tip, note: Anchored) -> bool:
+        """Whether that is so and a person knows. Raises Lost."""
+        old = note.checkpoint
+        if old.size <= tip.size and self._goes_on(partition, tip, old):
+            return False
+        if self.acknowledged < note.at:
+            raise rewound(partition, tip.size, note.path, old.size, note.at)
+        return True
+
+    def _goes_on(self, partition: str, tip: Tip, old: Checkpoint) -> bool:
+        if old.size == tip.size:
+            return tip.root == old.root
+        files = LogFiles(self.directory.path / partition, tip.size)
+        return tree_of(old.size, files.hash_of).root == old.root
+
     def _lost(self, entry: str, what: str) -> None:
         """Fine only if a person said so since. Raises Lost."""
         written, _ = entry_order(entry)
         if self.acknowledged < written:
-            raise Lost(what, written)
+            raise forgotten(what, written)

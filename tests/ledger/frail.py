@@ -161,6 +161,7 @@ class Redis:
     said: str = ""
     acknowledged_at: int = 0
     loss: tuple[str, int] = ("", 0)
+    abandoned: set[str] = field(default_factory=set)
 
     def add(self, partition: str, entry: bytes, fields: dict[bytes, bytes]) -> None:
         self.streams.setdefault(partition, []).append((entry, fields))
@@ -239,6 +240,12 @@ class FrailSeals:
 
     async def acknowledged(self) -> int:
         return self.redis.acknowledged_at
+
+    async def abandoned(self) -> set[str]:
+        return {*self.redis.abandoned}
+
+    async def abandon(self, texts: list[str]) -> None:
+        self._act("abandon", lambda: self.redis.abandoned.update(texts))
 
     async def report_loss(self, sentence: str, written: int) -> None:
         self.redis.loss = sentence, written

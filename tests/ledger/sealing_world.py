@@ -10,6 +10,7 @@ from gateway.core.codec import encode, envelope
 from gateway.core.facts import Expired, Lost
 from gateway.core.leaf import leaves_of, short
 from gateway.core.sealed import read_sealed
+from gateway.ledger.anchored import AnchorFiles
 from gateway.ledger.files import LogFiles
 from gateway.ledger.merkle import Tree, leaf_hash
 from gateway.ledger.note import Signer, open_checkpoint
@@ -34,6 +35,7 @@ class World:
     begun: int = 0
     entries: int = 0
     signer: Signer = SIGNER
+    anchor_files: tuple[Path, ...] = ()
     _leaves: dict[tuple[bytes, bytes], tuple[bytes, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -47,7 +49,10 @@ class World:
         directory = LedgerDirectory(disk.root, f"draft{self.begun}", disk, at_once=1)
         clock = lambda: self.now  # noqa: E731
         seals: Any = FrailSeals(self.redis, self.fate, clock)
-        return Sealer(seals, directory, self.signer, f"{place} {self.begun}", place, self.store, clock)
+        return Sealer(seals, directory, self.signer, f"{place} {self.begun}", place, self.store, self.anchors(), clock)
+
+    def anchors(self) -> AnchorFiles:
+        return AnchorFiles(lambda: self.anchor_files, clock=lambda: self.now)
 
     def happens(self, partition: str, appends: int, facts: int = 1, text: str = "") -> None:
         """So many appends to the journal, of so many facts each."""

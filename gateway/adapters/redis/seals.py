@@ -4,7 +4,7 @@ The lease has a number that grows with every holder. It saves work and is no pro
 twice is `seal.lua`, which compares and sets, and refuses a holder whose number was overtaken.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ LEASE_KEY = "gateway:sealing"
 """Hash: `holder` ("<place> <chance>"), `number` of its lease, `until` in milliseconds."""
 SEALER_KEY = "gateway:sealer"
 """The host that sealed last, and the directory where it has the log."""
+ABANDONED_KEY = "gateway:abandoned"
+"""Set of anchored checkpoints, `<partition> <size> <root>`."""
 
 STATE = """
 local last = '0-0'
@@ -120,6 +122,13 @@ class RedisSeals:
     async def acknowledged(self) -> int:
         """When a person last said that a loss is known, milliseconds since the epoch; 0: never."""
         return int(await self.journal.ask("GET", ACKNOWLEDGED) or 0)
+
+    async def abandoned(self) -> set[str]:
+        """What anchors have and the log never will, since a person acknowledged its loss."""
+        return {text.decode() for text in await self.journal.ask("SMEMBERS", ABANDONED_KEY)}
+
+    async def abandon(self, texts: Collection[str]) -> None:
+        await self.journal.ask("SADD", ABANDONED_KEY, *texts)
 
     async def report_loss(self, sentence: str, written: int) -> None:
         """Redis has less than was sealed: every process stops until a person says that this is known."""
