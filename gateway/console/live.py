@@ -1,7 +1,9 @@
 """Telling open pages that something has changed. They then ask for what they show; nothing of a call is told here.
 
-One loop per process looks at the ends of the ledger, however many pages are open, and rests while none is. A page
-whose stream breaks or was never given asks every now and then by itself, so losing all of this loses only time.
+One loop per process looks at the ends of the ledger, however many pages are open, and rests while none is. Whoever
+has the first line of a stream hears of everything that happens from then on; what happened before that, since the page
+was drawn or while its stream was broken, it asks for when the stream opens. A page without a stream asks every now and
+then by itself, so losing all of this loses only time.
 """
 
 import asyncio
@@ -84,6 +86,7 @@ class Live:
     _pages: set[_Page] = field(default_factory=set)
     _ends: dict[str, str] | None = None
     """How far the ledger was when it was last looked at; None while nobody looks."""
+    _watching: bool = False
     _closed: bool = False
 
     def close(self) -> None:
@@ -98,12 +101,15 @@ class Live:
             raise TooManyPages
         page = _Page(call)
         self._pages.add(page)
-        if len(self._pages) == 1:
+        if not self._watching:
+            self._watching = True
             spawn(self._watch(), "watch for open pages")
         return self._stream(page, alive)
 
     async def _stream(self, page: _Page, alive: Callable[[], Awaitable[bool]]) -> AsyncGenerator[str]:
         try:
+            if self._ends is None:
+                await self._look_if_possible()  # or what happens before the first look would be told to nobody
             yield "retry: 5000\n\n"
             asked = time.monotonic()
             while not self._closed:
@@ -122,13 +128,18 @@ class Live:
             self._pages.discard(page)
 
     async def _watch(self) -> None:
-        while self._pages and not self._closed:
-            try:
-                await self.look()
-            except JournalUnavailable as error:
-                log.debug("the journal is away, so open pages hear of nothing: %s", error)
-            await asyncio.sleep(LOOK_SECONDS)
-        self._ends = None
+        try:
+            while self._pages and not self._closed:
+                await self._look_if_possible()
+                await asyncio.sleep(LOOK_SECONDS)
+        finally:
+            self._ends, self._watching = None, False
+
+    async def _look_if_possible(self) -> None:
+        try:
+            await self.look()
+        except JournalUnavailable as error:
+            log.debug("the journal is away, so open pages hear of nothing: %s", error)
 
     async def look(self) -> None:
         """Tell the pages that what happened since the last look concerns them."""

@@ -12,7 +12,7 @@ from gateway.core.facts import Admitted, Answered, Approved, Asked, Claimed, Jud
 from gateway.core.record import BLANK
 from gateway.core.verdict import Verdict
 from gateway.ports import JournalUnavailable
-from gateway.tasks import cancel_all
+from gateway.tasks import cancel_all, spawn
 
 ADMITTED = Admitted(call=BLANK.call)
 JUDGED = Judged(verdict=Verdict(decision="allow"), generation="g", fingerprint="f")
@@ -86,6 +86,41 @@ def test_when_there_is_more_than_can_be_looked_at_everybody_is_told():
             ledger.add("c1", 3, ANSWERED)
         await looking.look()
         assert all(event.is_set() for event in changed.values())
+        await cancel_all()
+
+    asyncio.run(story())
+
+
+def test_whoever_has_the_first_line_hears_of_everything_that_happens_from_then_on(monkeypatch):
+    monkeypatch.setattr(live, "HEARTBEAT_SECONDS", 2.0)
+
+    async def story():
+        ledger = Ledger()
+        ledger.add("before", 0, ADMITTED)
+        looking = Live(ledger)
+        stream = looking.open("c1", forever)
+        assert await anext(stream) == "retry: 5000\n\n"
+        ledger.add("c1", 2, ASKED)  # before the loop had a turn
+        assert await anext(stream) == "event: changed\ndata: \n\n"
+        await cancel_all()
+
+    asyncio.run(story())
+
+
+def test_a_page_that_is_loaded_again_and_again_begins_no_second_loop(monkeypatch):
+    monkeypatch.setattr(live, "LOOK_SECONDS", 0.05)
+
+    async def story():
+        looking, loops = Live(Ledger()), []
+        monkeypatch.setattr(live, "spawn", lambda work, name: loops.append(spawn(work, name)))
+        for _ in range(5):  # each time the last page of all is closed, and one is opened before the loop has noticed
+            stream = looking.open(EVERYTHING, forever)
+            await anext(stream)
+            await stream.aclose()
+        assert len(loops) == 1
+        await asyncio.wait(loops)
+        looking.open(EVERYTHING, forever)
+        assert len(loops) == 2, "but once it has rested there is one again"
         await cancel_all()
 
     asyncio.run(story())

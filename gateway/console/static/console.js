@@ -88,6 +88,7 @@
   const events = document.body.dataset.events;
   if (events && window.EventSource) {
     const source = new EventSource(events);
+    source.addEventListener("open", look);  // for what happened since the page was drawn, or the stream broke
     source.addEventListener("changed", look);
     window.addEventListener("pagehide", () => source.close());
   }
