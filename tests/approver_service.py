@@ -17,8 +17,7 @@ import httpx
 
 from gateway.demo.approver import authentic, new_secret, signature
 from gateway.demo.listener import listening
-
-PATIENCE = 10.0
+from tests.processes import PATIENCE_SECONDS
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class Approvers:
 
     def notice(self, call: str, approval: str = "finance", number: int = 1) -> Notice:
         """The notice of that number about a call; waits for it."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + PATIENCE_SECONDS
         with self._arrived:
             while len(found := self.of(call, approval)) < number:
                 assert self._arrived.wait(deadline - time.monotonic()), f"no notice {number} to {approval} about {call}"
@@ -96,8 +95,8 @@ class Approvers:
             ),
         }
         return httpx.post(
-            url or notice.data["callback"], content=body, headers=signed | dict(headers or {}), timeout=15.0,
-            trust_env=False,
+            url or notice.data["callback"], content=body, headers=signed | dict(headers or {}), trust_env=False,
+            timeout=PATIENCE_SECONDS,
         )  # fmt: skip
 
     def approve(self, call: str, approval: str = "finance", by: str = "lead", number: int = 1) -> httpx.Response:

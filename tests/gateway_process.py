@@ -12,7 +12,6 @@ import hashlib
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,9 +25,10 @@ from typing import Any
 import httpx
 import yaml
 
+from tests.processes import PATIENCE_SECONDS, free_port
+
 ROOT = Path(__file__).resolve().parents[1]
-READY_SECONDS = 30.0
-END_SECONDS = 20.0
+END_SECONDS = PATIENCE_SECONDS
 PAYLOAD_KEY = base64.b64encode(b"k" * 32).decode()
 """Of deployments of several hosts, which must have the same."""
 READY = r"The gateway is ready: agents at (\S+), control plane at ([^\s,]+),"
@@ -63,7 +63,9 @@ def bearer(secret: str) -> dict[str, str]:
     return {"authorization": f"Bearer {secret}"}
 
 
-def eventually(truth: Callable[[], Any], otherwise: str = "it never happened", seconds: float = 15.0) -> Any:
+def eventually(
+    truth: Callable[[], Any], otherwise: str = "it never happened", seconds: float = PATIENCE_SECONDS
+) -> Any:
     """What `truth` returns as soon as that is true."""
     deadline = time.monotonic() + seconds
     while not (found := truth()):
@@ -93,7 +95,7 @@ class Gateway:
             )  # fmt: skip
         try:
             self.agents, self.control = _addresses(self, already)
-            eventually(lambda: self.readyz().status_code == 200, "not ready", READY_SECONDS)
+            eventually(lambda: self.readyz().status_code == 200, "not ready")
         except BaseException:
             self.end()
             raise
@@ -133,8 +135,7 @@ class Gateway:
 
     def kill(self, what: str) -> list[int]:
         """SIGKILL, as a power cut or the OOM killer would."""
-        pids = self.pids(what)
-        assert pids, f"there is no {what}"
+        pids: list[int] = eventually(lambda: self.pids(what), f"there is no {what}")  # an earlier one was just killed
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
         return pids
@@ -176,13 +177,6 @@ def _kind(pid: int) -> str:
         found = re.search(rb'"role": ?"(\w+)"', Path(f"/proc/{pid}/environ").read_bytes())
         return found[1].decode() if found else ""
     return ""
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
 
 
 def environment(**values: str) -> dict[str, str]:
@@ -244,7 +238,7 @@ def _placed(value: Any, folder: str) -> Any:
 
 
 def _addresses(gateway: Gateway, already: int) -> tuple[str, str]:
-    deadline = time.monotonic() + READY_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while len(found := re.findall(READY, gateway.log)) <= already:
         assert gateway.process.poll() is None, f"the gateway ended with {gateway.process.returncode}"
         assert time.monotonic() < deadline, "the gateway did not become ready"

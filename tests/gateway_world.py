@@ -17,9 +17,9 @@ from typing import Any
 import httpx
 
 from gateway.core.call import partition_of
-from tests.adapters.hostile import refused_port
 from tests.approver_service import Approvers, approvers
 from tests.gateway_process import Gateway, bearer, digest, key_of, serving, token_of
+from tests.processes import refused_port
 from tests.scripted_upstream import ScriptedUpstream
 
 SECRET = "sk_live_bank_7f3c9a1e5b"
@@ -114,7 +114,7 @@ def document(upstream: str, approver: str) -> dict[str, Any]:
         "agents": {name: {"owner": "boss", "teams": ["ops"], "keys": [digest(key_of(name))]} for name in AGENTS},
         "systems": {
             "bank": system | {"tools": tools(), "hosts": ["bank.example"]},
-            "slow": system | {"timeout": "1s", "tools": pay | read},
+            "slow": system | {"timeout": "2s", "tools": pay | read},
             "paged": system | {"upstream": f"{upstream}/api/v3", "rewrite_urls": True, "tools": reads},
             "vault": system | {"credential": private, "tools": read | pay},
             "maps": system | {"credential": {"query": {"name": "key", "value": secret}}, "tools": reads},
@@ -146,7 +146,7 @@ class World:
 
     def _client(self, name: str, url: str, headers: Mapping[str, str]) -> httpx.Client:
         if name not in self._made:
-            client = httpx.Client(base_url=url, headers=dict(headers), timeout=30.0, trust_env=False)
+            client = httpx.Client(base_url=url, headers=dict(headers), timeout=90.0, trust_env=False)
             self._made[name] = self.clients.enter_context(client)
         return self._made[name]
 
@@ -174,7 +174,7 @@ class World:
         found: str = self.person("auditor").get(f"/calls/{call}").json()["state"]
         return found
 
-    def status(self, call: str, agent: str = "bot", wait: int = 10) -> dict[str, Any]:
+    def status(self, call: str, agent: str = "bot", wait: int = 60) -> dict[str, Any]:
         """What GET /calls/{id} tells the agent, once it is over or `wait` seconds have passed."""
         found: dict[str, Any] = self.agent(agent).get(f"/calls/{call}", headers={"prefer": f"wait={wait}"}).json()
         return found

@@ -63,8 +63,8 @@ class KillingRelay:
     def _kill(self, client: socket.socket) -> None:
         packed = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
         pid, _, _ = struct.unpack("3i", packed)
+        self.killed.append(pid)  # before anybody can notice
         os.kill(pid, signal.SIGKILL)
-        self.killed.append(pid)
 
 
 @contextmanager

@@ -19,11 +19,12 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 
 from tests.adapters.hostile import Connection, Headers, HostileServer, Recorded, response
+from tests.processes import PATIENCE_SECONDS
 
 Reaction = Callable[[Connection, Recorded], object]
 """What to do with one request. Returning False ends the connection."""
 
-PATIENCE = 15.0
+PATIENCE = PATIENCE_SECONDS
 """Seconds after which a reaction that waits for its test gives up, so that nothing hangs for ever."""
 
 

@@ -12,6 +12,7 @@ from gateway.core.leaf import leaves_of, short
 from gateway.ledger.files import LogFiles
 from gateway.ledger.merkle import Tree, leaf_hash
 from gateway.ledger.note import Verifier, open_checkpoint, read_signer
+from tests.processes import PATIENCE_SECONDS
 
 
 def verifier_of(data: Path) -> Verifier:
@@ -30,19 +31,18 @@ async def streams(journal: RedisJournal) -> dict[str, list[bytes]]:
     return found
 
 
-async def all_sealed(url: str, ledger: Path, verifier: Verifier, seconds: float = 20.0) -> int:
+async def all_sealed(url: str, ledger: Path, verifier: Verifier) -> int:
     """Wait until the logs have caught up, and hold them against the streams; how many facts those have.
 
-    Nothing may be journalled meanwhile.
+    What is still being journalled, a delivery or the word of a steward that has just started, is waited for too.
     """
-    journal, deadline = RedisJournal.open(url), time.monotonic() + seconds
+    journal, deadline = RedisJournal.open(url), time.monotonic() + PATIENCE_SECONDS
     try:
-        wanted = await streams(journal)
+        while _sizes(ledger, wanted := await streams(journal)) != dict(_counts(wanted)):
+            assert time.monotonic() < deadline, f"sealed: {_sizes(ledger, wanted)}, journalled: {dict(_counts(wanted))}"
+            await asyncio.sleep(0.05)
     finally:
         await journal.close()
-    while _sizes(ledger, wanted) != {name: len(leaves) for name, leaves in wanted.items()}:
-        assert time.monotonic() < deadline, f"sealed: {_sizes(ledger, wanted)}, journalled: {list(_counts(wanted))}"
-        await asyncio.sleep(0.05)
     for name, leaves in wanted.items():
         log = LogFiles.open(ledger, name)
         stands = [short(leaf) for leaf in leaves]

@@ -17,10 +17,10 @@ from urllib.parse import urlencode
 import httpx
 
 from gateway.demo.listener import listening
+from tests.processes import PATIENCE_SECONDS
 
 TOKEN, SIGNING = "xoxb-test-token", "8f742231b10e8888abcd99yyyzzz85a5"
 CHANNEL, WORKSPACE = "C024BE91L", "T024BE7LD"
-PATIENCE = 10.0
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ class SlackService:
     said: list[Said] = field(default_factory=list)
     script: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     """Status and answer of the next calls; afterwards all is well."""
+    about: str = ""
+    """Only calls that mention this are of the script: else one that is late would take what is meant for another."""
     _arrived: threading.Condition = field(default_factory=threading.Condition)
 
     def receive(self, headers: Mapping[str, str], body: bytes) -> tuple[int, str, bytes]:
@@ -54,7 +56,8 @@ class SlackService:
             self.said.append(Said(headers[":path"].rpartition("/")[2], headers.get("authorization", ""), told))
             self._arrived.notify_all()
             number = len(self.said)
-        status, answer = self.script.pop(0) if self.script else (200, {"ok": True})
+            scripted = self.script and self.said[-1].mentions(self.about)
+            status, answer = self.script.pop(0) if scripted else (200, {"ok": True})
         if answer.get("ok") is True and "ts" not in answer:
             answer = answer | {"channel": told["channel"], "ts": told.get("ts") or f"1503435956.{number:06d}"}
         return status, "application/json", json.dumps(answer).encode()
@@ -64,7 +67,7 @@ class SlackService:
 
     def wait(self, method: str, text: str = "", number: int = 1) -> Said:
         """The call of that number which mentions the text; waits for it."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + PATIENCE_SECONDS
         with self._arrived:
             while len(found := self.of(method, text)) < number:
                 left = deadline - time.monotonic()
@@ -103,7 +106,9 @@ def signed(body: bytes, *, secret: str = SIGNING, at: float | None = None) -> di
 
 def call_back(control: str, body: bytes, headers: Mapping[str, str] | None = None) -> httpx.Response:
     sent = signed(body) if headers is None else dict(headers)
-    return httpx.post(f"{control}/slack/interactions", content=body, headers=sent, timeout=15.0, trust_env=False)
+    return httpx.post(
+        f"{control}/slack/interactions", content=body, headers=sent, timeout=PATIENCE_SECONDS, trust_env=False
+    )
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """`gateway approvals` as an approver meets it: a process with a token, against a real gateway."""
 
+import codecs
 import json
 import os
 import pty
@@ -13,8 +14,9 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from tests.gateway_process import environment, eventually, free_port, token_of
+from tests.gateway_process import environment, eventually, token_of
 from tests.gateway_world import BOTH, HELD, PAIR, world
+from tests.processes import PATIENCE_SECONDS, free_port
 from tests.scripted_upstream import fresh
 
 YES = "--yes"
@@ -172,7 +174,7 @@ def test_a_yes_that_needs_another_leaves_the_call_held(scene):
     assert "one person counts once" in said_no(approvals(scene, "approve", call, YES))
     assert "lead said yes for pair" in approvals(scene, "show", call).stdout
     assert approvals(scene, "approve", call, YES, person="second").returncode == 0
-    assert scene.state(call) == "answered"
+    eventually(lambda: scene.state(call) == "answered")
 
 
 def test_a_no_needs_a_reason_and_the_agent_reads_it(scene):
@@ -238,25 +240,25 @@ class Terminal:
             stderr=theirs, start_new_session=True,
         )  # fmt: skip
         os.close(theirs)
-        self.said = ""
+        self.said, self.decoder = "", codecs.getincrementaldecoder("utf-8")()
 
     def until(self, words: str) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while words not in self.said:
             assert time.monotonic() < deadline, self.said
             if select.select([self.ours], [], [], 0.2)[0]:
-                self.said += os.read(self.ours, 65536).decode()
+                self.said += self.decoder.decode(os.read(self.ours, 65536))
 
     def answer(self, text: str) -> int:
         self.until("exactly as shown? [y/N]")
         os.write(self.ours, text.encode())
         try:
             while piece := os.read(self.ours, 65536):
-                self.said += piece.decode()
+                self.said += self.decoder.decode(piece)
         except OSError:  # Linux: the other end is closed
             pass
         os.close(self.ours)
-        return self.process.wait(30)
+        return self.process.wait(PATIENCE_SECONDS)
 
 
 def test_a_person_is_shown_the_question_then_asked(scene):

@@ -206,7 +206,7 @@ def test_an_outcome_that_was_written_late_was_told_to_nobody(persists):
     async def story():
         with pytest.raises(OutcomeUnknown):
             await ask(world, "first", "k1")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await written_by_nobody_who_waits(world)
         return await ask(world, "first", "k2")
 
@@ -358,7 +358,7 @@ def test_a_call_that_leaves_meanwhile_is_waited_for_no_longer(monkeypatch):
         asked = asyncio.ensure_future(ask(world, "second", "k2"))
         await asyncio.sleep(0.01)
         world.journal.leave(world.calls[0], match)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             return await asked
 
     world.live(story)
@@ -477,7 +477,7 @@ def test_what_is_owed_is_tried_again_whatever_went_wrong(monkeypatch, where, cap
     async def story():
         with pytest.raises(OutcomeUnknown):
             await engine.begin(admission(REFUND, key="k1"), world.generation, Requester())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while engine.owing:  # noqa: ASYNC110
                 await asyncio.sleep(0.001)
 

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import textwrap
-import time
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from gateway.children import (
     pause_after,
     tied,
 )
-from tests.processes import gone, until
+from tests.processes import PATIENCE_SECONDS, gone, until
 
 FOREVER = (sys.executable, "-I", "-S", "-c", "import time; time.sleep(600)")
 
@@ -110,7 +110,7 @@ def test_a_hopeless_start_is_told_once_and_not_repeated():
     async def main():
         child = Child("worker", simple(("/bin/sh", "-c", "exit 78")), hopeless=lambda code: code == 78)
         with pytest.raises(Hopeless, match="worker ended with exit code 78"):
-            await asyncio.wait_for(child.start(), 20)
+            await asyncio.wait_for(child.start(), PATIENCE_SECONDS)
         assert child.starts == 1
 
     asyncio.run(main())
@@ -138,14 +138,24 @@ def test_once_it_was_ready_nothing_is_hopeless():
     asyncio.run(main())
 
 
-def test_readiness_is_that_of_the_present_process():
+def started_more_than(child, starts):
+    return child.starts > starts
+
+
+def test_readiness_is_that_of_the_present_process(tmp_path):
+    may = tmp_path / "may be ready"
+    waits = f"import os, time\nwhile not os.path.exists({str(may)!r}): time.sleep(0.01)\n"
+
     async def main():
-        child = Child("worker", speaking(READY_THEN + "import time; time.sleep(600)"))
+        child = Child("worker", speaking(waits + READY_THEN + "import time; time.sleep(600)"))
         child.start()
-        for _ in range(2):
-            await asyncio.wait_for(child.ready.wait(), 20)
+        for starts in (1, 2):
+            may.touch()
+            await asyncio.wait_for(child.ready.wait(), PATIENCE_SECONDS)
+            may.unlink()
             child.signal(signal.SIGKILL)
-            await until(lambda: not child.ready.is_set())
+            await until(partial(started_more_than, child, starts))
+            assert not child.ready.is_set()
         await child.stop(10)
         assert not child.ready.is_set()
 
@@ -158,7 +168,7 @@ def test_a_child_that_ignores_sigterm_is_killed_after_the_grace():
             "worker", speaking("import signal, time; signal.signal(15, 1); " + READY_THEN + "time.sleep(600)")
         )
         child.start()
-        await asyncio.wait_for(child.ready.wait(), 20)
+        await asyncio.wait_for(child.ready.wait(), PATIENCE_SECONDS)
         pid = child.pid
         assert not await child.stop(0.05)
         assert gone(pid)
@@ -166,7 +176,9 @@ def test_a_child_that_ignores_sigterm_is_killed_after_the_grace():
     asyncio.run(main())
 
 
-def test_stop_reaches_a_child_that_is_being_started_and_one_that_waits_for_its_next_start():
+def test_stop_reaches_a_child_that_is_being_started_and_one_that_waits_for_its_next_start(monkeypatch):
+    monkeypatch.setattr(children, "pause_after", lambda deaths: 600.0 if deaths > 1 else 0.0)
+
     async def main():
         child = Child("worker", simple(FOREVER))
         task = child.start()
@@ -176,10 +188,8 @@ def test_stop_reaches_a_child_that_is_being_started_and_one_that_waits_for_its_n
 
         child = Child("worker", simple(("/bin/false",)))
         task = child.start()
-        await until(lambda: child.starts >= 5)  # by now it pauses for seconds
-        began = time.monotonic()
-        assert await child.stop(10)
-        assert time.monotonic() - began < 1
+        await until(lambda: child.starts == 2 and child.pid is None)  # by now it pauses
+        assert await asyncio.wait_for(child.stop(10), PATIENCE_SECONDS)
         assert await Child("never started", simple(FOREVER)).stop(1)
 
     asyncio.run(main())

@@ -37,7 +37,7 @@ def test_the_story_is_true_from_beginning_to_end():
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert played.returncode == 0, played.stdout + played.stderr

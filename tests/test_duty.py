@@ -8,6 +8,7 @@ import pytest
 
 from gateway.children import READY
 from gateway.duty import VARIABLE, Duty, NoDuty, read_duty
+from tests.processes import PATIENCE_SECONDS
 
 
 def duty(line, listen=()):
@@ -43,7 +44,7 @@ def test_a_child_says_ready_and_hears_when_the_supervisor_is_gone():
             done, _ = await asyncio.wait({watching}, timeout=0.05)
             assert not done
             ours.close()
-            await asyncio.wait_for(watching, 20)
+            await asyncio.wait_for(watching, PATIENCE_SECONDS)
             child.ready()  # nobody listens, and that is no error
 
     asyncio.run(main())
@@ -56,7 +57,7 @@ def test_a_supervisor_that_died_with_unread_words_is_gone_too():
             child = duty(theirs.fileno())
             child.ready()
             ours.close()  # with `ready` unread, the kernel says "connection reset" and not end-of-file
-            await asyncio.wait_for(child.orphaned(), 20)
+            await asyncio.wait_for(child.orphaned(), PATIENCE_SECONDS)
 
     asyncio.run(main())
 

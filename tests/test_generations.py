@@ -22,7 +22,7 @@ from gateway.core.admit import Admission, Asker, Inadmissible, admit
 from gateway.core.call import Request
 from gateway.core.payload import pack_request
 from gateway.generations import Generations, load, signature
-from tests.gateway_process import free_port
+from tests.processes import free_port
 
 READS = '@id("reads") permit (principal, action in Action::"read", resource);'
 WRITES = '@id("writes") permit (principal, action in Action::"write", resource);'

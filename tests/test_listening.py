@@ -6,6 +6,7 @@ import pytest
 
 from gateway.children import CannotStart
 from gateway.listening import bind, parse_address, shown
+from tests.processes import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def test_anything_else_is_one_sentence_with_examples(address):
 
 def test_a_bound_address_accepts_connections(bound):
     (listener,) = bound("127.0.0.1:0")
-    with socket.create_connection(listener.getsockname(), timeout=5):
+    with socket.create_connection(listener.getsockname(), timeout=PATIENCE_SECONDS):
         assert shown(listener) == f"127.0.0.1:{listener.getsockname()[1]}"
     assert not listener.get_inheritable()
 
@@ -74,7 +75,7 @@ def test_an_address_in_use_is_one_sentence_and_is_never_shared(bound):
 def test_a_port_can_be_bound_again_while_its_last_connections_fade():
     (listener,) = bind("127.0.0.1:0")
     address = shown(listener)
-    client = socket.create_connection(listener.getsockname(), timeout=5)
+    client = socket.create_connection(listener.getsockname(), timeout=PATIENCE_SECONDS)
     listener.setblocking(True)
     listener.accept()[0].close()  # the server's side closes first and is left in TIME_WAIT
     client.close()

@@ -30,6 +30,7 @@ from gateway.demo.listener import listening
 from gateway.payload_keys import read_keys
 from tests.gateway_process import ROOT, environment, eventually, key_of, serving, write_configuration
 from tests.gateway_world import BRIEF, HELD, NEVER, POLICIES, slug, world
+from tests.processes import PATIENCE_SECONDS
 from tests.scripted_upstream import answer, fresh, resets, stalls
 
 OVERFLOWS, TAGGED = 4242, "tagged"
@@ -93,8 +94,8 @@ def check(tmp_path, routes, policies=POLICIES, **secrets):
     write_configuration(tmp_path, routes, policies)
     places = ["--routes", str(tmp_path / "routes.yaml"), "--policies", str(tmp_path / "policies")]
     done = subprocess.run(
-        [sys.executable, "-m", "gateway", "check", *places], cwd=ROOT, env=environment(**secrets), timeout=60,
-        capture_output=True, text=True, check=False,
+        [sys.executable, "-m", "gateway", "check", *places], cwd=ROOT, env=environment(**secrets), capture_output=True,
+        text=True, check=False, timeout=PATIENCE_SECONDS,
     )  # fmt: skip
     return done.returncode, done.stderr
 
@@ -130,9 +131,11 @@ def lone():
 
 def test_row_18_a_rate_limit_does_not_fail_open_without_the_journal(lone):
     lone.gateway.kill("valkey")
-    with ThreadPoolExecutor(12) as pool:
-        found = [slug(answer) for answer in pool.map(lambda _: lone.pay(fresh("pay")), range(12))]
-    assert found.count("too-many") >= 5 and set(found) <= {"too-many", "journal-unavailable", ""}
+    begun = time.monotonic()
+    with ThreadPoolExecutor(16) as pool:
+        found = [slug(answer) for answer in pool.map(lambda _: lone.pay(fresh("pay")), range(80))]
+    assert set(found) <= {"too-many", "journal-unavailable", ""} and "too-many" in found
+    assert len(found) - found.count("too-many") <= 5 + 5 * (time.monotonic() - begun), "five at once, and five a second"
     eventually(lambda: lone.pay(fresh("pay")).status_code == 200)
 
 
@@ -180,7 +183,7 @@ def test_row_4_what_was_approved_is_compared_with_what_would_be_sent(scene):
 def test_row_5_a_denied_or_timed_out_approval_is_not_forwarded_without_its_credential(scene):
     rejected, expired, denied = fresh("pay"), fresh("pay"), fresh("pay")
     scene.approvers.reject(scene.hold(rejected))
-    brief = scene.hold(expired, BRIEF)
+    brief = scene.pay(expired, BRIEF, prefer="wait=0").json()["call"]
     scene.pay(denied, NEVER)
     eventually(lambda: scene.state(brief) == "denied")
     assert [scene.upstream.seen(to) for to in (rejected, expired, denied)] == [[], [], []]
@@ -234,12 +237,12 @@ def test_row_10_a_question_that_cannot_be_delivered_does_not_mean_yes(scene):
     to = fresh("pay")
     scene.approvers.refusing = True
     try:
-        call = scene.hold(to, BRIEF)
+        call = scene.pay(to, BRIEF, prefer="wait=0").json()["call"]
         eventually(lambda: scene.state(call) == "denied")
+        eventually(lambda: "notice not delivered" in scene.person("auditor").get(f"/calls/{call}").text)
     finally:
         scene.approvers.refusing = False
-    told = scene.person("auditor").get(f"/calls/{call}").text
-    assert "notice not delivered" in told and scene.upstream.seen(to) == []
+    assert scene.upstream.seen(to) == [] and scene.state(call) == "denied"
 
 
 def test_row_11_a_call_in_flight_is_never_stale_and_never_executed_again(scene):
@@ -249,7 +252,8 @@ def test_row_11_a_call_in_flight_is_never_stale_and_never_executed_again(scene):
     threading.Thread(target=lambda: _ignoring_errors(lambda: scene.pay(to, key="k" + to)), daemon=True).start()
     eventually(lambda: scene.upstream.seen(to))
     with redis.Redis.from_url(embedded_url(scene.gateway.data)) as journal:
-        call = scene.person("auditor").get("/calls").json()["calls"][0]["call"]
+        listed = scene.person("auditor").get("/calls").json()["calls"]
+        (call,) = [item["call"] for item in listed if item["resource"] == f"Account/{to}"]
         partition = f"{{{call[:2]}}}"
         pointers = [name for name in journal.keys(f"{partition}:key:*") if journal.get(name) == call.encode()]
         assert pointers and [journal.pttl(name) for name in pointers] == [-1] * len(pointers)
@@ -323,8 +327,8 @@ def test_row_18_a_collector_that_is_down_loses_nothing_and_the_record_names_the_
         assert scene.status(call)["status"] == "answered"
     finally:
         collector_is["down"] = False
-    spans = eventually(lambda: collector.spans_of(call), "the spans never came", seconds=30)
-    eventually(lambda: "lead" in _said(collector, call), f"no approver in {spans}", seconds=10)
+    spans = eventually(lambda: collector.spans_of(call), "the spans never came")
+    eventually(lambda: "lead" in _said(collector, call), f"no approver in {spans}")
     assert "bot" in _said(collector, call)
 
 
@@ -345,7 +349,7 @@ def test_row_19_one_retried_request_is_one_question(scene):
 
 def _exchange(scene, data):
     host, port = scene.gateway.agents.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=15) as line:
+    with socket.create_connection((host, int(port)), timeout=PATIENCE_SECONDS) as line:
         line.sendall(data)
         found = b""
         while more := line.recv(65536):
@@ -445,7 +449,7 @@ def test_row_29_no_span_is_dropped_however_slow_the_collector(scene, collector, 
     calls = [scene.agent().get(f"/bank/items/{number}").headers["gateway-call"] for number in range(150)]
     time.sleep(0.5)  # the exporter has failed in between
     collector_is["down"] = False
-    eventually(lambda: all(collector.spans_of(call) for call in calls), "spans are missing", seconds=30)
+    eventually(lambda: all(collector.spans_of(call) for call in calls), "spans are missing")
 
 
 def test_row_30_a_duplicate_json_key_is_refused(scene):

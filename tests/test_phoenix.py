@@ -23,8 +23,9 @@ from gateway.core.segments import traces_of
 from gateway.core.spans import SpanValue
 from gateway.ledger.files import LogFiles
 from gateway.ledger.merkle import leaf_hash
-from tests.gateway_process import eventually, free_port
+from tests.gateway_process import eventually
 from tests.gateway_world import HELD, world
+from tests.processes import free_port
 from tests.scripted_upstream import answer, fresh, resets
 from tests.spans_of_journal import spans_of_journal
 

@@ -79,7 +79,7 @@ def test_a_decision_about_a_call_that_is_over_is_answered_at_once(sent):
         await world.engine().unattended(call)
         late = Decision(approve=True, by="bob", group="finance", fingerprint=fingerprint, via="token")
         with pytest.raises(Stale):
-            await asyncio.wait_for(Decisions(world.engine()).vote(call, late), 2)
+            await asyncio.wait_for(Decisions(world.engine()).vote(call, late), 60)
 
     world.live(story)
     assert world.upstream.sends == 1

@@ -17,7 +17,7 @@ from gateway.adapters.embedded import EmbeddedValkey, answers, embedded_url
 from gateway.data_directory import socket_path
 from gateway.ledger.place import Place
 from gateway.supervisor import CONFIGURATION_MISTAKE, Plan, Supervisor, default_workers, same_user_notice
-from tests.processes import gone, until
+from tests.processes import PATIENCE_SECONDS, free_port, gone, until
 
 # A stand-in: answers every connection with its role, number and process id, and writes down the signals it gets.
 STAND_IN = """
@@ -29,7 +29,9 @@ def note(what):
         file.write(f"{what} {duty.role} {duty.number}\\n")
 def term(*_):
     if "stubborn" in duty.document: note("ignores"); return
-    note("ends"); time.sleep(duty.document.get("slow", 0)); os._exit(0)
+    note("ends")
+    while os.path.exists(duty.document.get("busy_while_there", "")): time.sleep(0.01)
+    os._exit(0)
 signal.signal(signal.SIGTERM, term)
 signal.signal(signal.SIGHUP, lambda *_: note("reloads"))
 (listener,) = duty.sockets()
@@ -69,7 +71,7 @@ async def serving(the_plan):
         yield supervisor
     finally:
         supervisor.stop()
-        assert await asyncio.wait_for(task, 30) == 0
+        assert await asyncio.wait_for(task, PATIENCE_SECONDS) == 0
 
 
 async def ask(address):
@@ -93,7 +95,7 @@ def notes(tmp_path):
 def refuses(address):
     host, _, port = address.rpartition(":")
     try:
-        socket.create_connection((host, int(port)), timeout=5).close()
+        socket.create_connection((host, int(port)), timeout=PATIENCE_SECONDS).close()
     except ConnectionRefusedError:
         return True
     return False
@@ -155,10 +157,10 @@ def test_sigterm_ends_the_children_in_order_and_valkey_last(tmp_path):
     """A child that takes its time to end still finds the journal."""
 
     async def main():
-        said = Said()
-        supervisor = Supervisor(
-            plan(tmp_path, redis_url="", document={"notes": str(tmp_path / "notes"), "slow": 0.5}), said
-        )
+        said, busy = Said(), tmp_path / "busy"
+        busy.touch()
+        document = {"notes": str(tmp_path / "notes"), "busy_while_there": str(busy)}
+        supervisor = Supervisor(plan(tmp_path, redis_url="", document=document), said)
         task = asyncio.ensure_future(supervisor.serve())
         await until(lambda: any("is ready" in sentence for sentence in said))
         valkey = supervisor._valkey
@@ -167,15 +169,14 @@ def test_sigterm_ends_the_children_in_order_and_valkey_last(tmp_path):
         assert (await ask(supervisor.addresses[0]))[3] == embedded_url(tmp_path / "data")
         os.kill(os.getpid(), signal.SIGTERM)
         await until(lambda: len(notes(tmp_path)) == 3)
-        looked = 0
+        assert await answers(valkey.socket)  # somebody may still have something to record
+        busy.unlink()
         while True:
             answered = await answers(valkey.socket)
             if all(map(gone, pids)):
                 break
-            assert answered  # somebody may still have something to record
-            looked += 1
-        assert looked
-        assert await asyncio.wait_for(task, 20) == 0
+            assert answered
+        assert await asyncio.wait_for(task, PATIENCE_SECONDS) == 0
         assert not await answers(valkey.socket)
         assert valkey.pid is None
 
@@ -231,7 +232,7 @@ def test_a_child_that_refuses_its_configuration_ends_the_start(tmp_path, role):
 
     async def main():
         supervisor = Supervisor(plan(tmp_path, redis_url="", **{role: refusing}), said)
-        return await asyncio.wait_for(supervisor.serve(), 30)
+        return await asyncio.wait_for(supervisor.serve(), PATIENCE_SECONDS)
 
     assert asyncio.run(main()) == 1
     assert "The gateway cannot start: " in said[-1]
@@ -260,7 +261,7 @@ def test_it_can_be_stopped_while_it_starts(tmp_path):
         task = asyncio.ensure_future(supervisor.serve())
         await until(lambda: all(child.pid for child in supervisor._children) and supervisor._children)
         supervisor.stop()
-        assert await asyncio.wait_for(task, 20) == 0
+        assert await asyncio.wait_for(task, PATIENCE_SECONDS) == 0
         assert not any("is ready" in sentence for sentence in said)
 
     asyncio.run(main())
@@ -300,8 +301,7 @@ def until_ready(process):
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere children watch their line")
 def test_a_supervisor_that_is_killed_takes_everything_with_it_and_can_be_started_again_at_once(tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        agents = f"127.0.0.1:{free.getsockname()[1]}"
+    agents = f"127.0.0.1:{free_port()}"
     for _ in range(2):
         with run(tmp_path, agents=agents) as process:
             pids = until_ready(process)
@@ -311,7 +311,7 @@ def test_a_supervisor_that_is_killed_takes_everything_with_it_and_can_be_started
     with run(tmp_path, agents=agents) as process:
         until_ready(process)
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE_SECONDS) == 0
 
 
 def test_ctrl_c_reaches_the_children_only_through_the_supervisor(tmp_path):
@@ -320,7 +320,7 @@ def test_ctrl_c_reaches_the_children_only_through_the_supervisor(tmp_path):
         pids = until_ready(process)
         assert {os.getpgid(pid) for pid in pids}.isdisjoint({os.getpgid(process.pid)})
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE_SECONDS) == 0
         assert all(map(gone, pids))
 
 

@@ -17,7 +17,7 @@ def hosts(valkey):
     """The same routes, policies, secrets and Redis twice. The second value is the first world seen from host two."""
     valkey.flush()
     change, redis = (
-        with_ladder("1s", "2s", "8s"),
+        with_ladder("1s", "4s", "12s"),
         {"GATEWAY_REDIS_URL": valkey.url, "GATEWAY_PAYLOAD_KEYS": PAYLOAD_KEY},
     )
     with (
@@ -31,7 +31,7 @@ def hosts(valkey):
 
 def waiting(pool, scene, to, amount=HELD):
     """An agent's request that waits at that host for the people."""
-    return pool.submit(scene.pay, to, amount, prefer="wait=15")
+    return pool.submit(scene.pay, to, amount, prefer="wait=60")
 
 
 def call_of(scene, to):

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway_process import environment, free_port
+from tests.gateway_process import environment
 from tests.gateway_world import world
 from tests.pages import ROOT, blocks, blocks_of, read, run
+from tests.processes import free_port
 
 TOOLS = ("bash", "curl", "jq", "openssl")
 PORTS = ("8080", "8081", "9000", "9001")

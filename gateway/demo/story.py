@@ -25,7 +25,7 @@ PAID, SMALL, LARGE, EXCESSIVE = 250_000, 1_200, 9_000, 120_000
 HELD_BY, DENIED_BY = "refunds-over-50-need-finance", "refunds-over-1000-never"
 YOURS = 7_000
 """Cents, of the refund that whoever watches decides."""
-PATIENCE = 10.0
+PATIENCE = 30.0
 """Seconds for what happens without a request: a notice, the effect after an approval, an export."""
 THINKING = 600.0
 """Seconds that a person has for a decision on the page."""

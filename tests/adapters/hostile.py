@@ -22,7 +22,9 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Self
 
-SOON = 5.0
+from tests.processes import PATIENCE_SECONDS
+
+SOON = PATIENCE_SECONDS
 """Seconds after which a script that waits for a client gives up, so that no test can hang for ever."""
 
 Headers = Sequence[tuple[str, str | bytes]]
@@ -211,13 +213,6 @@ class HostileServer:
 def parse_headers(head: bytes) -> tuple[tuple[bytes, bytes], ...]:
     lines = head.split(b"\r\n")[1:]
     return tuple((name, value.strip()) for name, _, value in (line.partition(b":") for line in lines if line))
-
-
-def refused_port() -> int:
-    """A port on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
 
 
 def response(body: bytes = b"", status: str = "200 OK", headers: Headers = (), length: int | None = None) -> bytes:

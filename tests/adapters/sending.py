@@ -15,14 +15,14 @@ from tests.adapters.hostile import HostileServer
 SECRET = "sk_live_51Hx/Yz+secret=="
 REFERENCE = SecretReference("env", "SYSTEM_KEY")
 WRITE, READ = "write", "read"
-SHORT = 0.4
-"""Seconds; a timeout for servers that never answer. Nothing is asserted about time."""
+SHORT, LONG = 1.0, 30.0
+"""Seconds; timeouts for servers that never answer, and for those that do. Nothing is asserted about time."""
 
 T = TypeVar("T")
 Answer = tuple[int, tuple[tuple[bytes, bytes], ...], bytes]
 
 
-def system(origin: str, credential: Credential | None = None, timeout: float = 5.0, **more) -> System:
+def system(origin: str, credential: Credential | None = None, timeout: float = LONG, **more) -> System:
     return System(
         name="stripe", origin=origin, owner="finance-lead", credential=credential, timeout_seconds=timeout, **more
     )

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import socket
 import subprocess
 import time
 from contextlib import asynccontextmanager
@@ -17,6 +16,7 @@ from gateway.adapters.durability import Report, examine, may_forget, objections,
 from gateway.adapters.embedded import EmbeddedValkey
 from gateway.adapters.redis import connecting
 from gateway.ports import JournalUnavailable
+from tests.processes import PATIENCE_SECONDS, free_port
 
 NOTHING, ONE_SECOND, UNVERIFIED = "may-lose-nothing", "may-lose-one-second", "may-lose-everything-unverified"
 
@@ -127,11 +127,10 @@ def test_a_server_that_is_gone_and_one_that_refuses_us_are_one_sentence(tmp_path
 @asynccontextmanager
 async def server_on_a_port(data, **options):
     data.mkdir()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     options = {
         "bind": "127.0.0.1", "port": str(port), "dir": str(data), "appendonly": "yes", "appendfsync": "always",
-        "save": "",
+        "save": "", "cluster_port": str(free_port()),
         "repl-diskless-sync-delay": "0", **options,
     }  # fmt: skip
     words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", value)]
@@ -146,7 +145,7 @@ async def server_on_a_port(data, **options):
 
 
 async def until(redis, condition):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
             if condition(await redis.info()):
@@ -179,7 +178,7 @@ def test_every_primary_of_a_cluster_is_examined(tmp_path):
     async def main():
         async with server_on_a_port(tmp_path / "node", cluster_enabled="yes") as (node, port):
             await node.execute_command("CLUSTER ADDSLOTSRANGE 0 16383")
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + PATIENCE_SECONDS
             while (await node.execute_command("CLUSTER INFO"))["cluster_state"] != "ok":
                 assert time.monotonic() < deadline
                 await asyncio.sleep(0.02)
@@ -262,8 +261,7 @@ def test_memory_below_the_limit_is_fine():
 
 
 def test_a_master_that_a_sentinel_names_is_examined(tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     configuration = tmp_path / "sentinel.conf"
 
     async def main():
@@ -274,7 +272,7 @@ def test_a_master_that_a_sentinel_names_is_examined(tmp_path):
             )
             redis: Any = connecting.client(f"redis+sentinel://127.0.0.1:{port}/m")
             try:
-                deadline = time.monotonic() + 20
+                deadline = time.monotonic() + PATIENCE_SECONDS
                 while found := await examine(redis, 0, NOTHING):
                     assert time.monotonic() < deadline, found
                     await asyncio.sleep(0.05)

@@ -160,7 +160,9 @@ def test_an_orphan_of_a_killed_gateway_is_ended_before_a_new_server_starts_and_i
         if stuck:
             os.kill(process.pid, signal.SIGSTOP)
         async with EmbeddedValkey(tmp_path / "data") as valkey, client(url) as redis:
-            assert process.wait(0) == (-signal.SIGKILL if stuck else 0), "asked to end first, and killed only if stuck"
+            assert process.wait(PATIENCE_SECONDS) == (-signal.SIGKILL if stuck else 0), (
+                "asked to end first, and killed only if stuck"
+            )
             assert valkey.pid != process.pid
             assert await redis.get("k") == b"from the orphan"
 

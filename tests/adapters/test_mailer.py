@@ -20,7 +20,7 @@ from gateway.core.routes import Person
 from gateway.ports import Delivery
 from gateway.wire.email import compose
 from tests.adapters.test_webhook_sender import receiving
-from tests.gateway_process import free_port
+from tests.processes import PATIENCE_SECONDS, free_port
 from tests.wire.test_slack import body
 
 NOW = 1_795_168_800_000
@@ -47,7 +47,7 @@ class Mailbox:
 @contextmanager
 def serving(mailbox: Mailbox, **options: Any) -> Iterator[int]:
     port = free_port()
-    controller = Controller(mailbox, hostname="127.0.0.1", port=port, **options)
+    controller = Controller(mailbox, hostname="127.0.0.1", port=port, ready_timeout=PATIENCE_SECONDS, **options)
     controller.start()
     try:
         yield port
@@ -58,7 +58,7 @@ def serving(mailbox: Mailbox, **options: Any) -> Iterator[int]:
 def mailer(port: int, **changes: Any) -> Mailer:
     settings: dict[str, Any] = {
         "compose": compose, "host": "127.0.0.1", "port": port, "security": "none", "sender": "gateway@acme.example",
-        "user": "", "read_password": lambda: "secret", "timeout": 5.0,
+        "user": "", "read_password": lambda: "secret", "timeout": PATIENCE_SECONDS,
     }  # fmt: skip
     return Mailer(**settings | changes)
 

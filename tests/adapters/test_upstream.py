@@ -24,6 +24,7 @@ from tests.adapters.sending import (
     system,
     with_sender,
 )
+from tests.processes import refused_port
 
 
 @pytest.fixture(autouse=True)
@@ -249,7 +250,7 @@ def test_no_failure_shows_the_credential() -> None:
                 caught.append(error)
         return caught
 
-    dead = f"http://127.0.0.1:{hostile.refused_port()}"
+    dead = f"http://127.0.0.1:{refused_port()}"
     scripts = (
         hostile.resets_after_reading(),
         hostile.speaks_garbage(),

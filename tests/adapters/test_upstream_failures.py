@@ -13,6 +13,7 @@ from gateway.ports import BodyBroken, NeverSent, SendLost
 from tests.adapters import hostile
 from tests.adapters.hostile import HostileServer, answers, response, says
 from tests.adapters.sending import (
+    LONG,
     READ,
     SHORT,
     WRITE,
@@ -26,6 +27,7 @@ from tests.adapters.sending import (
     tool,
     with_sender,
 )
+from tests.processes import refused_port
 
 
 @dataclass
@@ -34,7 +36,7 @@ class Case:
     raises: type[Exception]
     arrives: int = 1
     what: Request = field(default_factory=request)
-    timeout: float = 5.0
+    timeout: float = LONG
 
 
 LOST = {
@@ -118,7 +120,7 @@ def test_the_status_of_an_effect_is_known_although_its_body_never_comes() -> Non
 
 def test_a_refused_connection_is_unsent() -> None:
     with pytest.raises(NeverSent, match="refused"):
-        once(system(f"http://127.0.0.1:{hostile.refused_port()}"), request())
+        once(system(f"http://127.0.0.1:{refused_port()}"), request())
 
 
 def test_a_name_that_does_not_resolve_is_unsent() -> None:
@@ -150,7 +152,7 @@ def test_waiting_too_long_for_a_free_connection_is_unsent_and_really_is() -> Non
     """The request that got no connection must not leave later, when one becomes free."""
 
     async def act(upstream: PyreqwestUpstream) -> None:
-        slow = system(server.origin, timeout=5.0)
+        slow = system(server.origin)
         first = asyncio.ensure_future(exchange(upstream, slow, request("/first")))
         await arrival(server)
         with pytest.raises(NeverSent, match="in use"):
@@ -169,14 +171,14 @@ def test_connections_are_given_back_however_a_call_ends() -> None:
     ends: list[str] = []
 
     async def act(upstream: PyreqwestUpstream) -> None:
-        for origin in (good.origin, broken.origin, lost.origin, f"http://127.0.0.1:{hostile.refused_port()}") * 3:
-            where = system(origin, timeout=2.0)
+        for origin in (good.origin, broken.origin, lost.origin, f"http://127.0.0.1:{refused_port()}") * 3:
+            where = system(origin)
             for effect in (READ, WRITE):
                 try:
                     await exchange(upstream, where, request(), effect)
                 except (NeverSent, SendLost, BodyBroken) as error:
                     ends.append(str(error))
-        where = system(good.origin, timeout=2.0)
+        where = system(good.origin)
         for effect in (READ, WRITE):
             reply = await upstream.send(where, tool(effect), request(), ())
             await reply.close()

@@ -6,8 +6,9 @@ from typing import Any
 
 import httpx
 
-from tests.gateway_process import token_of
+from tests.gateway_process import eventually, token_of
 from tests.gateway_world import World
+from tests.processes import PATIENCE_SECONDS
 
 FIELD = re.compile(r'<input type="hidden" name="([^"]+)" value="([^"]*)"')
 
@@ -16,7 +17,7 @@ class Page:
     def __init__(self, scene: World, name: str = "", *, origin: str | None = None) -> None:
         self.control = scene.gateway.control
         self.origin = self.control if origin is None else origin
-        client = httpx.Client(base_url=self.control, trust_env=False, timeout=20)
+        client = httpx.Client(base_url=self.control, trust_env=False, timeout=PATIENCE_SECONDS)
         self.client = scene.clients.enter_context(client)
         if name:
             answer = self.sign_in(token_of(name))
@@ -49,6 +50,10 @@ class Page:
     def inbox(self) -> list[str]:
         """The calls that wait, in their order."""
         return re.findall(r'href="/inbox/(\w+)" data-row', self.get("/inbox").text)
+
+    def ends(self, call: str, sentence: str) -> bool:
+        """Wait until the card says so. The page itself waits for what comes of a decision only for a moment."""
+        return bool(eventually(lambda: sentence in self.outcome(call), f"{sentence!r} is not on the card of {call}"))
 
     def outcome(self, call: str) -> str:
         found = re.search(r'<section id="live".*?</section>', self.get(f"/inbox/{call}").text, re.DOTALL)

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 import pytest
 
 from tests.console.page_client import Page as Plain
-from tests.gateway_process import token_of
+from tests.gateway_process import eventually, token_of
 from tests.gateway_world import HELD, PAIR, world
+from tests.processes import PATIENCE_SECONDS
 from tests.scripted_upstream import fresh
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -53,7 +54,7 @@ def opened(chromium, scene, name="lead", **how):
     complaints: list[str] = []
     context = chromium.new_context(base_url=scene.gateway.control, **(how or DESK))
     page = context.new_page()
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(1000 * PATIENCE_SECONDS)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else 0)
     page.on("requestfailed", lambda request: complaints.append(request.url) if blocked(request.failure) else 0)
@@ -80,7 +81,6 @@ def focused(page):
 
 def test_a_new_question_and_its_end_appear_by_themselves(chromium, scene):
     with opened(chromium, scene) as page:
-        page.wait_for_timeout(800)
         to = fresh("pay")
         call = scene.hold(to)
         row = page.locator(f"[href='/inbox/{call}']")
@@ -125,7 +125,6 @@ def test_an_open_card_shows_who_looks_and_the_outcome_and_loses_its_buttons(chro
         page.goto(f"/inbox/{call}")
         other.goto(f"/inbox/{call}")
         assert "Also open at lead." in other.inner_text("#live")
-        page.wait_for_timeout(700)
         other.click("button.approve >> nth=0")
         page.locator("text=second said yes for pair").wait_for()
         assert page.locator("button.approve").count() > 0  # one more is wanted, and it is the same question
@@ -218,6 +217,6 @@ def test_it_is_decided_without_scripts(chromium, scene):
     page.click("button")
     assert page.url.endswith(f"/inbox/{call}") and to in page.inner_text("h1")
     page.click("button.approve >> nth=0")
-    assert "Done" in page.inner_text("#live")
+    eventually(lambda: "Done" in page.inner_text("#live") or not page.reload())
     context.close()
     assert len(scene.upstream.effects(to)) == 1

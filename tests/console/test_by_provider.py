@@ -11,8 +11,9 @@ import httpx
 import pytest
 
 from tests.console.page_client import Page, words
-from tests.gateway_process import eventually, free_port, token_of
+from tests.gateway_process import eventually, token_of
 from tests.gateway_world import world
+from tests.processes import free_port
 from tests.scripted_upstream import fresh
 
 
@@ -178,7 +179,7 @@ def test_a_provider_that_is_away_leaves_the_token():
         begun, page = time.monotonic(), Page(scene)
         found = page.get("/login/oidc")
         assert found.status_code == 502 and "cannot be used: it cannot be reached" in words(found.text)
-        assert time.monotonic() - begun < 12
+        assert time.monotonic() - begun < 30  # it is given up long before a browser would
         assert page.sign_in(token_of("lead")).status_code == 303
 
 

@@ -53,7 +53,6 @@ def approved(scene):
 def test_calls_appear_and_change_by_themselves_until_somebody_pauses(chromium, scene):
     with opened(chromium, scene, "auditor") as page:
         page.goto("/record/live")
-        page.wait_for_timeout(800)
         call = scene.hold(fresh("pay"))
         row = page.locator(f"[href='/record/{call}']")
         row.locator(".pill.waiting").wait_for()
@@ -76,7 +75,6 @@ def test_a_story_goes_on_while_it_is_read(chromium, scene):
     call = scene.hold(fresh("pay"))
     with opened(chromium, scene, "auditor") as page:
         page.goto(f"/record/{call}")
-        page.wait_for_timeout(800)
         before = page.locator(".lines li").count()
         Plain(scene, "lead").decide(call, "approve")
         page.locator(".story .outcome.good").wait_for()

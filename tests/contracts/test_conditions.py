@@ -61,9 +61,9 @@ def test_a_grant_that_is_there_is_needed_and_not_changed(bench):
 
 def test_a_grant_is_there_until_its_end(bench):
     async def story(it):
-        await it.journal.append(write(new_call(), 0, FIRST, pointers=[key("grant", "take", 400)]))
+        await it.journal.append(write(new_call(), 0, FIRST, pointers=[key("grant", "take", 1500)]))
         await it.journal.append(write(new_call(), 0, FIRST, pointers=[key("grant", "need")]))
-        await asyncio.sleep(0.42)
+        await asyncio.sleep(1.52)
         with pytest.raises(Revoked):
             await it.journal.append(write(new_call(), 0, FIRST, pointers=[key("grant", "need")]))
 
@@ -92,7 +92,7 @@ def test_an_agent_has_as_many_questions_as_it_may_and_not_one_more(bench):
         refused = write(new_call(), 0, FIRST, HOLD, pointers=[counted(3, HOUR)], notices=(("n", 0),))
         with pytest.raises(TooManyQuestions) as full:
             await it.journal.append(refused)
-        assert HOUR - 5_000 < full.value.milliseconds <= HOUR
+        assert HOUR - 60_000 < full.value.milliseconds <= HOUR
         assert await it.journal.length(refused.call) == 0
         assert await it.journal.outbox(9) == []
         other = write(new_call("support-bot"), 0, FIRST, HOLD, agent="support-bot", pointers=[counted(3, HOUR, "s")])
@@ -117,13 +117,13 @@ def test_writers_on_all_hosts_together_do_not_exceed_it(bench):
 
 def test_there_is_room_again_when_the_oldest_has_left_and_that_is_when_it_said(bench):
     async def story(it):
-        window = 600
-        for pause in (0.0, 0.3):
+        window = 2000
+        for pause in (0.0, 1.0):
             await asyncio.sleep(pause)
             await it.journal.append(write(new_call(), 0, FIRST, HOLD, pointers=[counted(2, window)]))
         with pytest.raises(TooManyQuestions) as full:
             await it.journal.append(write(new_call(), 0, FIRST, HOLD, pointers=[counted(2, window)]))
-        assert 0 < full.value.milliseconds <= window - 290
+        assert 0 < full.value.milliseconds <= window - 990
         await asyncio.sleep(full.value.milliseconds / 1000 + 0.005)
         await it.journal.append(write(new_call(), 0, FIRST, HOLD, pointers=[counted(2, window)]))
         with pytest.raises(TooManyQuestions):  # the second is still within the window
@@ -134,14 +134,15 @@ def test_there_is_room_again_when_the_oldest_has_left_and_that_is_when_it_said(b
 
 def test_a_smaller_limit_waits_until_enough_have_left(bench):
     async def story(it):
+        began = 0.0
         for _ in range(3):
+            began = time.monotonic()
             await it.journal.append(write(new_call(), 0, FIRST, HOLD, pointers=[counted(5, HOUR)]))
             await asyncio.sleep(0.02)
-        began = time.monotonic()
         with pytest.raises(TooManyQuestions) as full:
             await it.journal.append(write(new_call(), 0, FIRST, HOLD, pointers=[counted(1, HOUR)]))
         passed = round((time.monotonic() - began) * 1000)
-        assert HOUR - 40 - passed < full.value.milliseconds <= HOUR - 15  # the last one asked, not the first
+        assert HOUR - 5 - passed <= full.value.milliseconds <= HOUR - 15  # the last one asked, not the first
 
     on(bench, story)
 

@@ -123,10 +123,10 @@ def test_a_claim_may_need_it_until_it_is_revoked_and_never_after(bench):
 
 def test_a_claim_may_need_it_until_its_end_and_never_after(bench):
     async def story(it):
-        grants, given = of(it), fact(until=now() + 500)
+        grants, given = of(it), fact(until=now() + 2_000)
         await give(grants, given)
         await it.journal.append(write(new_call(), 0, FIRST, ALLOW, claimed(), pointers=[needed(ID)]))
-        await asyncio.sleep(0.52)
+        await asyncio.sleep((given.until - now()) / 1000 + 0.02)
         with pytest.raises(Refused):
             await it.journal.append(write(new_call(), 0, FIRST, ALLOW, claimed(), pointers=[needed(ID)]))
         found = await grants.read(ID)  # it can be listed, without what it said
@@ -195,8 +195,8 @@ def test_a_grant_leaves_redis_a_month_after_its_end_and_its_text_at_once(valkey)
         grants, given = of(it), fact()
         await give(grants, given)
         p = f"{{{PARTITION}}}"
-        assert HOUR - 5_000 < await it.journal.ask("PTTL", f"{p}:grant:{ID}") <= HOUR
-        assert KEPT_MS + HOUR - 5_000 < await it.journal.ask("PTTL", f"{p}:granted:{ID}") <= KEPT_MS + HOUR
+        assert HOUR - 60_000 < await it.journal.ask("PTTL", f"{p}:grant:{ID}") <= HOUR
+        assert KEPT_MS + HOUR - 60_000 < await it.journal.ask("PTTL", f"{p}:granted:{ID}") <= KEPT_MS + HOUR
         await it.journal.ask("ZADD", f"{p}:grants", str(now() - KEPT_MS - 1), "old 1")
         await revoke(grants, given)
         assert await it.journal.ask("EXISTS", f"{p}:grant:{ID}") == 0

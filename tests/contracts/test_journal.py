@@ -393,10 +393,10 @@ def test_a_call_is_put_off_from_now(bench):
     async def story(it):
         call = new_call()
         await it.journal.append(write(call, 0, FIRST, due_in=0))
-        await it.journal.rearm(call, 80)
+        await it.journal.rearm(call, 800)
         await asyncio.sleep(0.01)
         assert await it.journal.due(9) == []
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.82)
         assert await it.journal.due(9) == [call]
 
     on(bench, story)

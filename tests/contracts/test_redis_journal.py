@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
@@ -16,8 +15,10 @@ from gateway.core.facts import Expired
 from gateway.ports import JournalUnavailable, TooFewReplicas
 from tests.contracts.journal_bench import FIRST, RedisBench, attempt, key, new_call, on, opened, timeless, write
 from tests.contracts.lossy import Lossy
+from tests.gateway_process import eventually
 from tests.playbook import ALLOW, HOLD, answered, claimed
-from tests.valkey_server import Valkey, free_port
+from tests.processes import PATIENCE_SECONDS, free_port
+from tests.valkey_server import Valkey
 
 
 @pytest.fixture
@@ -168,19 +169,19 @@ def test_a_full_or_lonely_server_writes_nothing_and_says_so(server, setting, bad
 
 
 def test_a_server_that_says_nothing_is_given_up_and_the_append_written_once(own_valkey, monkeypatch):
-    monkeypatch.setattr(line_module, "REPLY_SECONDS", 0.1)
-    monkeypatch.setattr(journal_module, "PATIENCE_SECONDS", 0.3)
-
     async def story(it):
         call = new_call()
         await it.journal.append(write(call, 0, FIRST))
         silent = write(call, 1, ALLOW)
+        monkeypatch.setattr(line_module, "REPLY_SECONDS", 0.1)
+        monkeypatch.setattr(journal_module, "PATIENCE_SECONDS", 0.3)
         os.kill(own_valkey.process.pid, signal.SIGSTOP)
         try:
             with pytest.raises(JournalUnavailable):
                 await it.journal.append(silent)
         finally:
             os.kill(own_valkey.process.pid, signal.SIGCONT)
+            monkeypatch.undo()
         await it.journal.append(silent)
         assert await it.journal.length(call) == 2
 
@@ -190,7 +191,9 @@ def test_a_server_that_says_nothing_is_given_up_and_the_append_written_once(own_
 # --- Kill and restart -----------------------------------------------------------------------------------------------
 
 
-def test_what_was_acknowledged_survives_a_kill_and_service_returns_by_itself(own_valkey):
+def test_what_was_acknowledged_survives_a_kill_and_service_returns_by_itself(own_valkey, monkeypatch):
+    monkeypatch.setattr(journal_module, "PATIENCE_SECONDS", PATIENCE_SECONDS)  # a server may take its time to start
+
     async def story(it):
         calls = [new_call() for _ in range(30)]
         await asyncio.gather(*(it.journal.append(write(call, 0, FIRST, due_in=0)) for call in calls))
@@ -308,11 +311,7 @@ def pair():
 
 
 def wait_for(condition):
-    for _ in range(500):
-        if condition():
-            return
-        time.sleep(0.02)
-    raise AssertionError("it never came to that")
+    eventually(condition, "it never came to that")
 
 
 def claim_of(call, **how):
@@ -349,7 +348,7 @@ def test_without_enough_replicas_a_claim_is_refused_and_other_appends_are_not(pa
         finally:
             os.kill(replica.process.pid, signal.SIGCONT)
         wait_for(lambda: replica.command("INFO", "replication")["master_link_status"] == "up")
-        monkeypatch.setattr(journal_module, "REPLICA_MS", 5000)
+        monkeypatch.setattr(journal_module, "REPLICA_MS", 60_000)
         await it.journal.append(claim)
 
     on(lambda: RedisBench(primary.url, replicas=1), story)

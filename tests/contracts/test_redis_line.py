@@ -10,6 +10,7 @@ from redis.asyncio.sentinel import SentinelConnectionPool
 import gateway.adapters.redis.line as line_module
 from gateway.adapters.redis.connecting import client, maker
 from gateway.adapters.redis.line import Line, LineBroken, LineRefused, ScriptMissing
+from tests.processes import PATIENCE_SECONDS, until
 
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 HELLO = b"%1\r\n$6\r\nserver\r\n$6\r\nvalkey\r\n"
@@ -133,6 +134,7 @@ def test_after_a_silence_a_late_reply_is_not_taken_for_the_next_one(tmp_path, mo
     async def story(line):
         with pytest.raises(LineBroken):
             await line.call("WANTED", "first")
+        monkeypatch.undo()
         assert await line.call("WANTED", "second") == b"its own"
 
     assert against(tmp_path, script, story) == 2
@@ -173,7 +175,7 @@ def test_a_command_that_was_posted_leaves_by_itself(tmp_path):
 
     async def story(line):
         line.post("WANTED")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await arrived.wait()
 
     assert against(tmp_path, script, story) == 1
@@ -192,6 +194,7 @@ def test_what_was_posted_on_a_line_that_broke_goes_with_the_next_batch_and_not_b
 
     async def story(line):
         line.post("WANTED", "posted")
+        await until(lambda: connection == 1)
         await asyncio.sleep(0.1)
         assert connection == 1  # nobody else wants anything of the server
         assert await line.call("WANTED", "called") == 7

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -26,6 +25,7 @@ from gateway.ledger.store import StoreUnavailable
 from gateway.ports import SecretMissing
 from tests.ledger.frail import FrailDisk
 from tests.ledger.sealing_world import World as SealingWorld
+from tests.processes import refused_port
 
 ACCESS, SECRET = SecretReference("env", "ACCESS"), SecretReference("env", "SECRET")
 TILE = "07/tile/0/000.p/17"
@@ -175,6 +175,7 @@ class Bad(BaseHTTPRequestHandler):
 
     answer: ClassVar[tuple[int, bytes]] = (500, b"")
     asked: ClassVar[list[dict[str, str]]] = []
+    over: ClassVar[threading.Event] = threading.Event()
 
     def do_PUT(self):
         self.rfile.read(int(self.headers.get("content-length", 0)))
@@ -184,7 +185,7 @@ class Bad(BaseHTTPRequestHandler):
         Bad.asked.append(dict(self.headers.items()))
         status, body = Bad.answer
         if status == 0:
-            time.sleep(3)
+            Bad.over.wait(60)
             return
         self.send_response(status)
         self.send_header("content-length", str(len(body)))
@@ -203,7 +204,9 @@ def bad():
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     Bad.asked.clear()
+    Bad.over.clear()
     yield f"http://127.0.0.1:{server.server_port}"
+    Bad.over.set()
     server.shutdown()
     thread.join()
     server.server_close()
@@ -248,13 +251,11 @@ def test_a_store_that_stalls_is_given_up(bad, monkeypatch):
     began = time.monotonic()
     with pytest.raises(StoreUnavailable, match="cannot be reached"):
         open_store(bucket(bad), read).put(TILE, b"abc")
-    assert time.monotonic() - began < 2.5
+    assert time.monotonic() - began < 30
 
 
 def test_a_store_that_is_away_cannot_be_reached():
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+    url = f"http://127.0.0.1:{refused_port()}"
     with pytest.raises(StoreUnavailable) as raised:
         open_store(bucket(url), read).get(TILE)
     assert str(raised.value) == f"bucket 'acme' at {url} cannot be reached"

@@ -19,6 +19,7 @@ from gateway.core.sealed import Sealed
 from gateway.insights import Counting
 from gateway.trimming import trim
 from tests.contracts.journal_bench import FIRST, RedisBench, new_call, on, write
+from tests.processes import PATIENCE_SECONDS
 
 DAY = 24 * 3600 * 1000
 START = 1_795_168_800_000
@@ -257,7 +258,7 @@ def test_the_duty_works_under_a_lease_and_goes_on_after_a_failure(month, monkeyp
             await asyncio.sleep(0.01)
         assert await it.journal.ask("XLEN", f"{{{P}}}:ledger") == 3, "another steward does it"
         may.set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while await it.journal.ask("XLEN", f"{{{P}}}:ledger") > 1:  # noqa: ASYNC110 - there is no event for it
                 await asyncio.sleep(0.01)
         duty.cancel()

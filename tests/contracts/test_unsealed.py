@@ -115,7 +115,7 @@ def test_a_stop_is_heard_without_anybody_asking(journals):
     async def story(steward, worker):
         watching = asyncio.ensure_future(watch_losses(worker))
         await RedisStop(steward).say("Effects are stopped.")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not worker.unsealed:  # noqa: ASYNC110 - there is no event for it
                 await asyncio.sleep(0.01)
         watching.cancel()

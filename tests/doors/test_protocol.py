@@ -9,6 +9,7 @@ import re
 import socket
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 import uvicorn
@@ -20,6 +21,7 @@ from gateway.doors.protocol import HEAD_LIMIT, Cycle, Joining, StrictProtocol
 from gateway.errors import AmbiguousRequest
 from gateway.wire.http import framing_error
 from gateway.wire.problem import problem
+from tests.processes import PATIENCE_SECONDS
 
 HOST = b"Host: gateway\r\n"
 CLOSE = b"Connection: close\r\n"
@@ -75,15 +77,15 @@ class Behind:
 
     def exchange(self, *parts):
         """Send the parts, and read until the server closes."""
-        with socket.create_connection(self.address, timeout=10) as connection:
+        closed = suppress(BrokenPipeError, ConnectionResetError)  # while we were still sending
+        with socket.create_connection(self.address, timeout=PATIENCE_SECONDS) as connection:
             received = b""
-            try:
+            with closed:
                 for part in parts:
                     connection.sendall(part)
+            with closed:
                 while chunk := connection.recv(65536):
                     received += chunk
-            except (BrokenPipeError, ConnectionResetError):
-                pass  # it closed while we were still sending
             return received
 
     def close(self):

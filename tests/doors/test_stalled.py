@@ -1,6 +1,7 @@
 """A request that does not arrive is given up, whatever part of it is missing; one that does is never disturbed."""
 
 import socket
+import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -12,6 +13,8 @@ import pytest
 from gateway.doors.protocol import StrictProtocol
 from gateway.doors.stalled import MESSAGE_SECONDS, Stalled
 from tests.doors.test_protocol import CHUNKED, HOST, Behind
+from tests.gateway_process import eventually
+from tests.processes import PATIENCE_SECONDS
 
 
 @dataclass(eq=False)
@@ -78,7 +81,7 @@ HALVES = {
 
 @pytest.mark.parametrize("half", HALVES.values(), ids=HALVES.keys())
 def test_a_request_that_does_not_arrive_is_answered_408_and_closed(behind, half):
-    with socket.create_connection(behind.address, timeout=5) as client:
+    with socket.create_connection(behind.address, timeout=PATIENCE_SECONDS) as client:
         client.sendall(half)
         connection = found(behind, client)
         eventually_awaits(connection, half)
@@ -93,41 +96,37 @@ def test_a_request_that_does_not_arrive_is_answered_408_and_closed(behind, half)
 
 
 def test_between_two_requests_nothing_is_awaited(behind):
-    with socket.create_connection(behind.address, timeout=5) as client:
+    with socket.create_connection(behind.address, timeout=PATIENCE_SECONDS) as client:
         client.sendall(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
         assert client.recv(65536).startswith(b"HTTP/1.1 200")
-        assert found(behind, client).awaited == 0
+        eventually(lambda: found(behind, client).awaited == 0)
 
 
 def found(behind, client):
-    for _ in range(500):
-        for connection in list(behind.server.server_state.connections):
-            if connection.client == client.getsockname():
-                return connection
-        time.sleep(0.01)
-    raise AssertionError("the server never saw the connection")
+    def accepted():
+        return [each for each in list(behind.server.server_state.connections) if each.client == client.getsockname()]
+
+    return eventually(accepted, "the server never saw the connection")[0]
 
 
 def eventually_awaits(connection, half: bytes) -> None:
     wanted = 1 + half.count(b" / HT")
-    for _ in range(500):
-        if connection.awaited == wanted:
-            return
-        time.sleep(0.01)
-    raise AssertionError(f"awaits {connection.awaited}, not {wanted}")
+    eventually(lambda: connection.awaited == wanted, f"it never awaits {wanted}")
 
 
 def test_a_request_that_waits_for_its_answer_is_not_closed_for_the_next_one(behind):
     """uvicorn stops reading while a pipelined request waits, so the rest of that may be late by our own doing."""
     behind.release.clear()
-    with socket.create_connection(behind.address, timeout=5) as client:
+    with socket.create_connection(behind.address, timeout=PATIENCE_SECONDS) as client:
         client.sendall(b"GET / HTTP/1.1\r\n" + HOST + b"\r\nGET / HT")
         connection = found(behind, client)
         eventually_awaits(connection, HALVES["half a second head"])
         stalled, now = Stalled(), time.monotonic()
         for at in (now, now + MESSAGE_SECONDS):
             connection.loop.call_soon_threadsafe(stalled.look, [connection], at)
-        time.sleep(0.1)
+        looked = threading.Event()
+        connection.loop.call_soon_threadsafe(looked.set)
+        assert looked.wait(PATIENCE_SECONDS)
         behind.release.set()
         assert client.recv(65536).startswith(b"HTTP/1.1 200")
         client.sendall(b"TP/1.1\r\n" + HOST + b"\r\n")

@@ -67,7 +67,7 @@ def test_questions_that_are_one_to_a_person_have_one_key(scene):
 
 def test_what_is_decided_or_over_is_listed_no_longer(scene):
     approved, rejected = scene.hold(fresh("pay")), scene.hold(fresh("pay"))
-    withdrawn, expired = scene.hold(fresh("pay")), scene.hold(fresh("pay"), BRIEF)
+    withdrawn, expired = scene.hold(fresh("pay")), scene.pay(fresh("pay"), BRIEF, prefer="wait=0").json()["call"]
     scene.approvers.approve(approved)
     scene.approvers.reject(rejected)
     scene.agent().delete(f"/calls/{withdrawn}")

@@ -21,6 +21,7 @@ from gateway.ports import JournalUnavailable
 from tests.adapters.otlp.receiver import PROTOBUF, YES, Answer, Receiver, partial, receiving
 from tests.adapters.otlp.sealed_stream import ALLOW, Ledger
 from tests.playbook import FINANCE, HOLD, asked
+from tests.processes import free_port
 
 SECONDS = 0.15
 """The time-out of one request."""
@@ -40,7 +41,7 @@ class Collector:
 
     def __init__(self, dice: random.Random) -> None:
         self.dice = dice
-        self.receiver = Receiver()
+        self.receiver, self.port = Receiver(), free_port()
         self.receiver.judge = self.judge
         self.kept: dict[str, set[bytes]] = {}
         self.mood: Callable[[list], Answer | None] = self.takes
@@ -49,9 +50,8 @@ class Collector:
 
     def start(self) -> None:
         if self._open is None:
-            port = int(self.receiver.url.rpartition(":")[2]) if self.receiver.url else 0
             self._open = ExitStack()
-            self._open.enter_context(receiving(self.receiver, port))
+            self._open.enter_context(receiving(self.receiver, self.port))
 
     def stop(self) -> None:
         """Nobody listens any more: connections are refused."""
