@@ -170,8 +170,9 @@ class AgentsDoor:
                 async with asyncio.timeout(STALLED_SECONDS):
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
             else:
+                async with asyncio.timeout(STALLED_SECONDS):
+                    await send({"type": "http.response.body", "body": b""})
                 whole = True
-                await send({"type": "http.response.body", "body": b""})
         except (BodyBroken, CredentialEchoed, TimeoutError) as error:
             log.warning("the body of call %s broke off: %s", call, type(error).__name__)
             raise BrokenOff from error

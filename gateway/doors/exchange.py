@@ -1,7 +1,8 @@
 """One HTTP exchange over plain ASGI: taking a body in, handing an answer out. It knows nothing of calls."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from itertools import pairwise
 from typing import Any
 
 import orjson
@@ -10,8 +11,8 @@ from gateway import errors
 from gateway.doors.protocol import HIGH_WATER, Cycle
 
 STALLED_SECONDS = 60.0
-"""How long an agent may leave a part of a streamed answer, or the end of a large one, unread, and with it a place among
-the requests under way taken."""
+"""How long an agent may leave a part of an answer unread, and with it a place among the requests under way taken.
+Whoever reads slowly, but reads, gets all of it: design section 8 promises every agent the system's own answer."""
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -54,10 +55,23 @@ async def respond(send: Send, status: int, headers: list[tuple[bytes, bytes]], b
     if len(body) <= HIGH_WATER:
         await send({"type": "http.response.body", "body": body})
         return
-    await send({"type": "http.response.body", "body": body, "more_body": True})
+    for part in _parts(body):
+        await _in_time(send, {"type": "http.response.body", "body": part, "more_body": True})
+    await _in_time(send, {"type": "http.response.body", "body": b""})
+
+
+def _parts(body: bytes) -> Iterator[bytes]:
+    """Each larger than what may be left unsent, so that what follows one waits until it has left."""
+    count = len(body) // (HIGH_WATER + 1)
+    ends = [len(body) * number // count for number in range(count + 1)]
+    return (body[start:end] for start, end in pairwise(ends))
+
+
+async def _in_time(send: Send, message: MutableMapping[str, Any]) -> None:
+    """Send it, once what was sent before has left. Raises BrokenOff."""
     try:
         async with asyncio.timeout(STALLED_SECONDS):
-            await send({"type": "http.response.body", "body": b""})  # waits until the bytes before it have left
+            await send(message)
     except TimeoutError as error:
         raise BrokenOff from error
 

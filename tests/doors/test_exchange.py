@@ -23,6 +23,28 @@ def test_a_large_answer_is_over_only_with_a_second_part_which_waits_for_the_firs
     assert [body.get("more_body", False) for body in bodies] == [True, False][-parts:]
 
 
+@pytest.mark.parametrize("size", [HIGH_WATER + 1, 2 * HIGH_WATER + 1, 2 * HIGH_WATER + 2, 1024 * 1024])
+def test_an_agent_that_reads_slowly_has_the_same_time_for_every_part(monkeypatch, size):
+    """Each part is larger than what may stay behind, so the next one waits for it, however long all of them take."""
+    sent, limits = [], []
+
+    def limit(seconds):
+        limits.append(seconds)
+        return timeout(seconds)
+
+    async def send(message):
+        sent.append(message)
+
+    timeout = asyncio.timeout
+    monkeypatch.setattr(asyncio, "timeout", limit)
+    body = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+    asyncio.run(respond(send, 200, [], body))
+    *parts, last = [message["body"] for message in sent[1:]]
+    assert b"".join(parts) == body and last == b""
+    assert all(HIGH_WATER < len(part) <= 2 * HIGH_WATER + 2 for part in parts)
+    assert limits == [exchange.STALLED_SECONDS] * (len(parts) + 1)
+
+
 def test_an_agent_that_never_reads_a_large_answer_is_given_up(monkeypatch):
     monkeypatch.setattr(exchange, "STALLED_SECONDS", 0.01)
 
