@@ -377,7 +377,7 @@ class Engine:
     # --- Writing ---------------------------------------------------------------------------------------------
 
     async def flush(self, life: Life) -> None:
-        """Append what is pending. Raises Conflict, Taken, Suspended or JournalUnavailable."""
+        """Append what is pending. Raises what `Journal.append` raises."""
         if len(life.facts) > life.durable:
             if not life.durable:
                 record_input(life, self.journal.now())

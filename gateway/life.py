@@ -4,7 +4,6 @@ A `Life` belongs to one task and dies with it; everything that matters is in the
 connection at the other end, shared by every life that serves the same request.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from gateway import errors
@@ -185,7 +184,8 @@ class Life:
         payload = self._lasting(upkeep)
         self.large = self.large or (bool(payload) and max(map(len, payload.values())) >= LEAST_COUNTED)
         if self.large or (not self.fresh and (call.acts or self.record.asked)):
-            upkeep = replace(upkeep, pointers=(*upkeep.pointers, self._stored(payload)))
+            limited = Answered in kinds or (self.fresh and not self.durable)
+            upkeep = replace(upkeep, pointers=(*upkeep.pointers, self._stored(limited=limited)))
         return Append(
             call=call.id, agent=call.agent, expected=self.durable, token=random.hex(8),
             facts=tuple(pending),
@@ -213,18 +213,18 @@ class Life:
             return None
         return Pointer(self.record.call.agent, "questions", "count", round(quota.seconds * 1000), quota.most)
 
-    def _stored(self, payload: Mapping[str, bytes]) -> Pointer:
-        """What is kept counts, always; what may be refused is a request, and keeping its answer."""
+    def _stored(self, *, limited: bool) -> Pointer:
+        """What is kept counts, always; what may be refused is a request, and keeping a system's answer to it. What
+        people do about a call is never refused for what its agent has stored."""
         name = self.record.call.agent
         agent = self.generation.routes.agents.get(name)
-        limited = "answer" in payload or (self.fresh and not self.durable)
         return Pointer(name, "stored", "store", most=(agent.storage or 0) if agent is not None and limited else 0)
 
     def beyond(self, full: NoRoom) -> errors.GatewayError:
         """What the requester is told; nothing of this call is written, so there is none."""
         agent, seconds = self.record.call.agent, max(1, -(-full.milliseconds // 1000))
         if isinstance(full, TooMuchStored):
-            most = self._stored({}).most
+            most = self._stored(limited=True).most
             return errors.TooMuchStored(agent, most, retry_seconds=seconds if full.milliseconds else UNKNOWN_SECONDS)
         quota = self._questions()
         assert quota is not None, "the journal counted"

@@ -10,7 +10,7 @@ import pytest
 from gateway.core.approval import CannotEdit, Decision, NotEligible, Stale, shown
 from gateway.core.facts import Approved, Cancelled, Delivered, Edited, Lost, Reported
 from gateway.core.lifecycle import Finish, Wait
-from gateway.core.payload import unpack_request
+from gateway.core.payload import Answer, unpack_answer, unpack_request
 from gateway.core.routes import Escalation
 from gateway.core.verdict import Requirement
 from gateway.decisions import Decisions
@@ -292,6 +292,19 @@ def test_a_doubt_is_told_and_then_its_end():
     world.now += 60_000
     decide(world, "resolve", call, by="olga", acted=True, note="", answer=None)
     assert reports(world, call) == ["call.in_doubt", "call.finished"]
+
+
+def test_what_an_operator_says_of_a_doubt_is_kept_however_much_is_stored_for_the_agent():
+    agents = HOLDING.routes.agents
+    little = replace(HOLDING.routes, agents={**agents, "billing-bot": replace(agents["billing-bot"], storage=4096)})
+    world, call = held(World(generation=replace(HOLDING, routes=little)))
+    world.upstream.script = [Behaviour(raises=SendLost("reset"))]
+    decide(world, "vote", call, decision(world, call))
+    world.now += 60_000
+    answer = Answer(status=201, headers=(), body=b"x" * 8192)
+    settled = decide(world, "resolve", call, by="olga", acted=True, note="", answer=answer)
+    assert settled.resolved is not None and settled.resolved.status == 201
+    assert unpack_answer(world.journal.payloads[call]["answer"]) == answer
 
 
 def test_nobody_is_told_of_calls_that_nobody_was_asked_about():
