@@ -6,14 +6,10 @@ call; due times and notices have a file of their own, `gateway.steward`.
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Coroutine, Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
 
 from gateway import __version__
 from gateway.adapters import durability
-from gateway.adapters.otlp import environment
-from gateway.adapters.otlp.exporter import TraceExporter
-from gateway.adapters.otlp.figures import MetricsCollector
 from gateway.adapters.payload_cipher import PayloadCipher
 from gateway.adapters.redis import payloads
 from gateway.adapters.redis.connecting import Server
@@ -24,7 +20,6 @@ from gateway.core.deployment import Loaded
 from gateway.core.latency import Latency
 from gateway.generations import Generations, LoadedGeneration
 from gateway.grant_ports import Grants
-from gateway.measures import Measures
 from gateway.open_calls import OpenCalls
 from gateway.payload_keys import WRONG_KEYS, PayloadKeysMistake
 from gateway.ports import Journal, JournalUnavailable
@@ -33,10 +28,6 @@ from gateway.standing import Standing
 from gateway.tasks import spawn
 from gateway.trouble import Trouble
 
-EXPORT_LEASE_MS = 10_000
-"""How long one steward alone exports; another host's takes over after that."""
-METRICS_GRACE_SECONDS = 15.0
-"""After how much silence beyond the interval another steward tells the metrics."""
 SUSPENSION_SECONDS = 1.0
 """How long a suspended agent's reads may still reach systems; the answers are withheld from the first moment."""
 GRANT_SECONDS = 1.0
@@ -75,8 +66,8 @@ async def keep_high_water(journal: RedisJournal) -> None:
                     "a journal that was restored from an older state", (error.strerror or str(error)).lower(),
                 )  # fmt: skip
             trouble = str(error)
-        except Exception as error:  # noqa: BLE001 - `_unforeseen` logs it
-            await _unforeseen("remembering how far the ledger is", error)
+        except Exception as error:  # noqa: BLE001 - `unforeseen` logs it
+            await unforeseen("remembering how far the ledger is", error)
         await asyncio.sleep(HIGH_WATER_SECONDS)
 
 
@@ -87,8 +78,8 @@ async def mend_held(open_calls: OpenCalls) -> None:
             await open_calls.mend()
         except JournalUnavailable:
             pass  # `beat` says so
-        except Exception as error:  # noqa: BLE001 - `_unforeseen` logs it
-            await _unforeseen("listing held calls", error)
+        except Exception as error:  # noqa: BLE001 - `unforeseen` logs it
+            await unforeseen("listing held calls", error)
         await asyncio.sleep(MEND_SECONDS)
 
 
@@ -108,8 +99,8 @@ async def beat(journal: RedisJournal, worker: str, owing: Collection[str]) -> No
             trouble.lasts(journal.loss) if journal.loss else trouble.is_over()
         except JournalUnavailable as error:
             trouble.lasts(str(error))
-        except Exception as error:  # noqa: BLE001 - `_unforeseen` logs it
-            await _unforeseen("saying that this process is at work", error)
+        except Exception as error:  # noqa: BLE001 - `unforeseen` logs it
+            await unforeseen("saying that this process is at work", error)
         await asyncio.sleep(BEAT_SECONDS)
 
 
@@ -123,8 +114,8 @@ async def post_latencies(latencies: RedisLatencies, measured: Mapping[str, Laten
                 await latencies.add(amounts)
         except JournalUnavailable:
             pass  # `beat` says so
-        except Exception as error:  # noqa: BLE001 - `_unforeseen` logs it
-            await _unforeseen("telling how long things take", error)
+        except Exception as error:  # noqa: BLE001 - `unforeseen` logs it
+            await unforeseen("telling how long things take", error)
 
 
 async def watch_losses(journal: RedisJournal) -> None:
@@ -134,8 +125,8 @@ async def watch_losses(journal: RedisJournal) -> None:
             await journal.heed()
         except JournalUnavailable:
             pass  # then nothing can be written anyway
-        except Exception as error:  # noqa: BLE001 - `_unforeseen` logs it
-            await _unforeseen("hearing of losses", error)
+        except Exception as error:  # noqa: BLE001 - `unforeseen` logs it
+            await unforeseen("hearing of losses", error)
         await asyncio.sleep(HIGH_WATER_SECONDS)
 
 
@@ -162,42 +153,11 @@ async def watch_durability(journal: RedisJournal, redis: Server, settings: Setti
             await look_at_durability(journal, redis, settings)
         except JournalUnavailable:
             pass  # then nothing can be written anyway
-        except Exception as error:  # noqa: BLE001 - `_unforeseen` logs it
-            await _unforeseen("looking at what Redis keeps", error)
+        except Exception as error:  # noqa: BLE001 - `unforeseen` logs it
+            await unforeseen("looking at what Redis keeps", error)
         if journal.weakness != before:
             log.warning("%s", journal.weakness or "Redis keeps what it acknowledges again; effects are possible.")
         await asyncio.sleep(DURABILITY_SECONDS)
-
-
-async def export(exporter: TraceExporter, lease: Callable[[str, int], Coroutine[Any, Any, bool]]) -> None:
-    """Publish the ledger, one steward at a time; what fails is tried again."""
-    while True:
-        try:
-            sent = await exporter.step() if await lease("export", EXPORT_LEASE_MS) else 0
-        except JournalUnavailable:
-            sent = 0  # `beat` says so
-        except Exception as error:  # noqa: BLE001 - `_unforeseen` logs it
-            await _unforeseen("exporting traces", error)
-            sent = 0
-        await asyncio.sleep(0.0 if sent else 0.25)
-
-
-async def export_metrics(
-    collector: MetricsCollector, measures: Measures, lease: Callable[[str, int], Coroutine[Any, Any, bool]]
-) -> None:
-    """Tell the figures again and again, one steward of the deployment. What does not arrive is not told again."""
-    seconds = environment.interval_seconds()
-    trouble = Trouble(log=log, level=logging.WARNING, bad="metrics do not arrive", good="metrics arrive again")
-    while True:
-        await asyncio.sleep(seconds)
-        try:
-            if await lease("metrics", round((seconds + METRICS_GRACE_SECONDS) * 1000)):
-                said = await collector.export(await measures())
-                trouble.is_over() if said.verdict == "accepted" else trouble.lasts(said.sentence)
-        except JournalUnavailable:
-            pass  # `beat` says so
-        except Exception as error:  # noqa: BLE001 - `_unforeseen` logs it
-            await _unforeseen("telling metrics", error)
 
 
 async def watch_suspensions(journal: RedisJournal, generations: Generations, known: set[str]) -> None:
@@ -208,8 +168,8 @@ async def watch_suspensions(journal: RedisJournal, generations: Generations, kno
             known &= now
         except JournalUnavailable:
             pass  # then nothing can be written for anybody
-        except Exception as error:  # noqa: BLE001 - `_unforeseen` logs it
-            await _unforeseen("looking who is suspended", error)
+        except Exception as error:  # noqa: BLE001 - `unforeseen` logs it
+            await unforeseen("looking who is suspended", error)
         await asyncio.sleep(SUSPENSION_SECONDS)
 
 
@@ -220,8 +180,8 @@ async def watch_grants(grants: Grants, journal: Journal, standing: Standing) -> 
             await standing.refresh(grants, journal.now())
         except JournalUnavailable:
             pass  # then nothing can be written for anybody
-        except Exception as error:  # noqa: BLE001 - `_unforeseen` logs it
-            await _unforeseen("learning of standing grants", error)
+        except Exception as error:  # noqa: BLE001 - `unforeseen` logs it
+            await unforeseen("learning of standing grants", error)
         await asyncio.sleep(GRANT_SECONDS)
 
 
@@ -247,7 +207,7 @@ async def _keep_noting(deployment: RedisDeployment, fact: Loaded) -> None:
             continue  # `beat` says so
 
 
-async def _unforeseen(doing: str, error: Exception) -> None:
+async def unforeseen(doing: str, error: Exception) -> None:
     """A duty that ends would be missed only when it is needed."""
     log.error("%s failed in an unknown way; it is tried again", doing, exc_info=error)
     await asyncio.sleep(PAUSE_SECONDS)

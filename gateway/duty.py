@@ -17,6 +17,11 @@ from gateway.children import READY
 
 VARIABLE = "GATEWAY_CHILD"
 
+# A child that finds a mistake in its configuration ends with this (EX_CONFIG of sysexits.h): trying again is useless.
+CONFIGURATION_MISTAKE = 78
+# A child that never reached the journal ends with this (EX_UNAVAILABLE): it has waited long enough by itself.
+JOURNAL_UNREACHABLE = 69
+
 Role = Literal["worker", "steward"]
 
 

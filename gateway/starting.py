@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gateway.config.mistakes import Mistake, Mistakes
 from gateway.config.references import (
@@ -22,7 +23,9 @@ from gateway.ledger.place import Place
 from gateway.ledger_checks import ledger_mistakes
 from gateway.payload_keys import FILE, PayloadKeysMistake, read_keys
 from gateway.settings import Settings, SettingsMistake, missing_for_mail, read_settings
-from gateway.supervisor import Plan, default_workers
+
+if TYPE_CHECKING:
+    from gateway.supervisor import Plan
 
 VARIABLE = re.compile(r"""\benv["']?\s*:\s*["']?([A-Za-z_][A-Za-z0-9_]*)""")
 
@@ -127,8 +130,10 @@ def _beside(path: Path, control_url: str, environ: Mapping[str, str], data: Path
     )
 
 
-def plan(routes_path: Path, policies_path: Path, data: Path, workers: int, environ: Mapping[str, str]) -> Plan:
+def plan(routes_path: Path, policies_path: Path, data: Path, workers: int, environ: Mapping[str, str]) -> "Plan":
     """What `gateway serve` is to run. Raises CannotServe or SettingsMistake."""
+    from gateway.supervisor import Plan, default_workers  # noqa: PLC0415 - children come here too, and start nothing
+
     found = examine(routes_path, policies_path, environ, data)
     if found:
         raise CannotServe("\n".join([*found, f"{counted(len(found), 'mistake')}; nothing was started."]))

@@ -30,17 +30,12 @@ from gateway import __version__
 from gateway.adapters.embedded import EmbeddedValkey
 from gateway.children import CannotStart, Child, Hopeless, Launch
 from gateway.data_directory import prepare_data
-from gateway.duty import VARIABLE, Duty, Role
+from gateway.duty import CONFIGURATION_MISTAKE, JOURNAL_UNREACHABLE, VARIABLE, Duty, Role
 from gateway.ledger.place import Place, Unusable
 from gateway.listening import bind, shown
 from gateway.payload_keys import PayloadKeysMistake, ensure_keys
 from gateway.served_files import SERVED, ServedFiles
 from gateway.tasks import spawn
-
-# A child that finds a mistake in its configuration ends with this (EX_CONFIG of sysexits.h): trying again is useless.
-CONFIGURATION_MISTAKE = 78
-# A child that never reached the journal ends with this (EX_UNAVAILABLE): it has waited long enough by itself.
-JOURNAL_UNREACHABLE = 69
 
 log = logging.getLogger("gateway.supervisor")
 

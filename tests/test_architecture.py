@@ -90,7 +90,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 """By layer. `app` and `cli` put everything together and may import all; nobody may import those two."""
 COMPOSES = {
     "anchors", "app", "approvals_asking", "approvals_cli", "approvals_grants_cli", "audit", "cli", "__main__", "duties",
-    "keeping", "measures", "notifying", "page", "readiness", "retention", "sealing", "trimming",
+    "exporting", "keeping", "measures", "notifying", "page", "parts", "readiness", "retention", "sealing", "serving",
+    "stewarding", "trimming", "working",
 }  # fmt: skip
 
 ALLOWANCES: dict[str, dict[str, str]] = {
@@ -156,7 +157,6 @@ CLOCKS = {"now", "utcnow", "today"}
 
 LONGEST_FILE, LONGEST_FUNCTION = 300, 40
 LONG_FILES = {
-    "app.py": (365, "the composition root: one part a line, and nothing is decided here"),
     "ports.py": (317, "what the engine needs of the world: one list of obligations"),
     "config/models.py": (315, "the shape of routes.yaml: one list, a class for each mapping"),
     "core/facts.py": (388, "the vocabulary of what can happen to a call: one list, each with its fields"),
@@ -165,7 +165,7 @@ LONG_FILES = {
     "engine.py": (462, "the only loop and its steps; splitting it would hide the order in which they happen"),
 }
 LONG_FUNCTIONS = {
-    "app.py steward": (53, "one part a line"),
+    "stewarding.py steward": (53, "one part a line"),
     "core/timeline.py line": (68, "one sentence per fact: a table, written as a match"),
     "core/record.py _changes": (54, "one line per fact: a table, written as a match"),
     "core/fact_attributes.py of_fact": (47, "one line per fact: a table, written as a match"),
@@ -226,7 +226,11 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "adapters.upstream.causes": "adapters/test_upstream",
     "adapters.upstream.reply": "adapters/test_upstream",
     "adapters.upstream.sender": "adapters/test_upstream",
-    "app": "doors/test_control_plane",
+    "app": "test_reaching",
+    "parts": "test_reaching",
+    "serving": "doors/test_control_plane",
+    "stewarding": "doors/test_control_plane",
+    "exporting": "adapters/otlp/test_figures",
     "audit.cli": "test_cli",
     "audit.comparing": "audit/test_receipts",
     "audit.configured": "audit/test_key",

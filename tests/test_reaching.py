@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from gateway import app
-from gateway.duty import Duty
+from gateway import app, parts, working
+from gateway.duty import JOURNAL_UNREACHABLE, Duty
 from gateway.ports import JournalUnavailable
 from gateway.settings import Settings
-from gateway.supervisor import JOURNAL_UNREACHABLE
 from gateway.valkey_log import LOG
 
 
@@ -34,8 +33,8 @@ class Away:
 
 
 def reach(monkeypatch, journal: Any, *, embedded: bool, patience: float) -> None:
-    monkeypatch.setattr(app, "JOURNAL_SECONDS", patience)
-    asyncio.run(app._reach(journal, embedded=embedded))
+    monkeypatch.setattr(parts, "JOURNAL_SECONDS", patience)
+    asyncio.run(parts._reach(journal, embedded=embedded))
 
 
 def test_the_embedded_server_may_load_for_as_long_as_it_takes(monkeypatch, caplog):
@@ -73,7 +72,7 @@ def test_a_journal_that_goes_away_during_a_start_is_called_by_its_name(tmp_path,
     async def gone(*_: object) -> None:
         raise JournalUnavailable("it closed the connection")
 
-    monkeypatch.setattr(app, "work", gone)
+    monkeypatch.setattr(working, "work", gone)
     monkeypatch.setattr(app, "log_aside", lambda *_: Queue())
     read, write = os.pipe()
     duty = Duty(role="worker", number=0, listen=(), line=write, redis_url="", document={"data": str(tmp_path)})

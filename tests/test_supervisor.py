@@ -15,8 +15,9 @@ import pytest
 
 from gateway.adapters.embedded import EmbeddedValkey, answers, embedded_url
 from gateway.data_directory import socket_path
+from gateway.duty import CONFIGURATION_MISTAKE
 from gateway.ledger.place import Place
-from gateway.supervisor import CONFIGURATION_MISTAKE, Plan, Supervisor, default_workers, same_user_notice
+from gateway.supervisor import Plan, Supervisor, default_workers, same_user_notice
 from tests.processes import PATIENCE_SECONDS, free_port, gone, until
 
 # A stand-in: answers every connection with its role, number and process id, and writes down the signals it gets.

@@ -9,7 +9,7 @@ import pytest
 from gateway.adapters.otlp.figures import MetricsCollector
 from gateway.core.figures import APPENDING, CALLS, DUE, FINISHED, METRICS, UNDELIVERED, Value
 from gateway.core.latency import BOUNDS, Spread
-from gateway.duties import export_metrics
+from gateway.exporting import export_metrics
 from tests.adapters.otlp.receiver import YES, partial, receiving
 from tests.processes import until
 
