@@ -222,7 +222,6 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "ledger.store": "contracts/test_store",
     "ledger.unsealable": "ledger/test_sealing",
     "ledger.witnesses": "ledger/test_sealing",
-    "ledger.writing": "ledger/test_sealing",
     "adapters.upstream.causes": "adapters/test_upstream",
     "adapters.upstream.reply": "adapters/test_upstream",
     "adapters.upstream.sender": "adapters/test_upstream",

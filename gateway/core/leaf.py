@@ -85,16 +85,16 @@ def leaves_of(entry: bytes, fields: Mapping[bytes, bytes]) -> tuple[bytes, ...]:
 
     Raises NotALeaf if this is no entry that append.lua, grant.lua or note.lua wrote.
     """
-    about = next((name for name in _ABOUT if name in fields), None)
-    if about is None:
+    for about in _ABOUT:  # most are about a call, which comes first
+        if about in fields:
+            break
+    else:
         raise NotALeaf("it is about no call, grant or deployment")
     name, first = fields[about], int(fields[b"from"])
-    before = b',"entry":"' + entry + b'"'
-    after = b',"position":'
     if about == b"call":
-        before = b',"call":"' + name + b'"' + before
+        before, after = b',"call":"%b","entry":"%b"' % (name, entry), b',"position":'
     else:
-        after = b',"' + about + b'":"' + name + b'"' + after
+        before, after = b',"entry":"%b"' % entry, b',"%b":"%b","position":' % (about, name)
     found = []
     for number, envelope in enumerate(fields[b"facts"].split(b"\n"), first):
         cut = envelope.find(b',"fact":{')

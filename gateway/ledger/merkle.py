@@ -5,23 +5,23 @@ largest first. Appending needs no more than those. Proofs need the hash of any f
 Nothing here does I/O or knows what a leaf says.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
 HashOf = Callable[[int, int], bytes]
 """(level, number) -> root of the full subtree over leaves [number * 2**level, (number + 1) * 2**level)."""
 
-EMPTY = hashlib.sha256(b"").digest()
+EMPTY = sha256(b"").digest()
 """Root of the tree without leaves."""
 
 
 def leaf_hash(data: bytes) -> bytes:
-    return hashlib.sha256(b"\x00" + data).digest()
+    return sha256(b"\x00" + data).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
-    return hashlib.sha256(b"\x01" + left + right).digest()
+    return sha256(b"\x01" + left + right).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +34,17 @@ class Tree:
 
     def append(self, hashes: Iterable[bytes]) -> "Tree":
         """The tree with these leaf hashes behind its own."""
-        size, peaks = self.size, list(self.peaks)
-        for found in hashes:
-            root, rest = found, size
-            while rest & 1:
-                root = node_hash(peaks.pop(), root)
-                rest >>= 1
-            peaks.append(root)
-            size += 1
-        return Tree(size, tuple(peaks))
+        row, peaks, added = list(hashes), list(self.peaks), []
+        size, width = self.size + len(row), self.size
+        while row:  # level by level, from the leaves up: half as many each time
+            if width & 1:
+                row.insert(0, peaks.pop())
+            if len(row) & 1:
+                added.append(row.pop())
+            pairs = iter(row)
+            row = [sha256(b"\x01" + left + right).digest() for left, right in zip(pairs, pairs, strict=True)]
+            width >>= 1
+        return Tree(size, (*peaks, *reversed(added)))
 
     @property
     def root(self) -> bytes:

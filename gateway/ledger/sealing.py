@@ -266,7 +266,8 @@ class Sealer:
             for entry in entries:
                 some, long = standing(name, entry)
                 leaves += some
-                files.update((f"{name}/{path}", leaf) for path, leaf in long.items())
+                for path, leaf in long.items():
+                    files[f"{name}/{path}"] = leaf
             grown = grow(self._logs[name].tip, leaves)
             tips[name] = grown.tip
             files.update((f"{name}/{path}", data) for path, data in grown.files.items())

@@ -25,7 +25,7 @@ def standing(partition: str, entry: RawEntry) -> tuple[list[bytes], dict[str, by
     name, fields = entry
     try:
         leaves = leaves_of(name, fields)
-        found = [short(leaf) for leaf in leaves]
+        found = [*map(short, leaves)]
     except (NotALeaf, KeyError, ValueError) as error:
         raise Unsealable(
             f"The stream {{{partition}}}:ledger in Redis holds what this version cannot seal (entry "

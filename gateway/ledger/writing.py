@@ -25,6 +25,9 @@ MODE, FOLDER_MODE = 0o640, 0o750
 """Readable by the group too, so that an auditor need be neither root nor the gateway. The data directory is 0700."""
 AT_ONCE = 16
 """Files whose fsync is awaited at the same time: the disk then needs few turns for all of them."""
+WORTH_A_THREAD = 8
+"""Files, or folders. A thread costs as much as writing one, and all that wake up at once each want a turn of the
+processor before a worker, which waits, has its next one."""
 
 
 class Disk:
@@ -91,7 +94,7 @@ class LedgerDirectory:
         folders = {(self.path / name).parent for name in files}
         made = self._make(folders | {self.path / DRAFTS})
         drafts = {name: self.path / DRAFTS / f"{self.holder}-{next(self._numbers)}" for name in files}
-        self._each(lambda name: self.disk.write(drafts[name], files[name]), files)
+        self._each(lambda name: self.disk.write(drafts[name], files[name]), files, WORTH_A_THREAD)
         try:
             allowed()
         except Exception:
@@ -103,7 +106,7 @@ class LedgerDirectory:
                 self.disk.rename(draft, self.path / name)
         except FileNotFoundError as error:
             raise Swept from error
-        self._each(self.disk.sync, folders | {folder.parent for folder in made})
+        self._each(self.disk.sync, folders | {folder.parent for folder in made}, WORTH_A_THREAD)
         self._made |= made
 
     def tidy(self, names: Collection[str], kept: Collection[str]) -> None:
@@ -147,10 +150,15 @@ class LedgerDirectory:
             self.disk.make(folder)
         return made
 
-    def _each(self, act: Callable[[Any], T], items: Iterable[Any]) -> list[T]:
-        """Do it to all of them, some at a time; when this returns or raises, nothing is under way any more."""
+    def _each(self, act: Callable[[Any], T], items: Iterable[Any], least: int = 1) -> list[T]:
+        """Do it to all of them, some at a time; when this returns or raises, nothing is under way any more.
+
+        Each thread gets at least so many, if there are, and where one is enough it is this one.
+        """
         listed = list(items)
-        portion = -(-len(listed) // self.at_once) or 1
+        portion = max(-(-len(listed) // self.at_once), least)
+        if len(listed) <= portion:
+            return [act(item) for item in listed]
         under_way = [
             self._pool.submit(lambda some: [act(item) for item in some], listed[start : start + portion])
             for start in range(0, len(listed), portion)

@@ -146,4 +146,5 @@ def _ledger(partition: str) -> str:
 
 def _entry(item: list[Any]) -> RawEntry:
     entry, fields = item
-    return entry, dict(zip(fields[::2], fields[1::2], strict=True))
+    each = iter(fields)
+    return entry, dict(zip(each, each, strict=True))
