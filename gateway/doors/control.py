@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -35,6 +36,7 @@ from gateway.doors.deciding import DecidingDoor
 from gateway.doors.grants import GrantsDoor
 from gateway.doors.people import person
 from gateway.doors.slack import SlackDoor, Whisper
+from gateway.doors.unambiguous import Unambiguous
 from gateway.doors.unrecorded import unrecorded
 from gateway.doors.waiting import Waiting, days_of
 from gateway.metrics import exposition
@@ -92,6 +94,7 @@ class ControlPlane:
                 Route("/journal/acknowledge-loss", self.acknowledge_loss, methods=["POST"]),
                 *self.pages,
             ],
+            middleware=[Middleware(Unambiguous)],
             exception_handlers={
                 errors.GatewayError: _refused,
                 JournalUnavailable: _journal_unavailable,
