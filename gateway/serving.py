@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeGuard
@@ -9,6 +10,7 @@ from typing import Any, TypeGuard
 import uvicorn
 
 from gateway.doors.ending import EndingServer
+from gateway.doors.exchange import BrokenOff
 from gateway.doors.protocol import StrictProtocol
 from gateway.doors.stalled import close_stalled
 from gateway.duty import Duty
@@ -44,6 +46,7 @@ async def serve(
         ssl_certfile=listen.certificate or None,
         ssl_keyfile=listen.private_key or None,
     )
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
     server = EndingServer(config, close_streams)
     spawn(parts.generations.watch(), "watch the configuration")
     spawn(_end_with_the_supervisor(duty, server), "end with the supervisor")
@@ -61,6 +64,11 @@ async def serve(
     await server.serve(sockets=duty.sockets())
     await parts.upstream.close()
     await parts.journal.close()
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """An answer that breaks off ends its connection by an exception, which has been told where it was raised."""
+    return not (record.exc_info and record.exc_info[0] is BrokenOff)
 
 
 def _strict(connection: object) -> TypeGuard[StrictProtocol]:

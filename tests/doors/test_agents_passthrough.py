@@ -418,6 +418,9 @@ def test_a_stream_that_breaks_off_breaks_off_for_the_agent_too(scene):
             b"".join(found.iter_raw())
     told = eventually(lambda: _ended(scene, call))
     assert "broke off" in told
+    eventually(lambda: f"the body of call {call} broke off" in scene.gateway.log)  # one line, not thirty
+    eventually(lambda: scene.agent().get("/healthz").status_code == 200)
+    assert "Exception in ASGI" not in scene.gateway.log
 
 
 def _ended(scene, call):
