@@ -167,13 +167,13 @@ def append(path: Path, notes: bytes) -> None:
         raise NotTaken(f"checkpoints cannot be appended to {str(path)!r} ({why})") from error
 
 
-async def anchoring(
+def anchoring(
     generations: Generations, data: Path, seals: Callable[[], bool], knows: Callable[[Path], bool | None],
     read: ReadSecret, post: Post,
-) -> None:  # fmt: skip
+) -> Anchors:  # fmt: skip
     """The duty, of a steward whose data directory is `data`."""
     directory = Place.of(generations.current.routes.ledger, data).directory
-    await Anchors(directory, lambda: generations.current.routes.ledger.anchors, read, post, seals, knows).run()
+    return Anchors(directory, lambda: generations.current.routes.ledger.anchors, read, post, seals, knows)
 
 
 def _name(anchor: Anchor) -> str:

@@ -144,7 +144,7 @@ def check(routes: Routes = ROUTES, policies: Policies = POLICIES, data: Data = D
     if found:
         _fail(f"{counted(len(found), 'mistake')}.")
     print(f"No mistakes. {inventory(routes, policies, os.environ)}")
-    for note in notes(routes, os.environ):
+    for note in notes(routes, os.environ, data):
         print(note, file=sys.stderr)
 
 

@@ -1,7 +1,8 @@
 """What is wrong with the places that the ledger needs, as far as can be seen without making or connecting to anything.
 
 `gateway check` and every start look here, so that a wrong key or a directory that is not mounted is one sentence before
-the first call, and not a gateway that stops effects at night. Whoever seals looks again, all the time.
+the first call, and not a gateway that stops effects at night. An anchor that is away is a note and no mistake: a start
+may not depend on somebody else's machine. Whoever seals looks again, all the time.
 """
 
 import os
@@ -27,7 +28,7 @@ def ledger_mistakes(routes: Routes, data: Path, environ: Mapping[str, str], path
     found = [
         *_of_directory(place),
         *_of_store(routes, place),
-        *_of_anchors(routes, place),
+        *_of_anchors(routes, place, away=False),
         *_of_key(routes, place, environ),
     ]
     return sorted(lines.at(("ledger", *where)).mistake(sentence) for where, sentence in found)
@@ -63,19 +64,34 @@ def _of_store(routes: Routes, place: Place) -> Iterator[tuple[Where, str]]:
         yield where, f"the ledger's store {str(root)!r} cannot be used: {why}"
 
 
-def _of_anchors(routes: Routes, place: Place) -> Iterator[tuple[Where, str]]:
+def away_anchors(routes: Routes, data: Path, path: Path | None = None) -> list[Mistake]:
+    """Anchors that cannot be appended to now. They get what they lack once they can, and nothing waits for them."""
+    lines = Lines(path)
+    found = _of_anchors(routes, Place.of(routes.ledger, data), away=True)
+    return sorted(lines.at(("ledger", *where)).mistake(sentence) for where, sentence in found)
+
+
+def _of_anchors(routes: Routes, place: Place, *, away: bool) -> Iterator[tuple[Where, str]]:
+    """Those that never can be one, or those that are away."""
     for position, anchor in enumerate(routes.ledger.anchors):
-        if not isinstance(anchor, AnchorFile):
-            continue
-        where, file = ("anchors", position, "file"), Path(anchor.path)
-        if _within(file, place.directory):
-            yield where, "an anchor must be elsewhere than the ledger itself: who can change the one could change both"
-        elif not file.parent.is_dir():
-            yield where, f"there is no directory {str(file.parent)!r} for the anchor: mount it, or make it"
-        elif file.exists() and not file.is_file():
-            yield where, f"the anchor {str(file)!r} is not a file"
-        elif why := _unwritable(file if file.exists() else file.parent):
-            yield where, f"checkpoints cannot be appended to {str(file)!r}: {why}"
+        if isinstance(anchor, AnchorFile):
+            file = Path(anchor.path)
+            sentence = _away(file) if away else _never(file, place)
+            if sentence:
+                yield ("anchors", position, "file"), sentence
+
+
+def _never(file: Path, place: Place) -> str:
+    if _within(file, place.directory):
+        return "an anchor must be elsewhere than the ledger itself: who can change the one could change both"
+    return f"the anchor {str(file)!r} is not a file" if file.exists() and not file.is_file() else ""
+
+
+def _away(file: Path) -> str:
+    if not file.parent.is_dir():
+        return f"there is no directory {str(file.parent)!r} for the anchor: mount it, or make it"
+    why = _unwritable(file if file.exists() else file.parent)
+    return f"checkpoints cannot be appended to {str(file)!r}: {why}" if why else ""
 
 
 def _within(path: Path, folder: Path) -> bool:

@@ -1,7 +1,7 @@
 """Where the figures come from: the ledger, the lists beside it, and what the processes of all hosts measured.
 
-Whoever asks gets what is true at that moment for the whole deployment, so any steward may be asked; the exporter's
-figures are those of the steward that is asked.
+Whoever asks gets what is true at that moment for the whole deployment, so any steward may be asked; the figures of the
+exporter and of the anchors are those of the steward that is asked.
 """
 
 import asyncio
@@ -11,8 +11,10 @@ from gateway.adapters.otlp.exporter import TraceExporter
 from gateway.adapters.redis.latencies import RedisLatencies
 from gateway.adapters.redis.ledger import RedisLedger
 from gateway.adapters.redis.sealed_ledger import SealedLedger
+from gateway.anchors import Anchors
 from gateway.core.deployment import LOGS
 from gateway.core.figures import (
+    ANCHOR_LAG,
     APPENDING,
     CALLS,
     DECIDING,
@@ -47,6 +49,7 @@ class Measures:
     counting: Counting
     latencies: RedisLatencies
     exporter: TraceExporter | None
+    anchors: Anchors | None = None
 
     async def __call__(self) -> dict[Metric, Value]:
         """All figures of this moment. Raises JournalUnavailable."""
@@ -61,6 +64,7 @@ class Measures:
             UNDELIVERED: undelivered,
             MISTAKES: len(self.generations.mistakes),
             SEAL_LAG: await self._unsealed(),
+            ANCHOR_LAG: self.anchors.lag if self.anchors is not None else 0.0,
             **self._held(),
             **await self._due(),
             **self._export(),

@@ -20,7 +20,7 @@ from gateway.config.references import (
 from gateway.config.routes_file import load_routes
 from gateway.generations import load
 from gateway.ledger.place import Place
-from gateway.ledger_checks import ledger_mistakes
+from gateway.ledger_checks import away_anchors, ledger_mistakes
 from gateway.payload_keys import FILE, PayloadKeysMistake, read_keys
 from gateway.settings import Settings, SettingsMistake, missing_for_mail, read_settings
 
@@ -97,23 +97,27 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
-def notes(routes_path: Path, environ: Mapping[str, str]) -> list[str]:
+def notes(routes_path: Path, environ: Mapping[str, str], data: Path = Path()) -> list[str]:
     """What is no mistake and yet surely not meant, as sentences."""
     routes, _ = load_routes(routes_path, environ)
     if routes is None:
         return []
     url = environ.get("GATEWAY_CONTROL_URL") or f"http://{routes.listen.control}"
-    return [
-        f"Note: {', '.join(names)} will get links to {url}, which lead nowhere from other machines; set "
-        "GATEWAY_CONTROL_URL."
-        for names in [links_only_here(routes, url)]
-        if names
-    ] + [
-        f"Note: the key of {agent.name} is the placeholder of an example, so nobody can call as {agent.name}; "
-        f"`gateway key new agent {agent.name}` makes one."
-        for agent in routes.agents.values()
-        if PLACEHOLDER in agent.keys
-    ]
+    return (
+        [
+            f"Note: {', '.join(names)} will get links to {url}, which lead nowhere from other machines; set "
+            "GATEWAY_CONTROL_URL."
+            for names in [links_only_here(routes, url)]
+            if names
+        ]
+        + [
+            f"Note: the key of {agent.name} is the placeholder of an example, so nobody can call as {agent.name}; "
+            f"`gateway key new agent {agent.name}` makes one."
+            for agent in routes.agents.values()
+            if PLACEHOLDER in agent.keys
+        ]
+        + [f"Note: {away}; it lags until then." for away in away_anchors(routes, data, routes_path)]
+    )
 
 
 def _beside(path: Path, control_url: str, environ: Mapping[str, str], data: Path) -> list[Mistake]:

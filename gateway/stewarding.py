@@ -10,6 +10,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
+from gateway.adapters.channels import Post
 from gateway.adapters.otlp.environment import configured
 from gateway.adapters.otlp.exporter import TraceExporter
 from gateway.adapters.otlp.figures import MetricsCollector
@@ -22,7 +23,7 @@ from gateway.adapters.redis.latencies import RedisLatencies
 from gateway.adapters.redis.ledger import RedisLedger
 from gateway.adapters.redis.sealed_ledger import SealedLedger
 from gateway.adapters.redis.trimming import RedisTrimming
-from gateway.anchors import anchoring
+from gateway.anchors import Anchors, anchoring
 from gateway.decisions import Decisions
 from gateway.doors.control import ControlPlane
 from gateway.doors.grants import GrantsDoor
@@ -35,7 +36,7 @@ from gateway.duty import Duty
 from gateway.exporting import export, export_metrics
 from gateway.granting import Granting
 from gateway.insights import Counting
-from gateway.keeping import keeping
+from gateway.keeping import Keeping, keeping
 from gateway.ledger.place import Place
 from gateway.listening import shown
 from gateway.measures import Measures
@@ -69,7 +70,9 @@ async def steward(duty: Duty, settings: Settings) -> None:
     exporter = TraceExporter(SealedLedger(parts.journal), parts.journal.facts, origin=origin) if traced else None
     granting = await _granting(parts, ledger)
     counting = Counting(ledger, parts.journal.now)
-    measures = Measures(parts.generations, ledger, open_calls, counting, RedisLatencies(parts.journal), exporter)
+    keep, anchors = _keeping(parts, duty, settings, channels.post)
+    latencies = RedisLatencies(parts.journal)
+    measures = Measures(parts.generations, ledger, open_calls, counting, latencies, exporter, anchors)
     sealed = sealed_log(parts.generations.current.routes.ledger, Path(str(duty.document["data"])), parts.secrets.read)
     people = console(settings, granting, parts.journal, held, ledger, control_url, counting.report, sealed)
     plane = ControlPlane(
@@ -88,12 +91,10 @@ async def steward(duty: Duty, settings: Settings) -> None:
         record_generation=lambda: record_generation(deployment, parts.generations.current),
         pages=people.routes(),
     )
-    data = Path(str(duty.document["data"]))
-    keep = keeping(parts.generations, data, parts.journal, parts.secrets.read, settings.ca_file)
     duties: list[Coroutine[Any, Any, None]] = [
         looking.run(),
         keep.run(),
-        anchoring(parts.generations, data, lambda: keep.holds, keep.knows, parts.secrets.read, channels.post),
+        anchors.run(),
         keep_high_water(parts.journal),
         mend_held(open_calls),
         counting.run(),
@@ -104,6 +105,12 @@ async def steward(duty: Duty, settings: Settings) -> None:
         *([export_metrics(MetricsCollector(), measures, lease)] if configured("METRICS") else []),
     ]
     await serve(duty, parts, plane.app(), duties, plane.readiness, people.live.close)
+
+
+def _keeping(parts: Parts, duty: Duty, settings: Settings, post: Post) -> tuple[Keeping, Anchors]:
+    data, read = Path(str(duty.document["data"])), parts.secrets.read
+    keep = keeping(parts.generations, data, parts.journal, read, settings.ca_file)
+    return keep, anchoring(parts.generations, data, lambda: keep.holds, keep.knows, read, post)
 
 
 def _retention(parts: Parts, duty: Duty, settings: Settings) -> Retention:

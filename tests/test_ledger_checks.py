@@ -9,6 +9,7 @@ from gateway.core.ledger_settings import LedgerSettings
 from gateway.ledger.note import Signer, sign_checkpoint
 from gateway.ledger.place import Place
 from gateway.ledger_checks import ledger_mistakes
+from gateway.starting import notes
 from tests.config.routes_documents import document, loaded
 
 GIVEN = Signer.new("gateway.example/audit")
@@ -78,15 +79,7 @@ def test_a_place_that_was_made_has_nothing_to_say(tmp_path):
             "{directory: HERE/folder, store: {directory: HERE/folder/..//folder}}",
             "the ledger's store must be another place than its directory",
         ),
-        (
-            "{anchors: [{file: HERE/mnt/checkpoints}]}",
-            "there is no directory 'HERE/mnt' for the anchor: mount it, or make it",
-        ),
         ("{anchors: [{file: HERE/folder}]}", "the anchor 'HERE/folder' is not a file"),
-        (
-            "{anchors: [{file: HERE/locked/checkpoints}]}",
-            "checkpoints cannot be appended to 'HERE/locked/checkpoints': 'HERE/locked' {READ_ONLY}",
-        ),
         (
             "{anchors: [{file: HERE/data/ledger/checkpoints}]}",
             "an anchor must be elsewhere than the ledger itself: who can change the one could change both",
@@ -107,6 +100,20 @@ def test_what_is_wrong_is_one_sentence_with_its_cure(ledger, sentence, tmp_path,
     (tmp_path / "file").write_text("in the way", encoding="ascii")
     (tmp_path / "folder").mkdir()
     assert found(tmp_path, ledger) == [sentence.replace("{READ_ONLY}", READ_ONLY).replace("HERE", str(tmp_path))]
+
+
+def test_an_anchor_that_is_away_is_a_note_and_no_mistake(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "locked")
+    (tmp_path / "locked").mkdir()
+    anchors = "{anchors: [{file: HERE/mnt/checkpoints}, {file: HERE/locked/checkpoints}, {file: HERE/fine}]}"
+    assert found(tmp_path, anchors) == []
+    told = notes(tmp_path / "routes.yaml", ENVIRON, tmp_path / "data")
+    away = {note.partition(": ")[2] for note in told if "anchor" in note or "checkpoints" in note}
+    assert {note.partition(": ")[2] for note in away} == {
+        f"there is no directory '{tmp_path}/mnt' for the anchor: mount it, or make it; it lags until then.",
+        f"checkpoints cannot be appended to '{tmp_path}/locked/checkpoints': '{tmp_path}/locked' {READ_ONLY}"
+        "; it lags until then.",
+    }
 
 
 def test_a_log_of_another_key_is_said(tmp_path):

@@ -2,6 +2,9 @@
 
 import asyncio
 import re
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -11,7 +14,18 @@ from gateway.adapters.redis.held import HeldCalls
 from gateway.adapters.redis.latencies import RedisLatencies
 from gateway.adapters.redis.ledger import RedisLedger
 from gateway.core.facts import Expired, Lost
-from gateway.core.figures import APPENDING, CALLS, DECIDING, DUE, DUE_OLDEST, FINISHED, HELD_BY_AGE, METRICS, SEAL_LAG
+from gateway.core.figures import (
+    ANCHOR_LAG,
+    APPENDING,
+    CALLS,
+    DECIDING,
+    DUE,
+    DUE_OLDEST,
+    FINISHED,
+    HELD_BY_AGE,
+    METRICS,
+    SEAL_LAG,
+)
 from gateway.core.latency import BOUNDS, Latency, Spread
 from gateway.duties import post_latencies
 from gateway.insights import Counting
@@ -72,6 +86,16 @@ def test_outcomes_are_counted_by_tool_from_the_ledger_whoever_asks(journalled):
         assert (await measures(journal, ledger)())[FINISHED] == told[FINISHED], "another steward"
         found = read(told)
         assert found["gateway_calls_finished_total", "answered", CALL.tool] == 9.0
+
+    journalled(story)
+
+
+def test_how_long_an_anchor_lags_is_told_and_0_without_any(journalled):
+    async def story(journal, ledger):
+        assert (await measures(journal, ledger)())[ANCHOR_LAG] == 0.0
+        lagging: Any = SimpleNamespace(lag=7.5)
+        told = await replace(measures(journal, ledger), anchors=lagging)()
+        assert read(told)["gateway_anchor_lag_seconds",] == 7.5
 
     journalled(story)
 

@@ -81,6 +81,10 @@ SEAL_LAG = Metric(
     "gateway_seal_lag_seconds", "gateway.seal.lag", "s", "gauge",
     "Age of the oldest entry that is not sealed; 0 if all are.",
 )  # fmt: skip
+ANCHOR_LAG = Metric(
+    "gateway_anchor_lag_seconds", "gateway.anchor.lag", "s", "gauge",
+    "For how long the anchor that lacks checkpoints longest lacks them; 0: none does.",
+)  # fmt: skip
 # --- The configuration ---
 MISTAKES = Metric(
     "gateway_configuration_mistakes", "gateway.configuration.mistakes", "{mistake}", "gauge",
@@ -89,5 +93,5 @@ MISTAKES = Metric(
 
 METRICS = (
     CALLS, FINISHED, HELD_BY_AGE, HELD_OLDEST, DECIDING, APPENDING, UNDELIVERED, DUE, DUE_OLDEST, EXPORT_LAG,
-    EXPORT_OLDEST, EXPORT_STUCK, SEAL_LAG, MISTAKES,
+    EXPORT_OLDEST, EXPORT_STUCK, SEAL_LAG, ANCHOR_LAG, MISTAKES,
 )  # fmt: skip
