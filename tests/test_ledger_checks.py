@@ -109,11 +109,9 @@ def test_an_anchor_that_is_away_is_a_note_and_no_mistake(tmp_path, monkeypatch):
     assert found(tmp_path, anchors) == []
     told = notes(tmp_path / "routes.yaml", ENVIRON, tmp_path / "data")
     away = {note.partition(": ")[2] for note in told if "anchor" in note or "checkpoints" in note}
-    assert {note.partition(": ")[2] for note in away} == {
-        f"there is no directory '{tmp_path}/mnt' for the anchor: mount it, or make it; it lags until then.",
-        f"checkpoints cannot be appended to '{tmp_path}/locked/checkpoints': '{tmp_path}/locked' {READ_ONLY}"
-        "; it lags until then.",
-    }
+    missing = f"there is no directory '{tmp_path}/mnt' for the anchor: mount it, or make it"
+    locked = f"checkpoints cannot be appended to '{tmp_path}/locked/checkpoints': '{tmp_path}/locked' {READ_ONLY}"
+    assert {note.partition(": ")[2] for note in away} == {f"{why}; it lags until then." for why in (missing, locked)}
 
 
 def test_a_log_of_another_key_is_said(tmp_path):
