@@ -42,7 +42,7 @@ class Whom:
     call: str = ""
 
     def fits(self, call: str, agent: str, user: str | None, *resources: str) -> bool:
-        """`resources`: what the call is about, and what it was about before a person changed it."""
+        """`resources`: what the call is about, and all that it was about before people changed it."""
         wanted = ((self.user, user or ""), (self.agent, agent), (self.call, call))
         about = not self.resource or self.resource in resources
         return about and all(not name or name == found for name, found in wanted)
@@ -201,9 +201,7 @@ def _in_log(whom: Whom, ledger: Path) -> list[str]:
         index.catch_up()
         one = index.get(whom.call) if whom.call else None
         gists = [one] if one else [] if whom.call else index.find(wanted, MOST)
-        return [
-            gist.id for gist in gists if whom.fits(gist.id, gist.agent, gist.user, gist.resource, gist.asked_resource)
-        ]
+        return [gist.id for gist in gists if whom.fits(gist.id, gist.agent, gist.user, *gist.resources)]
     finally:
         index.close()
 

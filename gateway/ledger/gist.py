@@ -49,14 +49,14 @@ class Gist:
     effect: str = ""
     resource: str = ""
     """What it is about, as a person may have changed it."""
-    asked_resource: str = ""
-    """What the agent asked about, if that is something else."""
     outcome: str = ""
     """By `timeline.state`; of a grant, given or revoked."""
     status: int = 0
     """Of the system's answer; 0: there is none."""
     people: list[str] = field(default_factory=list)
     """Who decided, took part in deciding, cancelled or settled; and for whom they did. Not who only looked."""
+    resources: list[str] = field(default_factory=list)
+    """All that it ever was about: what the agent asked about, and what people made of that."""
     policies: list[str] = field(default_factory=list)
     """Those that determined a verdict, or matched in shadow."""
     leaves: list[int] = field(default_factory=list)
@@ -73,9 +73,10 @@ class Gist:
             case "Admitted":
                 for name in ABOUT_CALL:
                     setattr(self, name, text(fact["call"].get(name)))
+                add(self.resources, (self.resource,))
             case "Edited" if now := text(fact.get("resource")):
-                asked = self.asked_resource or self.resource
-                self.resource, self.asked_resource = now, asked if asked != now else ""
+                self.resource = now
+                add(self.resources, (now,))
             case "Judged":
                 verdict = fact["verdict"]
                 add(self.policies, verdict.get("policies", ()))

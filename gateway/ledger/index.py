@@ -28,9 +28,9 @@ CHUNK = 8192
 """Leaves in one transaction: short enough that nobody who reads meanwhile waits long."""
 NAMES = ("agent", "tool", "system", "outcome", "user", "run")
 """Columns that a filter wants as they are."""
-LISTS = {"person": "people", "policy": "policies"}
-"""Columns with several names in them, each between line feeds."""
-SOUGHT = ("id", "agent", "user", "run", "tool", "resource", "asked_resource", "people", "policies")
+LISTS = {"person": "people", "resource": "resources", "policy": "policies"}
+"""Columns with several names in them: each as JSON, between line feeds, so that none is a part of another."""
+SOUGHT = ("id", "agent", "user", "run", "tool", "resource", "people", "resources", "policies")
 """Columns that free text is looked for in."""
 COLUMNS = tuple(each.name for each in fields(Gist))
 SELECT = f"SELECT {', '.join(COLUMNS)} FROM subject"  # noqa: S608 - names of our own columns
@@ -48,7 +48,8 @@ class Filters:
     agent: str = ""
     tool: str = ""
     system: str = ""
-    resource: str = ""  # what it is about, or was before a person changed it
+    resource: str = ""
+    """What it is about, or ever was."""
     outcome: str = ""
     """A state, as `timeline.state` names it."""
     person: str = ""
@@ -268,11 +269,11 @@ def _wanted(filters: Filters) -> tuple[list[str], list[Any]]:
     wanted += [(f"{name} = ?", each) for name in NAMES if (each := getattr(filters, name))]
     for name, column in LISTS.items():
         if each := getattr(filters, name):
-            wanted.append((f"instr({column}, ?)", f"\n{each}\n"))
+            wanted.append((f"instr({column}, ?)", f"\n{_line(each)}\n"))
     if filters.beginning:
         wanted += [("id >= ?", filters.beginning), ("id < ?", f"{filters.beginning}\U0010ffff")]
-    wanted += [("? IN (resource, asked_resource)", filters.resource), ("begun >= ?", filters.since)]
-    wanted = [each for each in (*wanted, ("begun < ?", filters.until)) if each[1]]
+    wanted += [("begun >= ?", filters.since)] if filters.since else []
+    wanted += [("begun < ?", filters.until)] if filters.until else []
     where, values = [clause for clause, _ in wanted], [value for _, value in wanted]
     if filters.text:
         like = "%" + "".join(f"\\{each}" if each in "%_\\" else each for each in filters.text) + "%"
@@ -290,11 +291,15 @@ def _stored(value: Any) -> Any:
         return value
     if value and isinstance(value[0], int):
         return array("Q", value).tobytes()
-    return "\n" + "\n".join(value) + "\n" if value else ""
+    return "\n" + "\n".join(map(_line, value)) + "\n" if value else ""
+
+
+def _line(name: str) -> str:
+    return orjson.dumps(name).decode()
 
 
 def _gist(row: Sequence[Any]) -> Gist:
     found = dict(zip(COLUMNS, row, strict=True))
     for column in LISTS.values():
-        found[column] = [name for name in found[column].split("\n") if name]
+        found[column] = [orjson.loads(line) for line in found[column].split("\n") if line]
     return Gist(**found | {"leaves": array("Q", found["leaves"]).tolist()})

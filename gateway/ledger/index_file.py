@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 NAME = "index.sqlite"
-VERSION = 2
+VERSION = 3
 """Of what is in it. Another version is not read but made anew."""
 PATIENCE_SECONDS = 30
 """For somebody else who writes it."""
@@ -16,8 +16,8 @@ TABLES = """
 CREATE TABLE place (partition TEXT PRIMARY KEY, size INTEGER, hash BLOB) WITHOUT ROWID;
 CREATE TABLE subject (
   id TEXT PRIMARY KEY, kind TEXT, begun INTEGER, last INTEGER, agent TEXT, user TEXT, run TEXT, system TEXT, tool TEXT,
-  effect TEXT, resource TEXT, asked_resource TEXT, outcome TEXT, status INTEGER, people TEXT, policies TEXT,
-  leaves BLOB
+  effect TEXT, resource TEXT, outcome TEXT, status INTEGER, people TEXT, resources TEXT,
+  policies TEXT, leaves BLOB
 );
 CREATE INDEX by_time ON subject (kind, begun, id);
 CREATE TABLE deployment (leaf INTEGER PRIMARY KEY, at INTEGER, type TEXT, about TEXT);

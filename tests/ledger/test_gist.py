@@ -63,12 +63,12 @@ def test_what_a_call_is_about_is_what_a_person_made_of_it():
         gist = Gist("07ab", "call")
         for index, fact in enumerate((admitted, *(replace(EDIT, resource=each) for each in resources))):
             gist.tell(index, {"at": 1, "fact": plain(fact)})
-        return gist.resource, gist.asked_resource
+        return gist.resource, gist.resources
 
     asked = admitted.call.resource
-    assert about("") == (asked, "") and about("Charge/ch_9") == ("Charge/ch_9", asked)
-    assert about("Charge/ch_9", "", "Charge/ch_8") == ("Charge/ch_8", asked)
-    assert about("Charge/ch_9", asked) == (asked, "")
+    assert about("") == (asked, [asked]) and about("Charge/ch_9") == ("Charge/ch_9", [asked, "Charge/ch_9"])
+    assert about("Charge/ch_9", "", "Charge/ch_8") == ("Charge/ch_8", [asked, "Charge/ch_9", "Charge/ch_8"])
+    assert about("Charge/ch_9", asked) == (asked, [asked, "Charge/ch_9"])
 
 
 def plain(fact):

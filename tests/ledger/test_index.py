@@ -4,6 +4,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,11 @@ from tests.sealed_lives import (
     ANSWER,
     CLAIM,
     DENY,
+    EDIT,
     FINDS,
     G2,
     GRANT,
+    HOLD,
     LIVES,
     START,
     call,
@@ -107,6 +110,17 @@ ASKED = [name for name in ALL if any(type(fact).__name__ == "Asked" for fact in 
 )
 def test_every_filter(ledger, filters, expected):
     assert names(read(ledger), **filters) == expected
+
+
+def test_a_call_is_found_by_all_that_it_ever_was_about_and_by_no_part_of_that(tmp_path):
+    edits = [replace(EDIT, resource=f"Charge/{each}") for each in ("ch_2", "ch_3\nCharge/ch_4", "ch_5")]
+    life = call(1), HOLD, LIVES["held"][-1], *edits
+    index = read(sealed(tmp_path, [life], grants=()))
+    [found] = index.find(EVERYTHING, 9)
+    about = ["Charge/ch_1", "Charge/ch_2", "Charge/ch_3\nCharge/ch_4", "Charge/ch_5"]
+    assert (found.resource, found.resources) == (about[-1], about)
+    assert [len(index.find(Filters(resource=each), 9)) for each in about] == [1] * 4
+    assert [index.find(Filters(resource=each), 9) for each in ("Charge/ch_3", "Charge/ch_4", "ch_5")] == [[]] * 3
 
 
 def test_what_it_says_of_a_call(ledger):
