@@ -20,7 +20,7 @@ from gateway.core.deployment import DEPLOYMENT
 from gateway.ledger.files import Damaged, LogFiles
 from gateway.ledger.finding import leaves_at, whole
 from gateway.ledger.gist import UNREADABLE, Gist, Plain, number, outcome_of, quick_outcome, text
-from gateway.ledger.index_file import NAME, damaged, in_memory, on_disk, unwritable
+from gateway.ledger.index_file import NAME, as_line, damaged, in_memory, on_disk, unwritable
 from gateway.ledger.merkle import leaf_hash
 from gateway.ledger.note import Checkpoint
 
@@ -48,8 +48,7 @@ class Filters:
     agent: str = ""
     tool: str = ""
     system: str = ""
-    resource: str = ""
-    """What it is about, or ever was."""
+    resource: str = ""  # what it is about, or ever was
     outcome: str = ""
     """A state, as `timeline.state` names it."""
     person: str = ""
@@ -269,11 +268,11 @@ def _wanted(filters: Filters) -> tuple[list[str], list[Any]]:
     wanted += [(f"{name} = ?", each) for name in NAMES if (each := getattr(filters, name))]
     for name, column in LISTS.items():
         if each := getattr(filters, name):
-            wanted.append((f"instr({column}, ?)", f"\n{_line(each)}\n"))
+            wanted.append((f"instr({column}, ?)", f"\n{as_line(each)}\n"))
     if filters.beginning:
         wanted += [("id >= ?", filters.beginning), ("id < ?", f"{filters.beginning}\U0010ffff")]
-    wanted += [("begun >= ?", filters.since)] if filters.since else []
-    wanted += [("begun < ?", filters.until)] if filters.until else []
+    times = (("begun >= ?", filters.since), ("begun < ?", filters.until))
+    wanted += [each for each in times if each[1]]
     where, values = [clause for clause, _ in wanted], [value for _, value in wanted]
     if filters.text:
         like = "%" + "".join(f"\\{each}" if each in "%_\\" else each for each in filters.text) + "%"
@@ -291,11 +290,7 @@ def _stored(value: Any) -> Any:
         return value
     if value and isinstance(value[0], int):
         return array("Q", value).tobytes()
-    return "\n" + "\n".join(map(_line, value)) + "\n" if value else ""
-
-
-def _line(name: str) -> str:
-    return orjson.dumps(name).decode()
+    return "\n" + "\n".join(map(as_line, value)) + "\n" if value else ""
 
 
 def _gist(row: Sequence[Any]) -> Gist:

@@ -7,6 +7,8 @@ import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
 
+import orjson
+
 NAME = "index.sqlite"
 VERSION = 3
 """Of what is in it. Another version is not read but made anew."""
@@ -50,6 +52,11 @@ def in_memory(like: Path | None = None) -> sqlite3.Connection:
                 return base
     _make(base)
     return base
+
+
+def as_line(name: str) -> str:
+    """A name in a column of several."""
+    return orjson.dumps(name).decode()
 
 
 def damaged(error: sqlite3.Error) -> bool:
