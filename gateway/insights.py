@@ -24,7 +24,9 @@ from gateway.ports import JournalUnavailable
 
 FORMAT = 1
 PER_STEP = 64
-"""Entries of one partition in one step: with all partitions full, some 10 MB for some 20 ms."""
+"""Entries of one partition in one step, if all are read: with all of them full, some 10 MB for some 20 ms."""
+MOST_PER_STEP = 512
+"""The same if few are read: asking the others again costs as much as counting what one of them has."""
 LOOK_SECONDS = 5.0
 """How often the ledger is looked at while nobody asks for the numbers."""
 STEP_PAUSE_SECONDS = 0.02
@@ -69,6 +71,8 @@ class Counting:
     finished: Finished = field(default_factory=Finished)
     cursors: dict[str, str] = field(default_factory=dict)
     """Per partition the last entry that is counted; empty before the first step."""
+    _full: tuple[str, ...] = ()
+    """Partitions that had more than the last step read; if none, any may have."""
     _unkept: int = 0
     _kept_at: float = field(default_factory=time.monotonic)
     _reading: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -114,7 +118,9 @@ class Counting:
         async with self._reading:
             if not self.cursors:
                 await self._begin()
-            found = await self.ledger.stretches(self.cursors, PER_STEP)
+            asked = self._full or PARTITION_NAMES
+            limit = min(PER_STEP * len(PARTITION_NAMES) // len(asked), MOST_PER_STEP)
+            found = await self.ledger.stretches({name: self.cursors[name] for name in asked}, limit)
             read = {name: [(call, told(stored)) for call, stored in it.entries] for name, it in found.items()}
             await self._learn(read)
             for name, stretch in found.items():  # from here on nothing waits, so count and cursors go together
@@ -124,7 +130,8 @@ class Counting:
                 self.counted.read_from(int(stretch.first.partition("-")[0]))
                 self.cursors[name] = stretch.last
                 self._unkept += len(stretch.entries)
-            return any(len(stretch.entries) == PER_STEP for stretch in found.values())
+            self._full = tuple(name for name, stretch in found.items() if len(stretch.entries) == limit)
+            return bool(self._full) or asked is not PARTITION_NAMES  # the others have news by now
 
     async def _learn(self, read: Mapping[str, Sequence[tuple[str, Told]]]) -> None:
         """The tools of calls that began too long ago to be remembered."""

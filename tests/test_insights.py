@@ -76,6 +76,29 @@ def test_more_than_one_step_is_counted_to_the_end(ledger, monkeypatch):
     ledger(story)
 
 
+def test_only_who_has_more_is_asked_again_and_nothing_new_is_missed_by_it(ledger, monkeypatch):
+    monkeypatch.setattr(insights, "PER_STEP", 3)
+
+    async def story(journal, it):
+        partitions: list[int] = []
+
+        class Listening(RedisLedger):
+            async def stretches(self, after, limit):
+                partitions.append(len(after))
+                return await super().stretches(after, limit)
+
+        busy = AGENTS[0]
+        for _ in range(5):
+            await journal.append(write(new_call(busy), 0, FIRST, HOLD, asked(FINANCE), agent=busy))
+        counted = counting(journal, Listening(journal))
+        assert await counted.step() is True and len(counted.counted.open) == 3
+        await holds(journal, len(AGENTS))
+        assert await waiting(counted) == 5 + len(AGENTS)
+        assert partitions == [64, 1, 64], "the busy one again, then all: who asks gets what was there when they asked"
+
+    ledger(story)
+
+
 def test_calls_that_nobody_was_asked_about_are_not_decoded(ledger, monkeypatch):
     decoded: list[bytes] = []
     monkeypatch.setattr(insights, "decode", decoded.append)
