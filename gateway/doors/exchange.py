@@ -1,6 +1,7 @@
 """One HTTP exchange over plain ASGI: taking a body in, handing an answer out. It knows nothing of calls."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from itertools import pairwise
 from typing import Any
@@ -13,6 +14,8 @@ from gateway.doors.protocol import HIGH_WATER, Cycle
 STALLED_SECONDS = 60.0
 """How long an agent may leave a part of an answer unread, and with it a place among the requests under way taken.
 Whoever reads slowly, but reads, gets all of it: design section 8 promises every agent the system's own answer."""
+
+log = logging.getLogger("gateway.agents")
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -73,6 +76,7 @@ async def _in_time(send: Send, message: MutableMapping[str, Any]) -> None:
         async with asyncio.timeout(STALLED_SECONDS):
             await send(message)
     except TimeoutError as error:
+        log.warning("an answer broke off: nothing of it was read for %g seconds", STALLED_SECONDS)
         raise BrokenOff from error
 
 

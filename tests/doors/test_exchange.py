@@ -45,7 +45,7 @@ def test_an_agent_that_reads_slowly_has_the_same_time_for_every_part(monkeypatch
     assert limits == [exchange.STALLED_SECONDS] * (len(parts) + 1)
 
 
-def test_an_agent_that_never_reads_a_large_answer_is_given_up(monkeypatch):
+def test_an_agent_that_never_reads_a_large_answer_is_given_up_and_the_log_says_so(monkeypatch, caplog):
     monkeypatch.setattr(exchange, "STALLED_SECONDS", 0.01)
 
     async def send(message):
@@ -57,3 +57,6 @@ def test_an_agent_that_never_reads_a_large_answer_is_given_up(monkeypatch):
             await asyncio.wait_for(respond(send, 200, [], b"x" * (HIGH_WATER + 1)), 5)
 
     asyncio.run(story())
+    assert [record.getMessage() for record in caplog.records] == [
+        "an answer broke off: nothing of it was read for 0.01 seconds"
+    ]
