@@ -8,9 +8,10 @@ and never show a key.
 
 import base64
 import binascii
-import os
 import secrets
 from pathlib import Path
+
+from gateway import durable
 
 FILE = "payload.keys"
 KEY_BYTES = 32
@@ -66,33 +67,10 @@ def ensure_keys(data: Path) -> None:
     path = data / FILE
     line = base64.b64encode(secrets.token_bytes(KEY_BYTES)) + b"\n"
     try:
-        if path.exists():
-            return
-        made = path.with_name(f"{FILE}.{secrets.token_hex(4)}")
-        descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(line)
-                file.flush()
-                os.fsync(file.fileno())
-            os.link(made, path)  # never over a file that somebody else made meanwhile
-        except FileExistsError:
-            pass
-        finally:
-            made.unlink()
-        _settle(data)
+        durable.create(path, line, 0o600)
     except OSError as error:
         why = (error.strerror or str(error)).lower()
         raise PayloadKeysMistake(
             f"{path} cannot be made ({why}), and payloads are never kept without a key: make the directory writable, "
             "or give the deployment's keys in GATEWAY_PAYLOAD_KEYS_FILE."
         ) from error
-
-
-def _settle(directory: Path) -> None:
-    """Have the entries of a directory on disk."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

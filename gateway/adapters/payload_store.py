@@ -8,7 +8,6 @@ another. With a store that hosts share, copies are there and nowhere else, so th
 It must never return from `put` before the file is durable.
 """
 
-import os
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from gateway import durable
 from gateway.core.kept import FOLDER, Kept, day_of
 from gateway.ledger.store import Store, StoreUnavailable
 from gateway.payload_ports import Cipher
@@ -87,12 +87,9 @@ class LedgerFolder:
         draft = target.with_name(f".{secrets.token_hex(8)}")
         try:
             self._make(target.parent)
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE), "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+            durable.write(draft, data, MODE)
             draft.replace(target)
-            _sync(target.parent)
+            durable.settle(target.parent)
         except OSError as error:
             raise _failed("written", target, error) from error
         finally:
@@ -130,7 +127,7 @@ class LedgerFolder:
             for folder in (target.parent, target.parent.parent):
                 with suppress(OSError):
                     folder.rmdir()  # only if nothing else is in it
-                    _sync(folder.parent)
+                    durable.settle(folder.parent)
         except OSError as error:
             raise _failed("destroyed", target, error) from error
 
@@ -139,15 +136,7 @@ class LedgerFolder:
         for each in reversed(missing):
             with suppress(FileExistsError):
                 each.mkdir(mode=FOLDER_MODE)
-            _sync(each.parent)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+            durable.settle(each.parent)
 
 
 def _failed(what: str, path: Path, error: OSError) -> StoreUnavailable:

@@ -20,6 +20,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
+from gateway import durable
 from gateway.core.ledger_settings import Bucket, SharedDirectory
 from gateway.core.ledger_settings import Store as StoreSettings
 from gateway.core.secret_reference import SecretReference
@@ -63,12 +64,9 @@ class DirectoryStore:
         try:
             for folder in (draft.parent, target.parent):
                 self._make(folder)
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE), "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+            durable.write(draft, data, MODE)
             draft.replace(target)
-            _sync(target.parent)
+            durable.settle(target.parent)
         except OSError as error:
             raise self._failed("written", error) from error
 
@@ -105,19 +103,10 @@ class DirectoryStore:
         for part in reversed([folder, *folder.parents]):
             if part.is_relative_to(self.root) and part != self.root and not part.is_dir():
                 part.mkdir(mode=FOLDER_MODE, exist_ok=True)
-                _sync(part.parent)
+                durable.settle(part.parent)
 
     def _failed(self, how: str, error: OSError) -> StoreUnavailable:
         return StoreUnavailable(f"{str(self.root)!r} cannot be {how} ({(error.strerror or str(error)).lower()})")
-
-
-def _sync(folder: Path) -> None:
-    """What was made and renamed in the folder is on the disk when this returns."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @dataclass(slots=True)

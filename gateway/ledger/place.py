@@ -4,12 +4,12 @@ A key is made once, for a log that does not exist yet. It is never made anew bes
 file that is there is never written over: without its key a log ends, and an auditor has to be told why.
 """
 
-import os
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway import durable
 from gateway.core.deployment import DEPLOYMENT
 from gateway.core.ledger_settings import LedgerSettings
 from gateway.ledger.files import FORMAT, Damaged, read_file
@@ -86,11 +86,11 @@ class Place:
         try:
             self._look_at_format()
             self.directory.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-            _write_new(self.directory / FORMAT, f"{FORMAT_LINE} {VERSION}\n", 0o640)
+            durable.create(self.directory / FORMAT, f"{FORMAT_LINE} {VERSION}\n".encode(), 0o640)
             if self.key is not None and not self.key.exists():
                 self._not_beside_a_log()
                 name = self.origin or f"policy-gateway/{secrets.token_hex(4)}"
-                _write_new(self.key, f"{Signer.new(name).text()}\n", PRIVATE)
+                durable.create(self.key, f"{Signer.new(name).text()}\n".encode(), PRIVATE)
         except OSError as error:
             raise Unusable(
                 f"The ledger cannot be kept in {str(self.directory)!r}: {error.filename or 'it'} cannot be made "
@@ -144,24 +144,3 @@ class Place:
                 f"The ledger in {str(self.directory)!r} was written by another version of the gateway, in format "
                 f"{version}, and this version knows format {VERSION}: run that version again."
             )
-
-
-def _write_new(path: Path, text: str, mode: int) -> None:
-    """The whole file, durably; nothing happens if it is there. Raises OSError."""
-    if path.exists():
-        return
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileExistsError):
-            os.link(draft, path)  # unlike a rename never over a file that somebody made meanwhile
-    finally:
-        draft.unlink(missing_ok=True)
-    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

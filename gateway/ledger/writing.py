@@ -16,6 +16,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
+from gateway.durable import settle
 from gateway.ledger.tiles import WIDTH
 
 T = TypeVar("T")
@@ -50,11 +51,7 @@ class Disk:
 
     def sync(self, folder: Path) -> None:
         """What was made, renamed and removed in the folder is on the disk when this returns."""
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        settle(folder)
 
     def remove(self, path: Path) -> None:
         path.unlink(missing_ok=True)
