@@ -21,7 +21,7 @@ def test_a_file_is_made_once_and_never_over_another(tmp_path):
 def test_of_many_who_make_it_at_once_one_wins_and_all_find_it_whole(tmp_path):
     path = tmp_path / "key"
 
-    def make(number: int) -> bytes:
+    def make(number):
         durable.create(path, b"%d" % number * 10_000, 0o600)
         return path.read_bytes()
 
