@@ -155,6 +155,8 @@ def test_nothing_is_wider_than_the_screen_and_all_can_be_read(chromium, scene, s
         for path in ("/inbox", f"/inbox/{call}"):
             page.goto(path)
             assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+            who = page.locator(".bar .who")
+            assert who.evaluate("element => element.scrollWidth <= element.clientWidth"), "as whom one decides is whole"
             assert page.evaluate(CONTRAST) == []
             assert page.evaluate("[...document.querySelectorAll('input:not([type=hidden]), textarea, select')]"
                                  ".filter((it) => !it.labels.length).length") == 0  # fmt: skip
