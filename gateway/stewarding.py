@@ -7,6 +7,7 @@ import os
 import secrets as random
 import socket
 from collections.abc import Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ from gateway.open_calls import OpenCalls
 from gateway.page import console, sealed_log
 from gateway.parts import Parts, assemble, embedded
 from gateway.readiness import readiness_of, watch_readiness
+from gateway.refreshing import Refreshing
 from gateway.retention import Retention, payload_store, retain
 from gateway.serving import serve
 from gateway.settings import Settings
@@ -65,6 +67,7 @@ async def steward(duty: Duty, settings: Settings) -> None:
     with_tls = bool(parts.generations.current.routes.listen.certificate)
     control_url = settings.control_url or f"{'https' if with_tls else 'http'}://{_address(duty)}"
     channels, chat = notifying(settings, parts.secrets.read)
+    parts = replace(parts, engine=Refreshing(chat.refresh, parts.secrets.read, control_url).following(parts.engine))
     looking = Steward(parts.engine, parts.journal, channels, control_url, lease, RedisDigests(parts.journal))
     traced, origin = configured("TRACES"), parts.generations.origin
     exporter = TraceExporter(SealedLedger(parts.journal), parts.journal.facts, origin=origin) if traced else None

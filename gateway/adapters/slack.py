@@ -101,6 +101,12 @@ class SlackSender:
                 return changed
         return await self._post(channel, token, message, said)
 
+    async def refresh(self, channel: str, token: str, message: Message) -> Delivery:
+        """Change the card that stands in the channel into what it would be now; it calls nobody."""
+        ends = message.body["type"].startswith("call.")
+        said = self._cards.ending(message.body) if ends else self._cards.card(message.body)
+        return await self._change(message.receipt or f"{channel}:", token, said)
+
     async def whisper(self, channel: str, token: str, user: str, text: str) -> Delivery:
         """Tell one user of the channel something that nobody else sees."""
         said = {"channel": channel, "user": user, "text": self._cards.escaped(text)}

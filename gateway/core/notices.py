@@ -49,6 +49,19 @@ def reported(record: Record, step: Finish, groups: Mapping[str, Group], *, batch
     return Reported(kind=kind, notices=to_channels(record.call.id, names, groups, kind, batch=batch), at=now)
 
 
+def so_far(record: Record, group: Group) -> list[str]:
+    """How the question to that group stands, in sentences; none if nobody has said anything and nobody was added."""
+    now = record.judged.fingerprint if record.judged is not None else ""
+    yeses = [
+        f"{vote.by} for {vote.on_behalf}" if vote.on_behalf else vote.by
+        for vote in record.votes
+        if vote.group == group.name and vote.fingerprint == now
+    ]
+    others = [person for name, person in record.escalated if name == group.name]
+    found = [f"{len(yeses)} of {group.quorum} said yes: {', '.join(yeses)}."] if yeses else []
+    return found + ([f"It also waits for {', '.join(others)}."] if others else [])
+
+
 def told_picture(picture: Picture) -> Picture:
     """A picture as people's tools read it."""
     return {**picture, "at": iso(picture["at"])}

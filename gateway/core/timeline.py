@@ -107,9 +107,8 @@ def line(fact: Fact) -> str:  # noqa: C901, PLR0911, PLR0912 - one sentence per 
             return f"{_who(fact)} approved for {group}, {via}{_saying(reason)}"
         case Retracted(by=by, group=group, via=via):
             return f"{by} took the approval for {group} back, {via}"
-        case Edited(group=group, changed=changed, via=via, reason=reason, resource=resource):
-            now = f", now on {resource}" if resource else ""
-            return f"{_who(fact)} changed {', '.join(changed)} for {group}{now}, {via}{_saying(reason)}"
+        case Edited():
+            return _edited(fact)
         case Rejected(group=group, via=via, reason=reason):
             return f"{_who(fact)} rejected for {group}, {via}{_saying(reason)}"
         case Cancelled(by=by, via=via, reason=reason):
@@ -149,6 +148,11 @@ def line(fact: Fact) -> str:  # noqa: C901, PLR0911, PLR0912 - one sentence per 
 
 def _count(notices: tuple[Notice, ...]) -> str:
     return f"{len(notices)} notice" + ("" if len(notices) == 1 else "s")
+
+
+def _edited(fact: Edited) -> str:
+    now = f", now on {fact.resource}" if fact.resource else ""
+    return f"{_who(fact)} changed {', '.join(fact.changed)} for {fact.group}{now}, {fact.via}{_saying(fact.reason)}"
 
 
 def _who(fact: Approved | Edited | Rejected) -> str:

@@ -49,6 +49,7 @@ def card(body: Mapping[str, Any]) -> dict[str, Any]:
             _rich(_section(_text("Arguments", bold=True)), *_arguments(data["input"])),
             *([_rich(_section(_text("What it is about", bold=True)), *_rows(pictures))] if pictures else ()),
             _rich(_section(_text("Held because", bold=True)), *reasons),
+            *([_rich(*(_section(_text(line)) for line in so_far))] if (so_far := data.get("so_far")) else ()),
             _deadline(body),
             {"type": "actions", "block_id": f"gateway.{data['call']}", "elements": _buttons(data)},
         ],

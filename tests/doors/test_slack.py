@@ -12,7 +12,7 @@ import pytest
 
 from gateway.wire.slack import APPROVE, OPEN, REJECT
 from tests.gateway_process import eventually
-from tests.gateway_world import World, slug, world
+from tests.gateway_world import PAIR, World, slug, world
 from tests.pages import blocks
 from tests.slack_service import (
     CHANNEL,
@@ -246,6 +246,30 @@ def test_a_card_is_changed_when_the_call_is_decided_elsewhere(gate, slack):
     assert changed.body["channel"] == CHANNEL and changed.body["ts"] == f"1503435956.{posted:06d}"
     assert set(changed.buttons) == {OPEN} and changed.mentions("Done: ") and changed.mentions("Decided by: ")
     assert changed.mentions("bank answered 200")
+
+
+def test_a_card_says_who_has_said_yes_so_far(gate, slack):
+    call = gate.hold("slack-quorum", PAIR)
+    slack.wait("chat.postMessage", call)
+    gate.approvers.approve(call, "pair")
+    first = slack.wait("chat.update", call)
+    assert first.mentions("1 of 2 said yes: lead.") and set(first.buttons) == {APPROVE, REJECT, OPEN}
+    pressing(gate, slack, call, user="U0SECOND", action=REJECT)
+    last = eventually(lambda: [said for said in slack.of("chat.update", call)[-1:] if said.mentions("second said no")])
+    assert set(last[0].buttons) == {OPEN}
+
+
+def test_a_card_says_for_whom_it_waits_by_now():
+    def soon(routes: dict[str, Any]) -> None:
+        with_slack(routes)
+        routes["approvals"]["finance"]["escalate"] = {"after": "1s", "to": ["outsider"]}
+
+    with slack_service() as service:
+        settings = {"GATEWAY_SLACK_API": service.url, "SLACK_TOKEN": TOKEN, "SLACK_SIGNING": SIGNING}
+        with world(settings=settings, change=soon) as gate:
+            call = gate.hold("slack-escalated")
+            changed = service.wait("chat.update", call)
+            assert changed.mentions("It also waits for outsider.") and set(changed.buttons) == {APPROVE, REJECT, OPEN}
 
 
 def test_a_card_says_that_its_call_was_rejected(gate, slack):
