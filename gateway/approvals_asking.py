@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
@@ -145,6 +145,15 @@ def print_card(told: Mapping[str, Any], to: Any) -> None:
 def print_json(value: object) -> None:
     """In ASCII, so that a terminal obeys nothing in it."""
     print(json.dumps(value, indent=2))
+
+
+def only_text(words: Sequence[str]) -> None:
+    """End the program if an argument is not UTF-8: it comes in halves of characters, which nothing can store or say."""
+    try:
+        "".join(words).encode()
+    except UnicodeEncodeError as error:
+        print(f"An argument is not UTF-8: it has {error.object[error.start]!a}.", file=sys.stderr)
+        sys.exit(2)
 
 
 def fail(sentence: object) -> NoReturn:

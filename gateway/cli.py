@@ -15,6 +15,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 
+from gateway.approvals_asking import only_text
 from gateway.approvals_cli import approvals
 from gateway.audit.cli import audit
 
@@ -293,4 +294,5 @@ def _print_calls(found: list[Any], none: str) -> None:
 
 def main() -> None:
     """The console script."""
+    only_text(sys.argv)
     app(prog_name="gateway")

@@ -119,6 +119,11 @@ def test_a_misspelt_command_is_exit_code_2(words):
 # --- check, schema, serve ---------------------------------------------------------------------------------------------
 
 
+def test_an_argument_that_is_no_text_is_a_sentence():
+    done = gateway("audit", "list", "--agent", "\udcff")
+    assert done.returncode == 2 and done.stderr == "An argument is not UTF-8: it has '\\udcff'.\n"
+
+
 def test_check_of_good_files_says_what_is_in_them(tmp_path):
     place(tmp_path)
     done = gateway("check", folder=tmp_path)

@@ -29,6 +29,8 @@ from gateway.audit.options import (
 SHOWN = 20
 """Calls in a list: a screenful."""
 
+MOST = 1_000_000_000
+
 reading = typer.Typer()
 
 
@@ -65,7 +67,7 @@ def list_(  # noqa: PLR0913, PLR0917 - one for each option
     run: Run = "",
     since: Since = "",
     until: Until = "",
-    limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = SHOWN,
+    limit: Annotated[int, typer.Option(min=1, max=MOST, help="How many, newest first.")] = SHOWN,
     ledger: Ledger = LEDGER,
     afresh: Afresh = False,
     as_json: AsJson = False,
@@ -100,7 +102,7 @@ def export(  # noqa: PLR0913, PLR0917 - one for each option
     run: Run = "",
     since: Since = "",
     until: Until = "",
-    limit: Annotated[int, typer.Option(min=0, help="How many calls, newest first; 0: all.")] = 0,
+    limit: Annotated[int, typer.Option(min=0, max=MOST, help="How many calls, newest first; 0: all.")] = 0,
     ledger: Ledger = LEDGER,
     afresh: Afresh = False,
 ) -> None:

@@ -11,8 +11,8 @@ from gateway.core.one_line import visible
 from gateway.core.times import moment
 from gateway.ledger.gist import Gist
 
-FORMULA = tuple("=+-@\t\r\n|%")
-"""How a cell begins that a spreadsheet may run."""
+FORMULA = tuple("=+-@\t\r\n|%\uff1d\uff0b\uff0d\uff20")
+"""How a cell begins that a spreadsheet may run; also in the wide letters that some take for the same."""
 COLUMNS = (
     "id", "begun", "last", "outcome", "status", "agent", "user", "run", "source_ip", "system", "tool", "effect",
     "method", "resource", "people", "policies", "generations", "fingerprint", "sent_fingerprint", "sends",

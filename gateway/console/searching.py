@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from gateway.core.facts import Approved, Cancelled, Edited, Fact, Judged, Rejected, Resolved, Retracted
+from gateway.core.facts import Admitted, Approved, Cancelled, Edited, Fact, Judged, Rejected, Resolved, Retracted
 from gateway.core.record import recall
 from gateway.core.timeline import state, state_named
 
@@ -87,13 +87,18 @@ def matches(told: Wanted, facts: Sequence[Fact]) -> bool:
         and told.run in ("", call.run)
         and told.tool in ("", call.tool)
         and told.system in ("", call.system)
-        and told.resource in ("", call.resource)
+        and told.resource in ("", call.resource, _asked(facts[0]))
         and told.outcome in ("", state(record))
         and (not told.person or told.person in people(facts))
         and (not told.policy or told.policy in policies(facts))
         and told.since <= facts[0].at
         and (not told.until or facts[0].at < told.until)
     )
+
+
+def _asked(first: Fact) -> str:
+    """What the agent asked about, which a person may have changed since."""
+    return first.call.resource if isinstance(first, Admitted) else ""
 
 
 def people(facts: Sequence[Fact]) -> Iterator[str]:

@@ -38,7 +38,10 @@ def old_checkpoints(paths: list[Path], verifier: Verifier) -> dict[str, list[Old
     """
     found: dict[str, dict[tuple[int, bytes], Old]] = {}
     for path in paths:
-        files = sorted(path.glob(f"[0-9][0-9]/{CHECKPOINT}")) if path.is_dir() else [path]
+        try:
+            files = sorted(path.glob(f"[0-9][0-9]/{CHECKPOINT}")) if path.is_dir() else [path]
+        except OSError as error:
+            raise Damaged(path, 0, f"it cannot be read ({(error.strerror or str(error)).lower()})") from error
         if not files:
             raise Damaged(path, 0, f"no directory in it has a file {CHECKPOINT!r}")
         for file in files:

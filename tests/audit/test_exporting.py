@@ -91,7 +91,7 @@ def test_a_spreadsheet_has_one_line_for_each_call(ledger):
     assert [row["id"] for row in only] == [id_of("approved")]
 
 
-@pytest.mark.parametrize("beginning", list("=+-@\t\r\n|%"))
+@pytest.mark.parametrize("beginning", list("=+-@\t\r\n|%\uff1d\uff0b\uff0d\uff20"))
 def test_a_spreadsheet_runs_nothing(tmp_path, beginning):
     evil = f'{beginning}HYPERLINK("http://evil","x")\x1b[0m'
     first = call(1, reason=evil, run=evil, resource=evil, user=evil)

@@ -249,6 +249,8 @@ def test_a_list_for_people(ledger):
 def test_what_no_call_can_be_is_a_mistake(ledger):
     done = typed("list", "--ledger", ledger, "--outcome", "lovely")
     assert done.exit_code == 2 and "'lovely' is none of answered, denied," in done.stderr
+    for command in ("list", "export"):
+        assert typed(command, "--ledger", ledger, "--limit", str(10**20)).exit_code == 2
     done = typed("list", "--ledger", ledger, "--since", "2026-11-28", "--until", "2026-11-01")
     assert done.exit_code == 2 and "is not after --since" in done.stderr
 

@@ -96,6 +96,8 @@ def test_older_checkpoints_are_counted(ledger, tmp_path):
     assert code == 1 and "rolled back" in said and "extend 1 of 3" in said
     code, said = run("--ledger", ledger, "--key", KEY, "--checkpoint", tmp_path / "none")
     assert code == 1 and said.startswith("The old checkpoints cannot be read:")
+    code, said = run("--ledger", ledger, "--key", KEY, "--checkpoint", "n" * 5000)
+    assert code == 1 and "it cannot be read (file name too long)" in said
 
 
 def digest(ledger: Path) -> str:

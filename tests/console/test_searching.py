@@ -6,7 +6,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from gateway.console.searching import LONGEST, OddQuery, Wanted, matches, wanted
-from gateway.core.facts import Admitted, Approved, Resolved
+from gateway.core.facts import Admitted, Approved, Edited, Resolved
 from gateway.core.verdict import Verdict
 from tests.console.test_drawing import APPROVED, AT, DIRECT, at
 from tests.playbook import CALL, HOLD
@@ -47,6 +47,16 @@ def test_policies_that_held_decided_or_only_watched_are_found():
     told = [at(Admitted(call=CALL), 0), HOLD, replace(HOLD, verdict=verdict)]
     for policy in ("may", "watching", "over-50"):
         assert matches(Wanted(policy=policy), told)
+
+
+def test_what_a_person_made_it_be_about_is_found_under_both_names():
+    edit = Edited(
+        by="ann", group="finance", before=CALL.fingerprint, fingerprint="e" * 64, changed=("charge",), via="token",
+        resource="Charge/ch_2",
+    )  # fmt: skip
+    told = [*APPROVED[:3], at(edit, 4)]
+    for resource, found in (("Charge/ch_2", True), (CALL.resource, True), ("Charge/ch_3", False)):
+        assert matches(Wanted(resource=resource), told) == found
 
 
 @pytest.mark.parametrize("spelled", ["in doubt", "in-doubt", "in_doubt", " in-doubt "])
