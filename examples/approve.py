@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import json
 import os
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -37,7 +38,8 @@ decision = {
 body = json.dumps(decision).encode()
 
 message, timestamp = f"msg_{uuid.uuid4().hex}", str(int(time.time()))
-key = base64.b64decode(os.environ["CALLBACK_SECRET"].removeprefix("whsec_"))
+secret = os.environ.get("CALLBACK_SECRET") or sys.exit("CALLBACK_SECRET is not set: . examples/tour.env")
+key = base64.b64decode(secret.removeprefix("whsec_"))
 mac = hmac.new(key, f"{message}.{timestamp}.".encode() + body, hashlib.sha256).digest()
 headers = {
     "content-type": "application/json",

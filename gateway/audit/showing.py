@@ -20,7 +20,8 @@ WIDEST = 1000
 """Columns of a table: in a narrow terminal a line wraps as a whole, not inside its words."""
 
 
-NONE = "No such calls are sealed. Names have to be whole, such as --tool bank.make_payment or --resource Account/acme."
+NAMES = ("agent", "tool", "system", "resource", "person", "policy", "user", "run")
+WHOLE = "Names have to be whole, such as --tool bank.make_payment or --resource Account/acme."
 
 
 def show(ledger: Path, name: str, key: str, keys: Path | None, *, afresh: bool, as_json: bool) -> None:
@@ -64,7 +65,8 @@ def print_list(ledger: Path, wanted: Filters, limit: int, *, afresh: bool, as_js
     if as_json:
         print_json([row_document(gist) for gist in found])
     elif not found:
-        print(NONE, file=sys.stderr)
+        named = any(getattr(wanted, name) for name in NAMES)
+        print(f"No such calls are sealed.{f' {WHOLE}' if named else ''}", file=sys.stderr)
     elif sys.stdout.isatty():
         from rich.console import Console
 

@@ -12,6 +12,8 @@ import orjson
 NAME = "index.sqlite"
 VERSION = 3
 """Of what is in it. Another version is not read but made anew."""
+MODE = 0o640
+"""As the files of the log: whoever may not read those must not read what they say."""
 PATIENCE_SECONDS = 30
 """For somebody else who writes it."""
 TABLES = """
@@ -35,6 +37,7 @@ def on_disk(path: Path, *, afresh: bool = False) -> sqlite3.Connection | None:
             for name in (path, path.with_name(f"{path.name}-journal")):
                 name.unlink(missing_ok=True)
             base = _connect(path)
+            path.chmod(MODE)
             _make(base)
         base.execute("DELETE FROM place WHERE partition = ''")  # nothing; but a file that is only readable refuses it
     except (sqlite3.Error, OSError):

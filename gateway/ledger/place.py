@@ -113,7 +113,8 @@ class Place:
         if self.logs():
             raise Unusable(
                 f"The ledger's signing key {str(self.key)!r} is missing, but there is a log in {str(self.directory)!r} "
-                "that it signed: put the key back from a backup, or move the log away to begin a new one."
+                "that it signed: put the key back from a backup; or name the data directory that it is in by --data, "
+                "if that is another; or move the log away to begin a new one."
             )
 
     def logs(self) -> list[str]:

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from gateway.audit.cli import audit
+from gateway.ledger.note import Signer
 from tests import possible_record as record
 from tests.possible_record import EFFECT, PARTITIONS
 from tests.sealed_log import SIGNER
@@ -50,7 +51,15 @@ def test_the_program_of_the_page_finds_a_changed_byte(ledger, program):
     data[-1] ^= 1
     file.write_bytes(data)
     done = own(program, ledger)
-    assert done.returncode == 1 and "is not what was signed" in done.stderr
+    assert done.returncode == 1 and done.stderr == f"log {PARTITIONS[0]} is not what was signed\n"
+
+
+def test_the_program_of_the_page_says_what_else_may_be_wrong(ledger, program, tmp_path):
+    assert own(program, tmp_path / "empty").stderr == f"there is no log in {tmp_path / 'empty'}\n"
+    name, _, _ = KEY.partition("+")
+    command = [sys.executable, str(program), str(ledger), str(Signer.new(name).verifier)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and re.fullmatch(r"log \d\d is not signed with this key\n", done.stderr)
 
 
 def test_what_the_page_shows_is_what_is_printed(ledger):

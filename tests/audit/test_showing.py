@@ -244,6 +244,7 @@ def test_a_list_for_people(ledger):
     assert done.stderr == "The newest 3; --limit shows more.\n"
     done = typed("list", "--ledger", ledger, "--agent", "nobody")
     assert done.exit_code == 0 and done.stderr.startswith("No such calls are sealed. Names have to be whole")
+    assert typed("list", "--ledger", ledger, "--until", "2026-01-01").stderr == "No such calls are sealed.\n"
 
 
 def test_what_no_call_can_be_is_a_mistake(ledger):

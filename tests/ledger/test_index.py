@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import stat
 import subprocess
 import sys
 from dataclasses import replace
@@ -362,3 +363,8 @@ def test_facts_of_unknown_type_are_kept_apart(tmp_path):
     leaf, other = leaves_of_life(first, DENY)
     write_log(tmp_path, partition, [leaf, other.replace(b'"Judged"', b'"Mused"')])
     assert [gist.outcome for gist in read(tmp_path).find(EVERYTHING, 9)] == ["unreadable"]
+
+
+def test_nobody_may_read_it_who_may_not_read_the_log(tmp_path):
+    Index.open(sealed(tmp_path)).close()
+    assert stat.S_IMODE((tmp_path / NAME).stat().st_mode) == 0o640

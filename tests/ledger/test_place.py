@@ -101,6 +101,7 @@ def test_a_key_is_never_made_beside_a_log_that_another_one_signed(place, log, tm
     for act in (place.make, place.signer, place.look):
         sentence = said(act)
         assert "is missing, but there is a log in" in sentence and "put the key back from a backup" in sentence
+        assert "by --data" in sentence
     assert not (tmp_path / "data" / "ledger.key").exists()
 
 
