@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 120.0
 """Something that must happen has happened long before this; a test that waits in vain fails."""
 PORTS = range(15_000, 32_000)
 """Below those that kernels give to outgoing connections and to whoever binds port 0, so nobody takes one unasked."""

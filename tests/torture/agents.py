@@ -10,6 +10,7 @@ import json
 import random
 import time
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tests.gateway_process import bearer, key_of
@@ -61,8 +62,8 @@ class Told:
 class Crowd:
     url: str
     seed: int
-    until: float
-    """Monotonic time after which no new order is begun."""
+    goes_on: Callable[[], bool]
+    """False: no new order is begun."""
     told: list[Told] = field(default_factory=list)
     orders: Counter[str] = field(default_factory=Counter)
     """By kind."""
@@ -83,7 +84,7 @@ class Crowd:
         dice = random.Random(f"{self.seed} agent {number}")
         agent, count = AGENTS[number % len(AGENTS)], 0
         kinds = {"pay": 30, "refund": 22, "keyless": 14, "held pay": 14, "held refund": 8, "never": 4, "read": 8}
-        while time.monotonic() < self.until:
+        while self.goes_on():
             count += 1
             [kind] = dice.choices([*kinds], [*kinds.values()])
             self.orders[kind] += 1

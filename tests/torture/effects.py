@@ -12,6 +12,7 @@ import socket
 import struct
 import time
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tests.torture.wire import Message, read_message
@@ -65,10 +66,10 @@ class EffectSystem:
         self._server = await asyncio.start_server(self._connection, "127.0.0.1", 0)
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
-    async def outages(self, until: float) -> None:
+    async def outages(self, goes_on: Callable[[], bool]) -> None:
         """Now and then nobody listens at all: connections are refused."""
         dice = random.Random(f"{self.seed} outages")
-        while time.monotonic() < until:
+        while goes_on():
             await asyncio.sleep(dice.uniform(1.0, 3.0))
             assert self._server is not None
             port = self._server.sockets[0].getsockname()[1]

@@ -4,8 +4,8 @@ import asyncio
 import os
 import random
 import signal
-import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -22,11 +22,11 @@ class Killer:
     """Seconds between two blows."""
     blows: Counter[str] = field(default_factory=Counter)
 
-    async def run(self, until: float) -> None:
+    async def run(self, goes_on: Callable[[], bool]) -> None:
         dice = random.Random(f"{self.seed} killer")
         spared = dice.sample([*VICTIMS], len(VICTIMS))
         """Who was not killed yet: they come first, so that no torture ends without one of each."""
-        while time.monotonic() < until:
+        while goes_on():
             await asyncio.sleep(dice.uniform(*self.pause))
             [kind] = spared[:1] or dice.choices([*VICTIMS], [*VICTIMS.values()])
             pids = self.gateway.pids(kind)
