@@ -127,7 +127,7 @@ class Gateway:
         return self.folder / "data"
 
     def readyz(self) -> httpx.Response:
-        return httpx.get(f"{self.control}/readyz", trust_env=False, timeout=10.0)
+        return httpx.get(f"{self.control}/readyz", trust_env=False, timeout=60)
 
     def pids(self, what: str) -> list[int]:
         """Process ids of its children: `worker`, `steward` or `valkey`."""

@@ -6,6 +6,7 @@ import pty
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -66,17 +67,24 @@ def plain(text: str) -> str:
 # --- Help -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def helps() -> dict[str, subprocess.CompletedProcess[str]]:
+    """What every command says to --help. Two at a time: they are many, and each is a process."""
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(COMMANDS, pool.map(lambda command: gateway(*command.split(), "--help"), COMMANDS), strict=True))
+
+
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself(command):
-    done = gateway(*command.split(), "--help")
+def test_every_command_explains_itself(command, helps):
+    done = helps[command]
     assert done.returncode == 0 and done.stderr == ""
     said = plain(done.stdout)
     assert f"Usage: gateway {command}".strip() in said
     assert len(said) > 150, "a newcomer needs more than the usage line"
 
 
-def test_a_single_letter_asks_for_help_too():
-    assert gateway("calls", "show", "-h").stdout == gateway("calls", "show", "--help").stdout != ""
+def test_a_single_letter_asks_for_help_too(helps):
+    assert gateway("calls", "show", "-h").stdout == helps["calls show"].stdout != ""
 
 
 def test_the_list_above_is_every_command():
@@ -102,8 +110,8 @@ def test_the_gateway_alone_says_where_to_begin():
     "command",
     ["serve", "check", "schema", "calls", "calls show", *(name for name in COMMANDS if name.startswith("approvals"))],
 )
-def test_every_option_says_what_it_is_for(command):
-    said = gateway(*command.split(), "--help").stdout
+def test_every_option_says_what_it_is_for(command, helps):
+    said = helps[command].stdout
     for option in re.findall(r"^│ (--[a-z-]+)(.*)$", said, re.MULTILINE):
         assert len(re.sub(r"<[^>]*>|\[[^]]*\]", "", option[1]).strip(" │")) > 5, option
 

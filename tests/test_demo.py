@@ -76,7 +76,9 @@ def test_whoever_watches_decides_on_the_page(decision):
 
 def visit(address: str, token: str, decision: str) -> None:
     origin = address.partition("/inbox")[0]
-    with httpx.Client(base_url=origin, trust_env=False, headers={"origin": origin}, follow_redirects=True) as browser:
+    with httpx.Client(
+        base_url=origin, trust_env=False, timeout=60, headers={"origin": origin}, follow_redirects=True
+    ) as browser:
         assert browser.post("/login", data={"token": token, "next": address.removeprefix(origin)}).status_code == 200
         card = browser.get(address)
         fields = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', card.text))

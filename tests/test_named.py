@@ -133,7 +133,9 @@ def test_two_identical_calls_racing_to_be_held_are_one_question(scene):
     to = fresh("pay")
 
     def race(number):
-        with httpx.Client(base_url=scene.gateway.agents, headers=bearer(key_of("bot")), trust_env=False) as client:
+        with httpx.Client(
+            base_url=scene.gateway.agents, headers=bearer(key_of("bot")), trust_env=False, timeout=60
+        ) as client:
             headers = {"idempotency-key": f"{number}{to}", "prefer": "wait=0"}
             return client.post("/bank/payments", json={"to": to, "amount": HELD}, headers=headers, timeout=60)
 
@@ -154,7 +156,9 @@ def test_the_same_key_sent_many_times_at_once_acts_once(scene):
     to = fresh("pay")
 
     def race(_):
-        with httpx.Client(base_url=scene.gateway.agents, headers=bearer(key_of("bot")), trust_env=False) as client:
+        with httpx.Client(
+            base_url=scene.gateway.agents, headers=bearer(key_of("bot")), trust_env=False, timeout=60
+        ) as client:
             headers = {"idempotency-key": "k" + to, "prefer": "wait=20"}
             return client.post("/bank/payments", json={"to": to, "amount": 10}, headers=headers, timeout=60)
 

@@ -18,9 +18,26 @@ from tests.scripted_upstream import fresh
 NEW = base64.b64encode(b"n" * 32).decode()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def scene():
+    """A gateway whose keys stay as they are."""
     with world() as made:
+        yield made
+
+
+@pytest.fixture
+def rotating():
+    """One whose keys a test changes."""
+    with world() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def ended():
+    """One that ran once."""
+    with world() as made:
+        made.gateway.restart()  # with its own keys it does
+        made.gateway.end()
         yield made
 
 
@@ -41,7 +58,8 @@ def asked(scene, to):
     return call
 
 
-def test_keys_are_made_at_the_first_start_and_a_held_call_outlives_their_rotation(scene):
+def test_keys_are_made_at_the_first_start_and_a_held_call_outlives_their_rotation(rotating):
+    scene = rotating
     path = scene.gateway.data / FILE
     old = path.read_text().strip()
     assert path.stat().st_mode & 0o777 == 0o600
@@ -91,7 +109,8 @@ def test_once_it_is_over_nothing_of_a_held_request_is_left_anywhere(scene):
     assert to.encode() not in left.replace(b"Account/" + to.encode(), b"") and other.encode() not in left
 
 
-def test_a_held_call_whose_key_is_gone_is_denied_with_a_sentence_that_names_the_key(scene):
+def test_a_held_call_whose_key_is_gone_is_denied_with_a_sentence_that_names_the_key(rotating):
+    scene = rotating
     old = read_keys("", scene.gateway.data / FILE)[0]
     to = fresh("pay")
     call = asked(scene, to)
@@ -122,25 +141,22 @@ def test_a_held_call_that_was_tampered_with_is_denied_and_the_steward_lives(scen
     assert scene.gateway.pids("steward") == before
 
 
-def test_a_host_with_other_keys_does_not_start(scene):
-    scene.gateway.restart()  # with its own it does
-    scene.gateway.end()
-    (scene.gateway.data / FILE).write_text(NEW + "\n")
-    said = refused(scene.gateway.folder, scene.gateway.environment)
+def test_a_host_with_other_keys_does_not_start(ended):
+    (ended.gateway.data / FILE).write_text(NEW + "\n")
+    said = refused(ended.gateway.folder, ended.gateway.environment)
     assert "this deployment encrypts payloads with the key" in said and key_id(b"n" * 32) in said
     assert 'see "Payload keys" in docs/operations.md' in said and "Traceback" not in said
 
 
 @pytest.mark.parametrize(("text", "expected"), [("nonsense\n", "Key 1 in "), ("", "There is no payload key in ")])
-def test_a_garbled_key_file_is_one_sentence_before_anything_starts_and_check_finds_it(scene, text, expected):
-    scene.gateway.end()
-    (scene.gateway.data / FILE).write_text(text)
-    said = refused(scene.gateway.folder, scene.gateway.environment)
+def test_a_garbled_key_file_is_one_sentence_before_anything_starts_and_check_finds_it(ended, text, expected):
+    (ended.gateway.data / FILE).write_text(text)
+    said = refused(ended.gateway.folder, ended.gateway.environment)
     assert expected in said and "1 mistake; nothing was started." in said
-    assert (scene.gateway.data / FILE).read_text() == text
+    assert (ended.gateway.data / FILE).read_text() == text
     found = subprocess.run(
-        [argument if argument != "serve" else "check" for argument in command(scene.gateway.folder, 1)[:-2]],
-        env=scene.gateway.environment, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+        [argument if argument != "serve" else "check" for argument in command(ended.gateway.folder, 1)[:-2]],
+        env=ended.gateway.environment, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert found.returncode == 1 and expected in found.stderr
 
@@ -160,7 +176,7 @@ def test_whoever_opens_a_question_is_written_down_and_nobody_else(scene):
     place = f"/approvals/{call}"
     assert scene.person("auditor").head(place).status_code == 200
     assert scene.person("auditor").get("/approvals").json()["approvals"]
-    assert httpx.get(f"{scene.gateway.control}{place}", trust_env=False).status_code == 401
+    assert httpx.get(f"{scene.gateway.control}{place}", trust_env=False, timeout=60).status_code == 401
     assert scene.timeline(call) == before, "none of these showed anything of it"
     for name in ("auditor", "lead", "lead"):
         assert scene.person(name).get(place).json()["input"]["to"] == to

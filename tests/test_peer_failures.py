@@ -229,7 +229,7 @@ def test_row_8_the_credential_is_read_after_the_approval_not_before(scene):
 def test_row_9_an_approval_callback_without_a_signature_decides_nothing(scene):
     call = scene.hold(fresh("pay"))
     notice = scene.approvers.notice(call)
-    found = httpx.post(notice.data["callback"], content=scene.approvers.decision(notice), trust_env=False)
+    found = httpx.post(notice.data["callback"], content=scene.approvers.decision(notice), trust_env=False, timeout=60)
     assert found.status_code == 401 and scene.state(call) == "held"
 
 
@@ -397,8 +397,11 @@ def test_row_23_the_callers_gateway_key_is_not_forwarded(scene):
 
 
 def test_row_24_a_request_without_a_key_is_401_and_no_500(scene):
-    assert httpx.get(f"{scene.gateway.agents}/bank/items/7", trust_env=False).status_code == 401
-    assert httpx.post(f"{scene.gateway.agents}/bank/payments", content=b"{", trust_env=False).status_code == 401
+    assert httpx.get(f"{scene.gateway.agents}/bank/items/7", trust_env=False, timeout=60).status_code == 401
+    assert (
+        httpx.post(f"{scene.gateway.agents}/bank/payments", content=b"{", trust_env=False, timeout=60).status_code
+        == 401
+    )
 
 
 @pytest.mark.parametrize(

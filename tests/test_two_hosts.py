@@ -144,4 +144,4 @@ def test_a_suspension_or_a_token_at_one_host_is_one_at_the_other(hosts):
         assert one.upstream.seen(to) == []
     finally:
         url = f"{one.gateway.control}/agents/third/suspend"
-        assert httpx.delete(url, headers=bearer(token_of("operator")), trust_env=False).status_code == 200
+        assert httpx.delete(url, headers=bearer(token_of("operator")), trust_env=False, timeout=60).status_code == 200

@@ -34,13 +34,13 @@ def provider():
 
 def answers(origin):
     try:
-        return httpx.get(f"{origin}/.well-known/openid-configuration", trust_env=False).status_code == 200
+        return httpx.get(f"{origin}/.well-known/openid-configuration", trust_env=False, timeout=60).status_code == 200
     except httpx.HTTPError:
         return False
 
 
 def knows(origin, subject, **claims):
-    assert httpx.put(f"{origin}/users/{subject}", json=claims, trust_env=False).status_code == 204
+    assert httpx.put(f"{origin}/users/{subject}", json=claims, trust_env=False, timeout=60).status_code == 204
 
 
 def change(routes):
@@ -64,7 +64,7 @@ def there_and_back(page, subject, wanted="/inbox"):
     """Where the provider sends the browser of somebody who signs in as `subject`."""
     sent = page.get(f"/login/oidc?next={wanted}")
     assert sent.status_code == 303, sent.text
-    back = httpx.post(sent.headers["location"], data={"sub": subject}, trust_env=False)
+    back = httpx.post(sent.headers["location"], data={"sub": subject}, trust_env=False, timeout=60)
     assert back.status_code in (302, 303), back.text
     return back.headers["location"]
 

@@ -141,7 +141,7 @@ def test_a_session_survives_a_restart_and_ends_with_the_token():
 
 @pytest.mark.parametrize("headers", [{}, bearer(token_of("lead")), bearer(key_of("bot"))])
 def test_the_page_knows_its_cookie_only(scene, headers):
-    found = httpx.get(f"{scene.gateway.control}/inbox", headers=headers, trust_env=False)
+    found = httpx.get(f"{scene.gateway.control}/inbox", headers=headers, trust_env=False, timeout=60)
     assert found.status_code == 303
 
 

@@ -318,7 +318,7 @@ def test_an_sdk_following_page_2_comes_to_the_gateway_and_its_key_goes_nowhere_e
     following = first.links["next"]["url"]
     assert following == f"{scene.gateway.agents}/paged/items?page=2&q={mark}" == first.json()["next"]
     assert first.json()["other"] == body["other"] and int(first.headers["content-length"]) == len(first.content)
-    assert httpx.get(following, headers=bearer(KEY), trust_env=False).json() == {"page": 2}
+    assert httpx.get(following, headers=bearer(KEY), trust_env=False, timeout=60).json() == {"page": 2}
     for sent, target in zip(scene.upstream.seen(mark), (f"/items?q={mark}", f"/items?page=2&q={mark}"), strict=True):
         assert sent.target == f"/api/v3{target}".encode() and b"gk_" not in sent.raw
         assert sent.all("authorization") == [b"Bearer " + SECRET.encode()]

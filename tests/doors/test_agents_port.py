@@ -343,7 +343,7 @@ def test_arguments_that_do_not_fit_are_listed_with_what_was_expected(scene):
 
 
 def test_no_key_and_a_wrong_key_are_401_with_a_challenge(scene):
-    with httpx.Client(base_url=scene.gateway.agents, trust_env=False) as stranger:
+    with httpx.Client(base_url=scene.gateway.agents, trust_env=False, timeout=60) as stranger:
         for headers in ({}, bearer("gk_" + "A" * 43), bearer("sk_live_somebody"), {"authorization": "Basic !!"}):
             found = stranger.get("/bank/items/7", headers=headers)
             problem(found, 401, "gateway-credential", retryable=False)

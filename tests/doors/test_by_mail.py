@@ -77,7 +77,11 @@ def test_a_decision_signed_with_a_private_key_counts_and_another_does_not(scene)
         signed = {"webhook-id": f"msg_{status}_{now}", "webhook-timestamp": str(now)}
         signed["webhook-signature"] = sign(secret, signed["webhook-id"], now, raw)
         answer = httpx.post(
-            f"{gate.gateway.control}/approvals/{call}/decision", content=raw, headers=signed, trust_env=False
+            f"{gate.gateway.control}/approvals/{call}/decision",
+            content=raw,
+            headers=signed,
+            trust_env=False,
+            timeout=60,
         )
         assert answer.status_code == status, answer.text
     assert "Approved" in gate.timeline(call)

@@ -63,7 +63,7 @@ def test_everything_needs_a_persons_token_and_refuses_an_agents_key(scene, metho
         ({"cookie": f"token={token_of('boss')}"}, 401, "person-token"),
         (bearer(key_of("bot")), 403, "agent-at-control-plane"),
     ):
-        found = httpx.request(method, url, headers=headers, content=body, trust_env=False)
+        found = httpx.request(method, url, headers=headers, content=body, trust_env=False, timeout=60)
         refused(found, status, kind)
         if status == 401:
             assert "Bearer" in found.headers["www-authenticate"]
@@ -91,7 +91,7 @@ def test_each_role_does_only_its_own(scene, person, method, path):
 
 
 def test_livez_and_readyz_are_for_everybody(scene):
-    assert httpx.get(f"{scene.gateway.control}/livez", trust_env=False).status_code == 200
+    assert httpx.get(f"{scene.gateway.control}/livez", trust_env=False, timeout=60).status_code == 200
     told = scene.gateway.readyz()
     assert told.status_code == 200 and told.json()["ready"] is True and told.json()["problems"] == []
     assert len(told.json()["generation"]) == 64 and told.json()["version"] == __version__
@@ -247,7 +247,7 @@ def test_a_callback_needs_a_good_signature(scene):
     ):  # fmt: skip
         named = {name: value.encode("utf-8") for name, value in headers.items()}
         found = httpx.post(
-            notice.data["callback"], content=body, trust_env=False,
+            notice.data["callback"], content=body, trust_env=False, timeout=60,
             headers=dict(_signed(scene, notice, body)) | named,
         )  # fmt: skip
         refused(found, 401, "bad-signature")
@@ -269,7 +269,7 @@ def test_a_body_that_was_changed_after_signing_is_refused(scene):
     reject = scene.approvers.decision(notice, "reject")
     headers = _signed(scene, notice, reject)
     approve = scene.approvers.decision(notice, "approve")
-    found = httpx.post(notice.data["callback"], content=approve, headers=headers, trust_env=False)
+    found = httpx.post(notice.data["callback"], content=approve, headers=headers, trust_env=False, timeout=60)
     refused(found, 401, "bad-signature")
     unchanged(scene, call)
 
@@ -692,7 +692,9 @@ def test_a_good_edit_serves_in_every_process(editable):
     editable.gateway.edit_policies(POLICIES.replace("100000", "200"))
     assert editable.gateway.readyz().json()["generation"] != before
     for _ in range(8):  # both workers
-        with httpx.Client(base_url=editable.gateway.agents, headers=bearer(key_of("bot")), trust_env=False) as client:
+        with httpx.Client(
+            base_url=editable.gateway.agents, headers=bearer(key_of("bot")), trust_env=False, timeout=60
+        ) as client:
             found = client.post("/bank/payments", json={"to": fresh("pay"), "amount": 300})
         assert slug(found) == "policy-denied"
     editable.gateway.edit_policies(POLICIES)

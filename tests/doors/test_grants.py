@@ -172,11 +172,13 @@ def test_who_may_give_and_revoke(scene):
         method = {"/grants": "GET"}.get(path, "POST" if path.endswith("grant") else "DELETE")
         url = scene.gateway.control + path
         refused(
-            httpx.request(method, url, headers=bearer(key_of("bot")), trust_env=False), 403, "agent-at-control-plane"
+            httpx.request(method, url, headers=bearer(key_of("bot")), trust_env=False, timeout=60),
+            403,
+            "agent-at-control-plane",
         )
-        refused(httpx.request(method, url, trust_env=False), 401, "person-token")
+        refused(httpx.request(method, url, trust_env=False, timeout=60), 401, "person-token")
         refused(
-            httpx.request(method, url, headers={"cookie": f"token={token_of('lead')}"}, trust_env=False),
+            httpx.request(method, url, headers={"cookie": f"token={token_of('lead')}"}, trust_env=False, timeout=60),
             401,
             "person-token",
         )

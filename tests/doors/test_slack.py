@@ -222,7 +222,7 @@ def test_garbage_is_refused_with_a_sentence(gate, body):
 
 
 def test_get_never_decides(gate):
-    answer = httpx.get(f"{gate.gateway.control}/slack/interactions", trust_env=False)
+    answer = httpx.get(f"{gate.gateway.control}/slack/interactions", trust_env=False, timeout=60)
     assert answer.status_code == 405
 
 
