@@ -3,7 +3,7 @@
 A deployment's keys are one base64 line each, 32 bytes; the first encrypts, all decrypt, so that a key is rotated by
 putting a new line first. They come from GATEWAY_PAYLOAD_KEYS or GATEWAY_PAYLOAD_KEYS_FILE, or from `payload.keys` in
 the data directory, which is made at the first start. It must never replace a file that is there, whatever is in it,
-and never show a key.
+never make a key beside what another one encrypted, and never show a key.
 """
 
 import base64
@@ -19,8 +19,12 @@ CURE = "one key a line, each 32 bytes in base64 (`openssl rand -base64 32` makes
 ROTATION = 'see "Payload keys" in docs/operations.md'
 
 WRONG_KEYS = (
-    "this deployment encrypts payloads with the key {newest}, which is not among those of this host ({ours}): give it "
-    f"the payload keys of the others; {ROTATION}."
+    "this deployment encrypts payloads with the key {newest}, which is not among those of this host ({ours}): put "
+    f"{FILE} back from your backup, or give this host the payload keys of the others; {ROTATION}."
+)
+LOST_KEYS = (
+    "{path} is missing, but there is a journal or a record beside it that it encrypted: put it back from your backup. "
+    f"None is made anew, since that would open nothing; {ROTATION}, also if it is lost for good."
 )
 
 

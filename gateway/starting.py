@@ -21,7 +21,7 @@ from gateway.config.routes_file import load_routes
 from gateway.generations import load
 from gateway.ledger.place import Place
 from gateway.ledger_checks import away_anchors, ledger_mistakes
-from gateway.payload_keys import FILE, PayloadKeysMistake, read_keys
+from gateway.payload_keys import FILE, LOST_KEYS, PayloadKeysMistake, read_keys
 from gateway.settings import Settings, SettingsMistake, missing_for_mail, read_settings
 
 if TYPE_CHECKING:
@@ -68,7 +68,19 @@ def examine(routes_path: Path, policies_path: Path, environ: Mapping[str, str], 
     except Mistakes as caught:
         mistakes += caught.found
     mistakes += _beside(routes_path, control_url, environ, data)
+    found += _lost_keys(routes_path, environ, data)
     return found + [str(mistake) for mistake in sorted(mistakes)]
+
+
+def _lost_keys(routes_path: Path, environ: Mapping[str, str], data: Path) -> list[str]:
+    """That the keys which a start would make are those of something that is there already."""
+    routes, _ = load_routes(routes_path, environ)
+    given = environ.get("GATEWAY_PAYLOAD_KEYS") or environ.get("GATEWAY_PAYLOAD_KEYS_FILE")
+    if routes is None or given or (data / FILE).exists():
+        return []
+    place = Place.of(routes.ledger, data)
+    journal = (data / "appendonlydir").exists() and place.key is not None and place.key.exists()
+    return [LOST_KEYS.format(path=data / FILE)] if journal or place.logs() else []
 
 
 def payload_keys(chosen: Settings, data: Path, *, to_be_made: bool = False) -> tuple[bytes, ...]:

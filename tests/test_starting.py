@@ -1,5 +1,6 @@
 """What must be true before anything is started, and that `check` and `serve` agree about it."""
 
+import base64
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+from gateway.ledger.note import Signer, sign_checkpoint
+from gateway.payload_keys import FILE, ensure_keys
 from gateway.settings import SettingsMistake
 from gateway.starting import CannotServe, counted, examine, inventory, notes, plan, settings
 
@@ -95,6 +98,29 @@ def test_mistakes_of_settings_and_of_files_are_told_at_once(tmp_path):
 
 def test_numbers_are_said_as_people_say_them():
     assert (counted(1, "mistake"), counted(2, "mistake"), counted(0, "tool")) == ("1 mistake", "2 mistakes", "0 tools")
+
+
+@pytest.mark.parametrize("beside", ["log", "journal"])
+def test_payload_keys_that_are_missing_beside_what_they_encrypted_are_not_made_anew(tmp_path, beside):
+    """A new file would look like the real one, be backed up as such, and open nothing."""
+    files, data = place(tmp_path), tmp_path / "data"
+    (data / "ledger" / "07").mkdir(parents=True)
+    assert examine(*files, SECRETS, data) == []
+    signer = Signer.new("gateway.example")
+    (data / "ledger.key").write_text(signer.text(), encoding="ascii")
+    if beside == "log":
+        note = sign_checkpoint(signer.of("07"), 1, bytes(32))
+        (data / "ledger" / "07" / "checkpoint").write_text(note, encoding="utf-8")
+    else:
+        (data / "appendonlydir").mkdir()
+    [sentence] = examine(*files, SECRETS, data)
+    assert f"{data / FILE} is missing" in sentence and "put it back from your backup" in sentence
+    assert examine(*files, SECRETS | {"GATEWAY_PAYLOAD_KEYS": base64.b64encode(b"k" * 32).decode()}, data) == []
+    with pytest.raises(CannotServe):
+        plan(*files, data, 1, SECRETS)
+    assert not (data / FILE).exists()
+    ensure_keys(data)
+    assert examine(*files, SECRETS, data) == []
 
 
 def test_the_placeholder_of_a_key_is_noted_and_no_mistake(tmp_path):

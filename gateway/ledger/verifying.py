@@ -232,18 +232,19 @@ def settled(ledger: Path, logs: Iterable[Verified]) -> Settled:
     loaded = {generation for log in logs for generation in log.loaded}
     since = max((log.recorded_since for log in logs), default=0)
     losses = sum(log.losses for log in logs)
+    there = any(log.size for log in logs if log.partition == DEPLOYMENT)
     faults, early, late = [], set(), set()
     for log in logs:
         for generation, mention in log.generations.items():
             if generation in loaded:
                 continue
-            if since and mention.last < since + LAG_MS:
+            if there and since and mention.last < since + LAG_MS:
                 early.add(generation)
-            elif mention.first > newest - LAG_MS:
+            elif there and mention.first > newest - LAG_MS:
                 late.add(generation)
             else:
                 why = f"its verdict names generation {generation}, of which log {DEPLOYMENT} does not know"
-                why += "" if since else ": nothing of that log is there, and no gateway seals a verdict without it"
+                why += "" if there else ": nothing of that log is there, and no gateway seals a verdict before it"
                 faults.append(_at_leaf(ledger, log, mention.index, f"call {mention.name}", why))
                 break
         if log.begins_again and not losses:

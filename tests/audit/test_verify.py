@@ -12,7 +12,7 @@ from gateway.audit import parallel, verify
 from gateway.audit.cli import audit
 from gateway.ledger.note import Signer
 from tests import possible_record as record
-from tests.possible_record import EFFECT, PARTITIONS
+from tests.possible_record import EFFECT, LOADED, PARTITIONS
 from tests.sealed_log import SIGNER
 
 KEY = str(SIGNER.verifier)
@@ -151,5 +151,6 @@ def test_a_real_process_ends_with_one_and_no_traceback(ledger):
 
 
 def test_a_large_record_of_one_call_after_another(tmp_path):
-    record.write(tmp_path, [append for n in range(400) for append in record.of(EFFECT, n)], every_ms=1)
-    assert "1,600 about 400 calls" in run("--ledger", tmp_path, "--key", KEY)[1]
+    calls = [append for n in range(400) for append in record.of(EFFECT, n)]
+    record.write(tmp_path, [*record.deployment(*LOADED), *calls], every_ms=1)
+    assert f"{1_600 + len(LOADED):,} about 400 calls" in run("--ledger", tmp_path, "--key", KEY)[1]

@@ -96,7 +96,7 @@ def test_a_log_of_any_size_is_verified(tmp_path, leaves):
 
 def test_a_leaf_too_long_for_a_bundle_is_read_from_beside(tmp_path):
     long = Admitted(call=replace(CALL, reason="x" * 70_000))
-    record.write(tmp_path, record.of(((long, ALLOW, claimed("t1")),), 1))
+    record.write(tmp_path, [*record.deployment(*LOADED), *record.of(((long, ALLOW, claimed("t1")),), 1)])
     assert verify(tmp_path) == []
     [file] = (tmp_path / HERE / "long").iterdir()
     file.write_bytes(file.read_bytes().replace(b"x", b"y", 1))
@@ -127,7 +127,8 @@ CHANGES: dict[str, Change] = {
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 @pytest.mark.parametrize("kind", ["checkpoint", "tile/0", "tile/entries"])
 def test_every_byte_counts(tmp_path, kind, change):
-    ledger = record.write(tmp_path, [append for n in range(2) for append in record.of(EFFECT, n)])
+    calls = [append for n in range(2) for append in record.of(EFFECT, n)]
+    ledger = record.write(tmp_path, [*record.deployment(*LOADED), *calls])
     directory = ledger / HERE
     [file] = [path for path in (directory / kind).rglob("*") if path.is_file()] or [directory / kind]
     data = file.read_bytes()
@@ -151,7 +152,8 @@ def test_every_byte_counts(tmp_path, kind, change):
 @pytest.fixture
 def large(tmp_path: Path) -> Path:
     """More than two levels of tiles would take 65,536 leaves; this has two, with a full and a partial tile below."""
-    return record.write(tmp_path / "large", [append for n in range(80) for append in record.of(EFFECT, n)], every_ms=1)
+    calls = [append for n in range(80) for append in record.of(EFFECT, n)]
+    return record.write(tmp_path / "large", [*record.deployment(*LOADED), *calls], every_ms=1)
 
 
 def test_a_hash_of_an_upper_tile_is_named(large):
@@ -357,6 +359,16 @@ def test_the_log_of_the_deployment_is_missed(tmp_path):
     assert together(ledger) == Settled()
     shutil.rmtree(ledger / DEPLOYMENT)
     assert "nothing of that log is there" in together(ledger).faults[0].why
+
+
+def test_the_log_of_the_deployment_is_missed_in_a_record_of_a_few_minutes_too(tmp_path):
+    """Of which a generation could be so new that it is not sealed yet, if anything of that log were there."""
+    told = [*record.deployment(*LOADED), *record.of(SAFE, 1)]
+    ledger = record.write(tmp_path, told)
+    assert together(ledger) == Settled()
+    shutil.rmtree(ledger / DEPLOYMENT)
+    [fault] = together(ledger).faults
+    assert "nothing of that log is there" in fault.why and fault.index >= 0
 
 
 def _lost_and_told_again(*more: record.Append) -> list[record.Append]:
