@@ -197,7 +197,7 @@ class CannotEdit(GatewayError):
     slug, status, title = "cannot-edit", 422, "The call cannot be made with these arguments"
 
     def __init__(self, call: str, why: str) -> None:
-        super().__init__(f"Nothing was recorded: {why}. The call still waits as it was.", call=call)
+        super().__init__(f"Nothing was recorded: {why.rstrip('.')}. The call still waits as it was.", call=call)
 
 
 class NotCancelled(GatewayError):

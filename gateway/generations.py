@@ -86,7 +86,8 @@ class LoadedGeneration:
         try:
             after = self.readmit(before.call, {**payload, "request": request})
         except Inadmissible as no:
-            raise CannotEdit(no.reason) from no
+            wrong = no.__cause__
+            raise CannotEdit(wrong.clause if isinstance(wrong, errors.InvalidArguments) else no.reason) from no
         return Edit(admission=after, request=request, changed=differences(before, after, changes))
 
     def preview(self, held: Admission, preview: Preview, *, call_id: str, salt: bytes) -> Admission:

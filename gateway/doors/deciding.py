@@ -75,7 +75,7 @@ class DecidingDoor:
             raise control_errors.InvalidBody(["`call` is not the call of this address; it may be left out"])
         if told.approver not in ("", who.name):
             raise control_errors.NotEligible(
-                call, f"your token is {who.name!r}'s; you cannot decide as {told.approver!r}"
+                call, f"your token is that of {who.name!r}; you cannot decide as {told.approver!r}"
             )
         return who.name, "by token", ""
 

@@ -103,8 +103,10 @@ class InvalidArguments(RequestRefused):
         """`problems`: pairs of where (`body.amount`) and what was expected. Never the values."""
         told = "; ".join(f"{where}: {expected}" for where, expected in problems[: self.SHOWN])
         more = f" (and {len(problems) - self.SHOWN} more)" if len(problems) > self.SHOWN else ""
+        self.clause = f"the arguments do not fit {tool}: {told}{more}"
+        """The same for whoever did not send the request."""
         super().__init__(
-            f"The arguments do not fit {tool}: {told}{more}. {NOTHING_DONE} Correct them and send the request again.",
+            f"T{self.clause[1:]}. {NOTHING_DONE} Correct them and send the request again.",
             members={"errors": [{"where": where, "expected": expected} for where, expected in problems]},
         )
 

@@ -392,7 +392,11 @@ def test_an_edit_by_callback_is_executed_and_the_agent_is_told(scene):
 @pytest.mark.parametrize(
     ("edit", "why"),
     [
-        ({"amount": 0}, "amount"),
+        (
+            {"amount": 0},
+            "recorded: the arguments do not fit bank.pay: body.amount: this value is less than the minimum of 1. The",
+        ),
+        ({"amount": 500_000}, "are never made by agents. The call"),
         ({"amount": "lots"}, "amount"),
         ({"amuont": 5}, "that can be changed"),
         ({}, "names at least one argument"),
