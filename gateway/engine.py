@@ -192,9 +192,9 @@ class Engine:
                         await self.flush(life)
                         return step
                     case Send():
-                        await self._send(life, await admission_of(life, self.journal))
+                        await self._send(life, life.admission or await admission_of(life, self.journal))
                     case Claim():
-                        self._claim(life, await admission_of(life, self.journal))
+                        self._claim(life, life.admission or await admission_of(life, self.journal))
                     case Ask(requirements):
                         self._ask(life, await admission_of(life, self.journal), requirements)
                     case Climb(rung):
@@ -379,7 +379,7 @@ class Engine:
     async def flush(self, life: Life) -> None:
         """Append what is pending. Raises what `Journal.append` raises."""
         if len(life.facts) > life.durable:
-            if not life.durable:
+            if not life.durable and life.records:
                 record_input(life, self.journal.now())
             self._report(life)
             await self.journal.append(life.append(self.journal.now()))

@@ -43,7 +43,7 @@ async def judge(
         verdict = Verdict(decision="deny", code="agent-suspended")
         return Judged(verdict=verdict, generation=generation.digest, fingerprint="", at=journal.now())
     try:
-        admission = await admission_of(life, journal)
+        admission = life.admission or await admission_of(life, journal)
     except Inadmissible as no:
         return inadmissible(life, no, journal.now())
     call = admission.call

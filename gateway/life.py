@@ -102,6 +102,11 @@ class Life:
         return self.admission.salt
 
     @property
+    def records(self) -> bool:
+        """Its tool says what is kept of it."""
+        return self.admission is not None and self.admission.tool.record is not None
+
+    @property
     def pending(self) -> list[Fact]:
         return self.facts[self.durable :]
 

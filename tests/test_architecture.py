@@ -236,6 +236,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "ledger.witnesses": "ledger/test_sealing",
     "adapters.upstream.causes": "adapters/test_upstream",
     "adapters.upstream.reply": "adapters/test_upstream",
+    "adapters.upstream.room": "adapters/test_upstream_room",
     "adapters.upstream.sender": "adapters/test_upstream",
     "app": "test_reaching",
     "parts": "test_reaching",

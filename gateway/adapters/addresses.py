@@ -44,15 +44,18 @@ class Addresses:
         self._answers: dict[tuple[str, tuple[str, ...]], _Answer] = {}
         self._asking: dict[str, asyncio.Lock] = {}
 
+    def known(self, host: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
+        """What `resolve` gives without asking anybody; nothing if it would have to ask."""
+        answer = self._answers.get((host, allowed))
+        fresh = answer is not None and answer.until > asyncio.get_running_loop().time()
+        return answer.addresses if answer is not None and fresh else ()
+
     async def resolve(self, host: str, port: int, allowed: tuple[str, ...], within: float) -> tuple[str, ...]:
         """Addresses of the host (a name, or an IP address without brackets), the preferred one first.
 
         `within`: seconds. Raises NeverSent if there are none, if that takes too long, or if one of them is refused.
         """
-        answer = self._answers.get((host, allowed))
-        if answer is not None and answer.until > asyncio.get_running_loop().time():
-            return answer.addresses
-        return await self._ask(host, port, allowed, within)
+        return self.known(host, allowed) or await self._ask(host, port, allowed, within)
 
     def avoid(self, host: str, address: str) -> None:
         """That address did not answer: ask again next time, and prefer another one until then."""

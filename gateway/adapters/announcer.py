@@ -19,6 +19,8 @@ from gateway.core.call import Call
 from gateway.core.facts import Answered, Cancelled, Expired, Fact, Judged, Lost, Rejected, Resolved, Unsent, Withdrawn
 from gateway.core.times import moment
 
+DECIDING = frozenset({Judged, Answered, Lost, Unsent, Rejected, Expired, Withdrawn, Cancelled, Resolved})
+"""Kinds of facts of which a line tells."""
 TEXTS_KEPT = 600
 """A minute of lines, while their reader pauses."""
 GATHER_SECONDS = 0.1
@@ -73,25 +75,30 @@ def _write_all(descriptor: int, texts: Queue[bytes]) -> None:
 
 def _told(call: Call, facts: Sequence[Fact]) -> bytes:
     """One line, or nothing if these facts decided nothing."""
-    line: dict[str, object] = {}
+    line: dict[str, object] = {
+        "at": moment(facts[-1].at), "call": call.id, "agent": call.agent, "tool": call.tool,
+    }  # fmt: skip
+    decided = False
     for fact in facts:
-        match fact:
-            case Judged(verdict=verdict):
-                line["verdict"] = verdict.decision
-                line["policies"] = verdict.policies
-                line["generation"] = fact.generation[:12]
-                if verdict.granted:
-                    line["grants"] = [item.grant for item in verdict.granted]
-            case Answered(status=status):
-                line |= {"outcome": "answered", "status": status}
-            case Lost():
-                line["outcome"] = "in doubt" if call.acts else "unreachable"
-            case Unsent():
-                line["outcome"] = "unreachable"
-            case Rejected() | Expired() | Withdrawn() | Cancelled() | Resolved():
-                line["outcome"] = type(fact).__name__.lower()
-            case _:
-                continue
-    if not line:
-        return b""
-    return orjson.dumps({"at": moment(facts[-1].at), "call": call.id, "agent": call.agent, "tool": call.tool} | line)
+        if type(fact) in DECIDING:
+            decided = True
+            _tell(line, call, fact)
+    return orjson.dumps(line) if decided else b""
+
+
+def _tell(line: dict[str, object], call: Call, fact: Fact) -> None:
+    match fact:
+        case Judged(verdict=verdict):
+            line["verdict"] = verdict.decision
+            line["policies"] = verdict.policies
+            line["generation"] = fact.generation[:12]
+            if verdict.granted:
+                line["grants"] = [item.grant for item in verdict.granted]
+        case Answered(status=status):
+            line["outcome"], line["status"] = "answered", status
+        case Lost():
+            line["outcome"] = "in doubt" if call.acts else "unreachable"
+        case Unsent():
+            line["outcome"] = "unreachable"
+        case _:
+            line["outcome"] = type(fact).__name__.lower()

@@ -114,16 +114,20 @@ def _written_for(cls: Any) -> Callable[[Any], dict[str, Any]]:
     It runs for each fact of each call, and a loop over the fields costs five times as much.
     """
     names: dict[str, Any] = {"nested": _nested}
-    lines = ["def plain(value):", "    found = {}"]
+    always, lines = [], []
     for field in dataclasses.fields(cls):
-        name, item = field.name, "it" if _is_primitive(_hints(cls)[field.name]) else "nested(it)"
+        name, item = field.name, "{}" if _is_primitive(_hints(cls)[field.name]) else "nested({})"
+        if field.default is dataclasses.MISSING:
+            always.append(f"{name!r}: {item.format(f'value.{name}')}")
+            continue
         names[f"default_{name}"] = field.default
         lines += [
             f"    it = value.{name}",
             f"    if it != default_{name}:",
-            f"        found[{name!r}] = {item}",
+            f"        found[{name!r}] = {item.format('it')}",
         ]  # fmt: skip
-    exec("\n".join([*lines, "    return found"]), names)  # noqa: S102 - made of the names of our own fields alone
+    written_out = ["def plain(value):", f"    found = {{{', '.join(always)}}}", *lines, "    return found"]
+    exec("\n".join(written_out), names)  # noqa: S102 - made of the names of our own fields alone
     written: Callable[[Any], dict[str, Any]] = names["plain"]
     return written
 

@@ -23,7 +23,17 @@ from gateway.core.payload import Answer
 from gateway.core.routes import Tool
 from gateway.core.value import positional_value
 from gateway.decisions import Decisions, NoSuchCall, Stale
-from gateway.doors.exchange import STALLED_SECONDS, BrokenOff, Receive, Scope, Send, body_of, respond, respond_json
+from gateway.doors.exchange import (
+    STALLED_SECONDS,
+    BrokenOff,
+    Receive,
+    Scope,
+    Send,
+    body_of,
+    has_body,
+    respond,
+    respond_json,
+)
 from gateway.doors.handing_over import handed_over
 from gateway.doors.protocol import ON_LEAVE
 from gateway.doors.rate import Rate
@@ -98,7 +108,7 @@ class AgentsDoor:
         agent = entry.head.agent.name
         self.rate.enter(agent)
         try:
-            body = await body_of(scope, receive, self.body_limit)
+            body = await body_of(receive, self.body_limit) if has_body(scope) else b""
             if self.serving() is not generation:  # what counts is what serves when the request is whole
                 generation = self.serving()
                 entry = _entered(scope, generation.index)

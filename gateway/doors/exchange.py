@@ -15,6 +15,8 @@ STALLED_SECONDS = 60.0
 """How long an agent may leave a part of an answer unread, and with it a place among the requests under way taken.
 Whoever reads slowly, but reads, gets all of it: design section 8 promises every agent the system's own answer."""
 
+BODILY = frozenset({b"content-length", b"transfer-encoding"})
+
 log = logging.getLogger("gateway.agents")
 
 Scope = MutableMapping[str, Any]
@@ -22,10 +24,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
-async def body_of(scope: Scope, receive: Receive, limit: int) -> bytes:
+async def body_of(receive: Receive, limit: int) -> bytes:
     """The whole body. Raises TooLarge, or RequesterGone: also of one that takes too long (`doors.stalled`)."""
-    if scope["method"] in ("GET", "HEAD") and not _announces_body(scope):
-        return b""
     chunks: list[bytes] = []
     size = 0
     while True:
@@ -41,8 +41,11 @@ async def body_of(scope: Scope, receive: Receive, limit: int) -> bytes:
             return b"".join(chunks)
 
 
-def _announces_body(scope: Scope) -> bool:
-    return any(name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])
+def has_body(scope: Scope) -> bool:
+    """False if there is none to wait for. A method that may have one has it, as far as can be told before the end."""
+    if scope["method"] not in ("GET", "HEAD"):
+        return True
+    return not BODILY.isdisjoint(dict(scope["headers"]))
 
 
 class BrokenOff(Exception):

@@ -130,7 +130,9 @@ class RedisJournal:
             if self.loss:
                 await self._stop_unless_acknowledged()
             try:
-                done = self._understand(append, await self._once(append, command))
+                alone = not (append.replicated and self.replicas)
+                reply = await (self.line.call(*command) if alone else self._replicated(append, command))
+                done = self._understand(append, reply)
                 self.appending.add(time.monotonic() - began)
                 return done
             except LineBroken as error:
@@ -148,9 +150,7 @@ class RedisJournal:
         if self.loss:
             raise JournalUnavailable(self.loss)
 
-    async def _once(self, append: Append, command: tuple[Any, ...]) -> Reply:
-        if not (append.replicated and self.replicas):
-            return await self.line.call(*command)
+    async def _replicated(self, append: Append, command: tuple[Any, ...]) -> Reply:
         waitaof = ("WAITAOF", "1", str(self.replicas), str(REPLICA_MS))
         reply, synced = await self.line.calls(command, waitaof)
         if isinstance(reply, Exception):

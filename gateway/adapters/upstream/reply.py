@@ -9,6 +9,8 @@ from pyreqwest.request import StreamRequest
 from pyreqwest.response import Response
 
 from gateway.adapters.upstream.causes import last_cause
+from gateway.adapters.upstream.room import Room
+from gateway.clock import uptime
 from gateway.core.echo import Echoed, Scanner, Unreadable, contains
 from gateway.ports import BodyBroken, CredentialEchoed
 
@@ -34,18 +36,18 @@ class PyreqwestReply:
         response: Response,
         searched: tuple[bytes, ...],
         deadline: float,
-        free: asyncio.Semaphore,
+        free: Room,
         *,
         untimed: bool,
     ) -> None:
-        """`searched`: the credential's forms. `free` is given back. `untimed`: the first part of the body is here
-        already, or the client's own timeout for it is enough."""
+        """`searched`: the credential's forms. `deadline`: by `uptime`. `free` is given back. `untimed`: the first part
+        of the body is here already, or the client's own timeout for it is enough."""
         self.status: int = response.status
         fields, self.unreadable = _fields(response)
         self.headers = _pairs(fields if "connection" not in self.unreadable else _of_the_body(fields))
         self._request, self._reader = request, response.body_reader
         self._searched, self._deadline, self._untimed = searched, deadline, untimed
-        self._free: asyncio.Semaphore | None = free
+        self._free: Room | None = free
         self._seen: list[bytes] = []
         self._size = 0
         self._length, self._coding = _framing(fields)
@@ -107,12 +109,12 @@ class PyreqwestReply:
         """True the first time."""
         free, self._free = self._free, None
         if free is not None:
-            free.release()
+            free.leave()
         return free is not None
 
     async def _until_over(self, limit: int) -> None:
         try:
-            async with asyncio.timeout_at(self._deadline):
+            async with asyncio.timeout(self._deadline - uptime()):
                 while not self._over and self._size <= limit:
                     await self._more()
             return

@@ -16,6 +16,7 @@ from pyreqwest.response import Response
 
 from gateway.adapters.upstream.causes import proven
 from gateway.adapters.upstream.reply import PyreqwestReply
+from gateway.adapters.upstream.room import Room
 from gateway.clock import uptime
 from gateway.core.call import Request
 from gateway.core.echo import forms
@@ -46,6 +47,10 @@ CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE--
 
 class AddressBook(Protocol):
     """`gateway.adapters.addresses.Addresses`."""
+
+    def known(self, host: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
+        """What `resolve` would give at once; nothing if it would have to ask."""
+        ...
 
     async def resolve(self, host: str, port: int, allowed: tuple[str, ...], within: float) -> tuple[str, ...]:
         """Checked addresses, the preferred one first. Raises NeverSent."""
@@ -84,7 +89,7 @@ class PyreqwestUpstream:
             raise ValueError(f"{str(ca_file)!r} holds no certificate: it must be a PEM file of certificate authorities")
         self._clients: dict[tuple[str, str, float], Client] = {}
         self._places: dict[str, _Place] = {}
-        self._free: dict[tuple[str, bool], asyncio.Semaphore] = {}
+        self._rooms: dict[tuple[str, bool], Room] = {}
         self._forms: dict[str, tuple[object, str, tuple[bytes, ...]]] = {}
 
     async def send(
@@ -97,11 +102,13 @@ class PyreqwestUpstream:
         ready, url = _prepared(system, request, extra, secret, searched)
         place = self._place(system.origin)
         connecting = min(CONNECT_SECONDS, CONNECT_SHARE * system.timeout_seconds)
-        addresses = await self._addresses.resolve(place.host, place.port, system.allow_addresses, connecting)
-        free = await self._connection(system, tool, connecting)
-        # A read has no doubt to settle, so its head may wait for the body's first byte: that saves a thread hop (a
-        # quarter of a send). Of an effect the head must be known even if its body never comes.
-        at_once = tool.effect == "read" and "event-stream" not in request.header("accept")
+        addresses = self._addresses.known(place.host, system.allow_addresses) or await self._addresses.resolve(
+            place.host, place.port, system.allow_addresses, connecting
+        )
+        free = self._room(system, tool)
+        if not free.enter():
+            await self._wait_in(free, system, connecting)
+        at_once = _at_once(tool, request)
         failure: NeverSent | SendLost | None = None
         answer: tuple[StreamRequest, Response] | None = None
         try:
@@ -115,8 +122,7 @@ class PyreqwestUpstream:
                 if answer is not None:
                     now = uptime()
                     untimed = at_once or now - started <= PROMPT_SECONDS
-                    until = asyncio.get_running_loop().time() + deadline - now
-                    return PyreqwestReply(request.method, *answer, searched, until, free, untimed=untimed)
+                    return PyreqwestReply(request.method, *answer, searched, deadline, free, untimed=untimed)
                 if not isinstance(failure, NeverSent):
                     break
                 self._addresses.avoid(place.host, address)
@@ -125,7 +131,7 @@ class PyreqwestUpstream:
             raise failure or NeverSent("there was no address to send to")
         finally:
             if answer is None:
-                free.release()
+                free.leave()
 
     async def close(self) -> None:
         """Calls that are still running end as lost. Call it before the process exits."""
@@ -153,22 +159,18 @@ class PyreqwestUpstream:
             place = self._places[origin] = _Place(host, url.domain or "", url.port_or_known_default or 0)
         return place
 
-    async def _connection(self, system: System, tool: Tool, within: float) -> asyncio.Semaphore:
-        """A permit for one connection, which the reply gives back."""
+    def _room(self, system: System, tool: Tool) -> Room:
+        """Where a place for one connection is taken, which the reply gives back."""
         pool = (system.name, tool.acts)  # reads may stream for ever, and must never keep an effect out
-        free = self._free.get(pool)
-        if free is None:
-            free = self._free[pool] = asyncio.Semaphore(self._connections)
-        if not free.locked():
-            await free.acquire()
-            return free
-        try:
-            async with asyncio.timeout(within):
-                await free.acquire()
-                return free
-        except TimeoutError:
-            pass
-        raise NeverSent(f"all {self._connections} connections to {system.name!r} were in use for {within:g} seconds")
+        room = self._rooms.get(pool)
+        if room is None:
+            room = self._rooms[pool] = Room(self._connections)
+        return room
+
+    async def _wait_in(self, room: Room, system: System, within: float) -> None:
+        if not await room.wait(within):
+            some = f"all {self._connections} connections to {system.name!r}"
+            raise NeverSent(f"{some} were in use for {within:g} seconds")
 
     def _client(self, place: _Place, address: str, timeout: float, connecting: float) -> Client:
         key = (place.name, address if place.name else "", timeout)
@@ -201,6 +203,12 @@ class PyreqwestUpstream:
         if place.name:
             builder = builder.resolve(place.name, address, place.port)
         return builder.build()
+
+
+def _at_once(tool: Tool, request: Request) -> bool:
+    """A read has no doubt to settle, so its head may wait for the body's first byte: that saves a thread hop (a quarter
+    of a send). Of an effect the head must be known even if its body never comes."""
+    return tool.effect == "read" and "event-stream" not in request.header("accept")
 
 
 def _prepared(
