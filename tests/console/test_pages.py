@@ -180,7 +180,8 @@ def test_a_call_that_waits_for_others_only_is_not_in_the_inbox(scene):
     lead.decide(call, "approve")
     assert call not in lead.inbox() and call in second.inbox()
     again = words(lead.get(f"/inbox/{call}").text)
-    assert "1 of 2 have said yes" in again and "one person counts once" in again
+    assert "It waits for 1 more of pair . Until then you may still reject it" in again and "You decide for" not in again
+    assert "You decide for pair ; 1 of 2 have said yes" in words(second.get(f"/inbox/{call}").text)
     second.decide(call, "approve")
     assert second.ends(call, "Done")
 
