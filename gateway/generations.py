@@ -18,7 +18,7 @@ from gateway import errors
 from gateway.adapters.cedar import CedarPolicies
 from gateway.adapters.cedar_grants import CedarGrants
 from gateway.config.mistakes import Mistake, Mistakes
-from gateway.config.policies import load_policies
+from gateway.config.policies import load_policies, mistakes_of_text
 from gateway.config.policy_files import policy_files
 from gateway.config.routes_file import load_routes
 from gateway.config.schema import cedar_schema
@@ -111,7 +111,7 @@ def load(routes_path: Path, policies_path: Path, environ: Mapping[str, str]) -> 
     """The configuration in these files. Raises Mistakes with everything that is wrong."""
     routes, found = load_routes(routes_path, environ)
     if routes is None:
-        raise Mistakes(found)
+        raise Mistakes(found + mistakes_of_text(policies_path))
     loaded, more = load_policies(policies_path, routes)
     if loaded is None or found or more:
         raise Mistakes(found + more)

@@ -78,6 +78,12 @@ def test_a_mistake_in_the_policies_and_one_in_the_routes_are_both_told(tmp_path)
     with pytest.raises(Mistakes) as caught:
         opened(deploy(tmp_path, READS, "version: 2\nsystems: 3\n"))
     assert "routes.yaml:1" in str(caught.value) and "routes.yaml:2" in str(caught.value)
+    twice = '@id("a") @aproval("x") permit (principal, action, resource);\n' * 2 + BROKEN
+    with pytest.raises(Mistakes) as caught:
+        opened(deploy(tmp_path, twice, "version: 2\nsystems: 3\n"))
+    told = str(caught.value)
+    assert "routes.yaml:1" in told and "all.cedar:3: this is not Cedar" in told
+    assert "there is no annotation @aproval" in told and '@id("a") is already taken' in told
 
 
 # --- Reloading --------------------------------------------------------------------------------------------------------

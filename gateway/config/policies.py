@@ -109,6 +109,29 @@ def load_policies(directory: Path, routes: Routes) -> tuple[LoadedPolicies | Non
     """Every policy below the directory, or None and everything that is wrong, in the order of files and lines."""
     found = [Mistake(ROUTES, 0, sentence) for sentence in obstacles(routes)]
     schema_stands = not found
+    drafts = _drafts(directory, found)
+    vocabulary, checked = Vocabulary(routes), []
+    for draft in drafts:
+        found += _group_mistakes(draft, routes)
+        checked.append(Checked(draft.statement, draft.about, vocabulary.scope(draft.about), draft.id))
+    for one in checked:
+        found += name_mistakes(one, vocabulary)
+    if schema_stands:
+        found += type_mistakes(checked, vocabulary)
+    if found:
+        return None, sorted(set(found))
+    return _assembled(drafts, checked, routes), []
+
+
+def mistakes_of_text(directory: Path) -> list[Mistake]:
+    """What is wrong whatever the routes say, which are wrong themselves: so both are told at once."""
+    found: list[Mistake] = []
+    _drafts(directory, found)
+    return sorted(set(found))
+
+
+def _drafts(directory: Path, found: list[Mistake]) -> list[Draft]:
+    """Every policy that can be read, and what its text alone says is wrong."""
     drafts: list[Draft] = []
     read = 0
     for statement in _read(directory, found):
@@ -120,17 +143,9 @@ def load_policies(directory: Path, routes: Routes) -> tuple[LoadedPolicies | Non
             Mistake(str(directory), 0, "there is no policy here, so nothing would be permitted; write a permit")
         )
     found += _repeated_ids(drafts)
-    vocabulary, checked = Vocabulary(routes), []
     for draft in drafts:
-        found += _annotation_mistakes(draft, routes)
-        checked.append(Checked(draft.statement, draft.about, vocabulary.scope(draft.about), draft.id))
-    for one in checked:
-        found += name_mistakes(one, vocabulary)
-    if schema_stands:
-        found += type_mistakes(checked, vocabulary)
-    if found:
-        return None, sorted(set(found))
-    return _assembled(drafts, checked, routes), []
+        found += _annotation_mistakes(draft)
+    return drafts
 
 
 def _assembled(drafts: Iterable[Draft], checked: Iterable[Checked], routes: Routes) -> LoadedPolicies:
@@ -198,7 +213,7 @@ def _parse(statement: Statement, found: list[Mistake]) -> Draft | None:
     return Draft(statement, tree, annotations, read)
 
 
-def _annotation_mistakes(draft: Draft, routes: Routes) -> Iterator[Mistake]:
+def _annotation_mistakes(draft: Draft) -> Iterator[Mistake]:
     given = draft.annotations
     for name in sorted(given.keys() - set(ANNOTATIONS)):
         yield draft.mistake(f"there is no annotation @{name}; {near(name, ANNOTATIONS, mark='@')}", name)
@@ -220,9 +235,13 @@ def _annotation_mistakes(draft: Draft, routes: Routes) -> Iterator[Mistake]:
         yield draft.mistake(
             "@approval is for forbids: it names who may lift one. Write a forbid beside this permit", "approval"
         )
-    if given["approval"] not in routes.groups:
-        known = near(given["approval"], routes.groups)
-        yield draft.mistake(f'@approval("{given["approval"]}") names no group under `approvals`; {known}', "approval")
+
+
+def _group_mistakes(draft: Draft, routes: Routes) -> Iterator[Mistake]:
+    group = draft.annotations.get("approval")
+    if group is not None and group not in routes.groups:
+        known = near(group, routes.groups)
+        yield draft.mistake(f'@approval("{group}") names no group under `approvals`; {known}', "approval")
 
 
 def _repeated_ids(drafts: Iterable[Draft]) -> Iterator[Mistake]:
