@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 import gateway.engine
 from gateway.core.codec import decode
@@ -15,7 +15,7 @@ from tests import world
 from tests.valkey_server import Valkey
 
 # No deadlines: a slow machine is not a failure. No database: what failed once belongs into a test of its own.
-settings.register_profile("gateway", deadline=None, database=None)
+settings.register_profile("gateway", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("gateway")
 
 

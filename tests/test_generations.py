@@ -237,7 +237,7 @@ def serves(generations: Generations, digest: str) -> bool:
 
 async def settled(truth: Callable[[], bool], edit: Callable[[], object]) -> None:
     """Edit, and wait for what must come of it; again if the watcher was not listening yet."""
-    for _ in range(10):
+    for _ in range(40):
         edit()
         for _ in range(150):  # three seconds: longer than the pause between looks
             if truth():

@@ -7,6 +7,7 @@ its data last. Nothing is written outside one temporary directory.
 
 import hashlib
 import os
+import random
 import secrets
 import signal
 import socket
@@ -35,6 +36,7 @@ ROOT = Path(__file__).resolve().parents[2]
 AGENT, APPROVER = "billing-bot", "finance-lead"
 HOLD_WAIT = "1s"
 """Instead of the shipped 25 s, so that nobody watches an agent wait."""
+PORTS = range(15_000, 32_000)
 READY_SECONDS = 60.0
 END_SECONDS = 15.0
 
@@ -111,8 +113,11 @@ def routes(shipped: str, agent_key: str, person_token: str, agents: int, control
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    """On which nobody listens; no kernel gives it to an outgoing connection before it is used."""
+    while True:
+        port = random.SystemRandom().choice(PORTS)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def gateway_command(*arguments: str | Path) -> list[str]:

@@ -318,7 +318,8 @@ def claim_of(call, **how):
     return write(call, 0, FIRST, ALLOW, claimed(), guarded=True, replicated=True, **how)
 
 
-def test_a_claim_goes_through_once_a_replica_has_it_on_disk(pair):
+def test_a_claim_goes_through_once_a_replica_has_it_on_disk(pair, monkeypatch):
+    monkeypatch.setattr(journal_module, "REPLICA_MS", 60_000)
     primary, replica = pair
 
     async def story(it):

@@ -178,7 +178,7 @@ def test_what_ended_counts_until_its_hour_is_over(redis):
         assert size == 10 * KIB and int(hour) - it.journal.now() // HOUR in (24, 25)
         with pytest.raises(TooMuchStored) as full:
             await it.journal.append(keeps(15 * KIB))
-        assert DAY < full.value.milliseconds <= DAY + HOUR
+        assert DAY - 60_000 < full.value.milliseconds <= DAY + HOUR
         await it.journal.ask_all(  # a day and an hour later
             ("HDEL", name_of(), hour), ("HSET", name_of(), str(it.journal.now() // HOUR - 1), str(size))
         )
@@ -194,9 +194,12 @@ def test_an_answer_that_is_asked_for_again_counts_for_longer(redis):
         await it.journal.append(first)
         ended = write(first.call, 2, ALLOW, pointers=[key("k", "take", HOUR), stores()], expire_in=HOUR)
         await it.journal.append(ended)
+        earliest = it.journal.now() - 60_000  # by a clock that need not be quite that of the server
         await it.journal.touch(first.call, AGENT, "k", DAY)
+        latest = it.journal.now() + 60_000
         [(hour, size)] = (await count_of(it)).items()
-        assert size == 10 * KIB and int(hour) == (it.journal.now() + DAY + RECALL_MS) // HOUR
+        assert size == 10 * KIB
+        assert (earliest + DAY + RECALL_MS) // HOUR <= int(hour) <= (latest + DAY + RECALL_MS) // HOUR
         assert await count_of(it) == await truth(it, [first.call])
 
     on(redis, story)

@@ -70,24 +70,37 @@ def pressing(
     return call_back(gate.gateway.control, press(card, action, user, f"1.{next(triggers)}.x", payload))
 
 
+def told(gate: World, slack: SlackService, call: str, action: str = APPROVE, user: str = "U0LEAD", **more: Any) -> str:
+    """What somebody who presses is told: at once, or by a whisper where Slack could not wait for the decision."""
+    earlier = len(slack.of("chat.postEphemeral"))
+    answer = pressing(gate, slack, call, action, user, **more)
+    assert answer.status_code == 200
+    if answer.json():
+        assert answer.json()["response_type"] == "ephemeral" and answer.json()["replace_original"] is False
+        return str(answer.json()["text"])
+
+    def whispers() -> list[str]:
+        return [said.body["text"] for said in slack.of("chat.postEphemeral")[earlier:] if said.body["user"] == user]
+
+    return str(eventually(whispers)[0])
+
+
 def whispered(slack: SlackService, user: str, text: str) -> bool:
     return any(said.body["user"] == user for said in slack.of("chat.postEphemeral", text))
 
 
 def test_a_press_approves_and_the_call_goes_on(gate, slack):
     call = gate.hold("slack-yes")
-    answer = pressing(gate, slack, call)
-    assert answer.status_code == 200 and answer.json()["text"] == "Recorded: approved by lead for finance."
-    assert answer.json()["response_type"] == "ephemeral" and answer.json()["replace_original"] is False
+    assert told(gate, slack, call) == "Recorded: approved by lead for finance."
     eventually(lambda: gate.state(call) == "answered")
     eventually(lambda: whispered(slack, "U0LEAD", "Recorded: approved by lead"))
-    told = gate.person("auditor").get(f"/calls/{call}").text
-    assert f"as U0LEAD in Slack workspace {WORKSPACE}" in told
+    record = gate.person("auditor").get(f"/calls/{call}").text
+    assert f"as U0LEAD in Slack workspace {WORKSPACE}" in record
 
 
 def test_a_press_rejects(gate, slack):
     call = gate.hold("slack-no")
-    assert pressing(gate, slack, call, REJECT).json()["text"] == "Recorded: rejected by lead for finance."
+    assert told(gate, slack, call, REJECT) == "Recorded: rejected by lead for finance."
     assert gate.state(call) == "denied"
 
 
@@ -105,16 +118,16 @@ def test_a_replayed_press_changes_nothing(gate, slack):
     body = press(slack.wait("chat.postMessage", call), APPROVE, "U0LEAD", "replayed")
     headers = signed(body)
     answers = [call_back(gate.gateway.control, body, headers) for _ in range(3)]
-    assert {answer.text for answer in answers} == {answers[0].text} and answers[0].status_code == 200
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.text for answer in answers} - {"{}"}) <= 1  # empty: Slack could not wait for the decision
     assert gate.timeline(call).count("Approved") == 1 and gate.state(call) == "held"
 
 
 def test_one_person_counts_once_and_two_people_release(gate, slack):
     call = gate.hold("slack-pair", 8_888)
-    pressing(gate, slack, call)
-    again = pressing(gate, slack, call)
-    assert again.json()["text"].startswith("Nothing was recorded: 'lead' has already decided")
-    pressing(gate, slack, call, user="U0SECOND")
+    told(gate, slack, call)
+    assert told(gate, slack, call).startswith("Nothing was recorded: 'lead' has already decided")
+    told(gate, slack, call, user="U0SECOND")
     eventually(lambda: gate.state(call) == "answered")
 
 
@@ -128,8 +141,7 @@ def test_one_person_counts_once_and_two_people_release(gate, slack):
 )
 def test_who_may_not_decide_is_told_exactly_why_and_nobody_else_sees_it(gate, slack, user, said):
     call = gate.hold(f"slack-{user}")
-    answer = pressing(gate, slack, call, user=user)
-    assert answer.status_code == 200 and answer.json()["text"].startswith(said)
+    assert told(gate, slack, call, user=user).startswith(said)
     eventually(lambda: whispered(slack, user, said[:40]))
     assert gate.state(call) == "held" and "Approved" not in gate.timeline(call)
 
@@ -176,16 +188,14 @@ def test_the_button_of_another_call_counts_for_that_one_only(gate, slack):
     card = slack.wait("chat.postMessage", first)
     value = card.buttons[APPROVE]["value"].replace(first, second)
     action = {"type": "button", "action_id": APPROVE, "value": value}
-    answer = pressing(gate, slack, first, actions=[action])
-    assert "has changed since it was shown; look at it again" in answer.json()["text"]
+    assert "has changed since it was shown; look at it again" in told(gate, slack, first, actions=[action])
     assert gate.state(first) == gate.state(second) == "held"
 
 
 def test_a_press_after_the_decision_says_so(gate, slack):
     call = gate.hold("slack-late")
     gate.approvers.reject(call)
-    answer = pressing(gate, slack, call)
-    assert answer.status_code == 200 and answer.json()["text"].startswith("Nothing was recorded: ")
+    assert told(gate, slack, call).startswith("Nothing was recorded: ")
     assert gate.state(call) == "denied"
 
 
@@ -203,8 +213,8 @@ def test_a_group_that_decides_on_the_page_has_no_buttons_and_takes_no_press(gate
     assert answer.json()["text"] == "Nothing was recorded: 'legal' decides only in: page (`decide_in`)."
     shown = gate.person("lead").get(f"/approvals/{call}").json()["questions"]
     print_ = next(item["fingerprint"] for item in shown if item["approval"] == "legal")
-    told = {"approval": "legal", "decision": "approve", "fingerprint": print_}
-    refused = gate.person("lead").post(f"/approvals/{call}/decision", json=told)
+    vote = {"approval": "legal", "decision": "approve", "fingerprint": print_}
+    refused = gate.person("lead").post(f"/approvals/{call}/decision", json=vote)
     assert (refused.status_code, slug(refused)) == (403, "not-eligible") and "decides only in: page" in refused.text
 
 
