@@ -11,6 +11,7 @@ see is refused by `gateway.wire.http.framing_error`. It must never parse HTTP it
 import asyncio
 import re
 from http import HTTPStatus
+from itertools import chain
 from typing import Any
 
 import httptools
@@ -195,7 +196,8 @@ class StrictProtocol(HttpToolsProtocol):
 
     def _head_size(self) -> int:
         """What a head costs us, which for many small fields is more than its bytes."""
-        return len(self.url) + sum([len(name) + len(value) + FIELD_OVERHEAD for name, value in self.headers])
+        fields = self.headers
+        return len(self.url) + FIELD_OVERHEAD * len(fields) + sum(map(len, chain.from_iterable(fields)))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell everybody who still answers on this connection, pipelined requests too, that nobody will hear it."""

@@ -285,11 +285,10 @@ def _refuse_stray_key(
     fields: Mapping[bytes, bytes], places: frozenset[bytes], path: str, query: str, key: bytes, index: Index
 ) -> None:
     """A gateway key outside of its places would end up in the system, or in its logs."""
-    elsewhere = b"\n".join([value for name, value in fields.items() if name not in places])
     target = f"{path}?{query}"
     if "%" in target:
         target += "\n" + decoded_field(target)
-    data = elsewhere + b"\n" + target.encode()
+    data = b"\n".join([*[value for name, value in fields.items() if name not in places], target.encode()])
     if index.agents.contains_key(data) or (not key.startswith(KEY_PREFIX) and key in data):
         raise AmbiguousRequest("a gateway key stands where no credential belongs (a header, the path or the query)")
 
