@@ -4,6 +4,7 @@ Nothing is decided here. The two kinds of process differ in the port they serve 
 loads only what it needs.
 """
 
+import os
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -16,6 +17,10 @@ from gateway.payload_keys import PayloadKeysMistake
 from gateway.ports import JournalUnavailable
 from gateway.settings import Settings
 from gateway.valkey_log import no_answer
+
+STANDS_BACK = 5
+"""Niceness of the steward beyond the workers': on a processor that both want all of it still gets a quarter, more than
+sealing takes, and a call seldom waits for work that nobody waits for."""
 
 
 def _performing(
@@ -36,6 +41,8 @@ def run(duty: Duty, settings: Settings) -> int:
     """One child process, from its duty to its exit code."""
     import uvloop  # noqa: PLC0415 - other commands do not need it
 
+    if duty.role == "steward":
+        os.nice(STANDS_BACK)  # here: on Linux only threads that come after it have it too
     lines = log_aside(settings.log_level, f"%(asctime)s %(levelname)s {duty.role} {duty.number}: %(message)s")
     perform, mistaken = _performing(duty.role)
     try:

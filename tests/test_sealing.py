@@ -18,6 +18,7 @@ import httpx
 
 from gateway.adapters.embedded import embedded_url
 from gateway.adapters.redis.journal import RedisJournal
+from gateway.app import STANDS_BACK
 from gateway.core.leaf import short
 from gateway.ledger.files import LogFiles
 from gateway.ledger.note import Signer
@@ -27,6 +28,24 @@ from tests.scripted_upstream import fresh
 from tests.sealed_journal import all_sealed, streams, verifier_of
 
 KILLS = int(os.environ.get("SEALING_KILLS", "8"))
+
+
+def test_the_steward_stands_back_where_a_worker_wants_the_processor():
+    with world() as scene:
+        [steward], workers = scene.gateway.pids("steward"), scene.gateway.pids("worker")
+        assert scene.pay(fresh("pay"), 10).status_code == 200
+        eventually(lambda: sealed_facts(scene.gateway.data) >= 3)  # all its threads are there
+        [behind] = nicenesses(steward)
+        assert {behind - each for worker in workers for each in nicenesses(worker)} == {STANDS_BACK}
+
+
+def nicenesses(process: int) -> set[int]:
+    """Of its threads."""
+    found = set()
+    for thread in Path(f"/proc/{process}/task").iterdir():
+        with suppress(ProcessLookupError):  # it just ended
+            found.add(os.getpriority(os.PRIO_PROCESS, int(thread.name)))
+    return found
 
 
 @contextmanager
