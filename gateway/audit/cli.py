@@ -13,7 +13,8 @@ from gateway.audit.reading import reading
 HELP = (
     "Read and verify the record: the sealed ledger, which the gateway keeps in its data directory.\n\nThese commands "
     "need the ledger's files and nothing else. Copy the directory to a machine of your own and name it by --ledger; no "
-    "gateway has to run, and none is asked. Only `erase` needs the gateway."
+    "gateway has to run, and none is asked. Two are for the gateway's own host: `key` reads its data directory, and "
+    "`erase` needs it running."
 )
 audit = typer.Typer(help=HELP, no_args_is_help=True)
 audit.command("key")(key)

@@ -76,9 +76,10 @@ def test_what_was_erased_is_said_with_who_had_it_done_and_where_that_stands(ledg
         copy.unlink()
     keys = ("--payload-keys", ledger.parent / "payload.keys")
     assert shown(ledger, *keys).stdout.count("it was removed from these files") == 2, "and by whom nobody says"
-    said = f'erased {moment(LATER)} at the word of dpo: "she asked" (log 64, leaf 1)'
+    said = f'erased {moment(LATER)} at the word of dpo: "she asked" (log 64, leaf 2)'
     before = Erased(by="early", reason="", calls=(NAME,), at=START - 1)
-    facts = (before, Erased(by="dpo", reason="she asked", calls=("other", NAME), at=LATER))
+    others = Erased(by="coo", reason="of others", calls=("other",), at=LATER - 1)
+    facts = (before, others, Erased(by="dpo", reason="she asked", calls=("other", NAME), at=LATER))
     write_log(ledger, "64", [leaf for n, fact in enumerate(facts) for leaf in entry(n, "deployment", n, [fact])])
     done = shown(ledger, *keys)
     assert done.exit_code == 0 and done.stdout.count(f"(it was {said})") == 2
@@ -87,7 +88,7 @@ def test_what_was_erased_is_said_with_who_had_it_done_and_where_that_stands(ledg
     data = next((ledger / "64" / "tile" / "entries").rglob("*.p/*"))
     data.write_bytes(data.read_bytes().replace(b'"by":"dpo"', b'"by":"cfo"'))
     done = shown(ledger)
-    assert done.exit_code == 1 and "This is not proved: Of the erasure in log 64, leaf 1: " in done.stderr
+    assert done.exit_code == 1 and "This is not proved: Of the erasure in log 64, leaf 2: " in done.stderr
 
 
 def test_without_the_keys_only_that_there_are_some(ledger):

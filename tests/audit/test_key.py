@@ -55,7 +55,7 @@ def test_what_the_gateway_of_the_data_directory_serves_is_asked_before_a_file_th
     copy.parent.mkdir(parents=True)
     copy.write_text(document("ledger: {key: {file: key}}"), encoding="utf-8")
     if "/" in name:
-        (copy.parent / "people.yaml").write_text("version: 1\n", encoding="utf-8")
+        (copy.parent / "agents.yaml").write_text("version: 1\n", encoding="utf-8")
     (tmp_path / "data/serving/current").write_text("abc")
     assert told("--data", "data") == (0, f"{signer.verifier}\n", "")
 

@@ -40,6 +40,7 @@ def found(ledger, wanted, limit=99, before=""):
     "wanted",
     [
         Wanted(), Wanted(agent="night-bot"), Wanted(tool="crm.get_person"), Wanted(system="stripe"),
+        Wanted(resource="Charge/ch_1"), Wanted(resource="Charge/ch_2"),
         Wanted(user="eve@acme.example"), Wanted(run="run-7"), Wanted(person="ann"), Wanted(person="olga"),
         Wanted(policy="over-50"), Wanted(policy="no-nights"), Wanted(agent="nobody"), Wanted(call=id_of("held")[:14]),
         Wanted(call=id_of("held")), Wanted(agent="night-bot", call=id_of("held")), Wanted(call="99"),
