@@ -8,6 +8,7 @@ would be worse than a sentence.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 
 from gateway.core.sealed import BEGINNING
@@ -19,6 +20,8 @@ from gateway.ledger.standing import RawEntry, entry_of, standing
 from gateway.ledger.unsealable import NotHere
 from gateway.ledger.writing import LedgerDirectory
 
+log = logging.getLogger("gateway.ledger")
+
 AT_ONCE = 4096
 """Entries."""
 
@@ -29,10 +32,17 @@ Beginning = tuple[Tip, str]
 
 async def restore(seals: Seals, directory: LedgerDirectory, missing: NotHere, verifier: Verifier) -> None:
     """Have the log in the directory. Raises `missing` if the stream has not got all that it lacks; OSError."""
+    empty = not any(directory.path.glob("[0-9][0-9]"))
     beginnings = [*await asyncio.to_thread(_of_copy, directory, missing, verifier), (Tip(), BEGINNING)]
     for beginning in beginnings:
         if await _grown(seals, missing, beginning, None) == missing.root:
             await _grown(seals, missing, beginning, directory)
+            if empty:
+                log.warning(
+                    "the sealed log was not in %r, where this host had it, and is made anew there from the stream: is "
+                    "that directory mounted? Kept copies that were in it (payloads) are not made anew",
+                    str(directory.path),
+                )
             return
     raise missing
 

@@ -150,7 +150,8 @@ class Finder:
             f"The sealed log is not here: {self.sealer or 'another host'} sealed {size} facts of partition {partition}"
             f", and the directory {str(self.directory.path)!r} {lacks}. Start the gateway there, copy that directory "
             "here while no gateway runs, or let hosts share one (ledger.directory or ledger.store). "
-            "If it was here, and the stream in Redis lacks what the directory does: restore a newer copy.",
+            "If that is this host under another name or path, or is gone for good, put the newest copy of its "
+            "directory here; what that lacks is made anew from Redis only where name and path are the same.",
             partition=partition, size=size, root=root,
         )  # fmt: skip
 

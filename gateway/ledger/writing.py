@@ -103,7 +103,7 @@ class LedgerDirectory:
                 self.disk.rename(draft, self.path / name)
         except FileNotFoundError as error:
             raise Swept from error
-        self._each(self.disk.sync, folders | {folder.parent for folder in made}, WORTH_A_THREAD)
+        self._each(self._sync, folders | {folder.parent for folder in made}, WORTH_A_THREAD)
         self._made |= made
 
     def tidy(self, names: Collection[str], kept: Collection[str]) -> None:
@@ -137,6 +137,13 @@ class LedgerDirectory:
     def in_parallel(self, act: Callable[[str], T], names: Iterable[str]) -> list[T]:
         """For what waits elsewhere, such as for a store. What `act` returned, in order; raises what it raised."""
         return self._each(act, names)
+
+    def _sync(self, folder: Path) -> None:
+        try:
+            self.disk.sync(folder)
+        except PermissionError:
+            if folder != self.path.parent:  # that need not be readable, and the start made the directory in it long ago
+                raise
 
     def _make(self, folders: Iterable[Path]) -> set[Path]:
         """Make folders and what they are in; which are durable only when those that hold them are synced."""

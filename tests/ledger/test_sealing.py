@@ -220,6 +220,37 @@ def test_a_host_that_lost_its_own_directory_makes_it_anew_from_the_stream(world,
     world.check_all()
 
 
+def test_a_directory_that_is_empty_where_the_log_was_is_said_since_it_may_be_a_mount(world, caplog):
+    world.happens("07", 3)
+    world.happens("64", 3)
+    seal(world.steward())
+    assert caplog.text == ""
+    shutil.rmtree(world.disk.root)
+    assert seal(world.steward()) == 0
+    assert caplog.text.count("directory mounted?") == 1 and str(world.disk.root) in caplog.text
+    world.check_all()
+    shutil.rmtree(world.disk.root / "07")
+    caplog.clear()
+    assert seal(world.steward()) == 0
+    assert caplog.text == "", "a part of it is no mount"
+    world.check_all()
+
+
+def test_a_folder_that_may_be_passed_and_not_read_is_no_trouble_above_the_directory(world):
+    sync = world.disk.sync
+
+    def locked(folder):
+        if folder == world.disk.root.parent:
+            raise PermissionError(13, "Permission denied")
+        sync(folder)
+
+    world.disk.sync = locked
+    world.happens("07", 3)
+    steward = world.steward()
+    assert seal(steward) == 3 and steward.problem == ""
+    world.check_all()
+
+
 def test_what_is_trimmed_may_come_from_the_copy_that_was_put_back(world):
     """A copy of last night, and a stream that goes back a week: that is enough, whatever was before."""
     world.happens("07", 300, 2)
