@@ -189,7 +189,7 @@ class Life:
         payload = self._lasting(upkeep)
         self.large = self.large or (bool(payload) and max(map(len, payload.values())) >= LEAST_COUNTED)
         if self.large or (not self.fresh and (call.acts or self.record.asked)):
-            limited = Answered in kinds or (self.fresh and not self.durable)
+            limited = not self.record.asked if Answered in kinds else self.fresh and not self.durable
             upkeep = replace(upkeep, pointers=(*upkeep.pointers, self._stored(limited=limited)))
         return Append(
             call=call.id, agent=call.agent, expected=self.durable, token=random.hex(8),
@@ -220,7 +220,8 @@ class Life:
 
     def _stored(self, *, limited: bool) -> Pointer:
         """What is kept counts, always; what may be refused is a request, and keeping a system's answer to it. What
-        people do about a call is never refused for what its agent has stored."""
+        people do about a call is never refused for what its agent has stored, and the answer to what they approved is
+        always kept: whoever asked for it may have to come back for it."""
         name = self.record.call.agent
         agent = self.generation.routes.agents.get(name)
         return Pointer(name, "stored", "store", most=(agent.storage or 0) if agent is not None and limited else 0)

@@ -17,7 +17,7 @@ from gateway.decisions import Decisions
 from gateway.doors.rendering import edited_fields, status_document
 from gateway.ports import SendLost
 from tests.company import CAPTURE, FINANCE, HOLDING, Policies, allow, with_group
-from tests.world import Behaviour, World, held, settle
+from tests.world import Behaviour, FakeReply, World, held, settle
 
 pytestmark = pytest.mark.usefixtures("no_pauses")
 
@@ -294,10 +294,23 @@ def test_a_doubt_is_told_and_then_its_end():
     assert reports(world, call) == ["call.in_doubt", "call.finished"]
 
 
-def test_what_an_operator_says_of_a_doubt_is_kept_however_much_is_stored_for_the_agent():
+def held_with_little_storage():
     agents = HOLDING.routes.agents
     little = replace(HOLDING.routes, agents={**agents, "billing-bot": replace(agents["billing-bot"], storage=4096)})
-    world, call = held(World(generation=replace(HOLDING, routes=little)))
+    return held(World(generation=replace(HOLDING, routes=little)))
+
+
+def test_the_answer_to_what_people_approved_is_kept_however_much_is_stored_for_the_agent():
+    world, call = held_with_little_storage()
+    world.upstream.script = [Behaviour(reply=FakeReply(200, body=b"x" * 8192))]
+    decide(world, "vote", call, decision(world, call))
+    answered = world.record(call).answer
+    assert answered is not None and answered.kept
+    assert unpack_answer(world.journal.payloads[call]["answer"]).body == b"x" * 8192
+
+
+def test_what_an_operator_says_of_a_doubt_is_kept_however_much_is_stored_for_the_agent():
+    world, call = held_with_little_storage()
     world.upstream.script = [Behaviour(raises=SendLost("reset"))]
     decide(world, "vote", call, decision(world, call))
     world.now += 60_000
