@@ -131,8 +131,7 @@ class Console:
         return self.by_provider
 
     async def sign_out(self, request: Request) -> Response:
-        session = await self.signing_in.session(request, self._routes, self._now)
-        return await self.signing_in.out(request, session)
+        return await self.signing_in.out(request, await self.signing_in.session(request, self._routes, self._now))
 
     def _signed_in(self, shows: Shows) -> Callable[[Request], Awaitable[Response]]:
         return self._guarded(self._for_people(shows))
@@ -163,7 +162,8 @@ class Console:
                 said = f"Nothing was recorded: {no}. Open the inbox and decide there."
                 return page("mistake.html", 403, title="Not from here", said=said)
             except OddForm as odd:
-                return page("mistake.html", 400, title="Something is missing", said=f"Nothing was recorded: {odd}.")
+                call, said = request.path_params.get("call", ""), f"Nothing was recorded: {odd}."
+                return page("mistake.html", 400, title="Something is missing", said=said, call=call)
             except errors.GatewayError as error:
                 return page("mistake.html", error.status, title=error.title, said=error.detail)
             except JournalUnavailable:

@@ -268,6 +268,7 @@ def test_what_destroys_needs_a_tick_more(strict):
     assert "Destroys something" in page.get(f"/inbox/{call}").text
     found = page.decide(call, "approve")
     assert found.status_code == 400 and "tick that you have read it" in found.text
+    assert f'<a class="button" href="/inbox/{call}">Back to the question</a>' in found.text
     assert "Approved" not in strict.timeline(call)
     assert page.decide(call, "approve", sure="yes").status_code == 303
     assert page.ends(call, "Done")
