@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-import gateway.engine
+import gateway.acting
 from gateway.core.codec import decode
 from gateway.core.facts import Fact
 from gateway.core.lives import fault
@@ -37,7 +37,7 @@ def every_life_is_possible(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine tries the journal again at once."""
-    monkeypatch.setattr(gateway.engine, "JOURNAL_RETRY_SECONDS", 0)
+    monkeypatch.setattr(gateway.acting, "JOURNAL_RETRY_SECONDS", 0)
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from gateway import beside, duties
-from gateway import engine as engine_file
+from gateway import acting, beside, duties
 from gateway.adapters.memory_journal import MemoryJournal
 from gateway.beside import SignsOfLife
 from gateway.core.admit import LEASE_MARGIN_MS
@@ -36,7 +35,7 @@ def brief(monkeypatch):
     """As long as a test waits for a sign of life."""
     monkeypatch.setattr(beside, "SILENCE_SECONDS", 0.1)
     monkeypatch.setattr(beside, "LAST_LOOK_SECONDS", 0.02)
-    monkeypatch.setattr(engine_file, "JOURNAL_RETRY_SECONDS", 0.001)
+    monkeypatch.setattr(acting, "JOURNAL_RETRY_SECONDS", 0.001)
 
 
 def worker(world: World, name: str) -> Engine:
