@@ -139,10 +139,15 @@ class MemoryJournal:
         mine = self.payloads.get(append.call, {})
         given = {name: it for name, it in (append.payload or {}).items() if not name.startswith(KEPT)}
         more = _counted(mine | given) - _counted(mine)
-        others = [call for call, agent in self.owners.items() if agent == pointer.name and self._have(call)]
-        if pointer.most and more > 0 and more + sum(_counted(self.payloads[call]) for call in others) > pointer.most:
-            ends = [self.ends[call] for call in others if call in self.ends and _counted(self.payloads[call])]
-            raise TooMuchStored(min(ends) - self.clock() if ends else 0)
+        now = self.clock()
+        others = {
+            call: _counted(self.payloads.get(call, {}))
+            for call, agent in self.owners.items()
+            if agent == pointer.name and self.ends.get(call, now + 1) > now
+        }
+        if pointer.most and more > 0 and more + sum(others.values()) > pointer.most:
+            ends = [self.ends[call] for call, size in others.items() if call in self.ends and size]
+            raise TooMuchStored(min(ends) - now if ends else 0)
 
     def _have(self, call: str) -> list[bytes]:
         if call in self.ends and self.clock() >= self.ends[call]:
