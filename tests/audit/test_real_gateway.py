@@ -48,6 +48,7 @@ def record(tmp_path_factory):
         calls = lived(scene)
         data = scene.gateway.data
         eventually(lambda: sealed(data / "ledger", calls.values()), "not sealed")
+        scene.gateway.end()  # else files might make way for others while they are copied
         ledger = tmp_path_factory.mktemp("record") / "ledger"
         shutil.copytree(data / "ledger", ledger, ignore=shutil.ignore_patterns("index.sqlite*"))
         key = str(read_signer((data / "ledger.key").read_text()).verifier)
