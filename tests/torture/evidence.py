@@ -47,7 +47,16 @@ class Evidence:
 
 
 async def read(journal: RedisJournal) -> Evidence:
+    """Everything, as of one moment: read again if something was written meanwhile, such as that a notice arrived."""
     ledger = RedisLedger(journal)
+    while True:
+        ends = await ledger.ends()
+        found = await _read(journal, ledger)
+        if await ledger.ends() == ends:
+            return found
+
+
+async def _read(journal: RedisJournal, ledger: RedisLedger) -> Evidence:
     entries: dict[str, list[LedgerEntry]] = defaultdict(list)
     for partition in PARTITION_NAMES:
         place = ""
