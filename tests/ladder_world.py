@@ -37,13 +37,15 @@ def with_ladder(remind: str, escalate: str, expire: str):
     return change
 
 
-def heard(scene: World, call: str) -> list[tuple[str, tuple[str, ...]]]:
-    """Kind, and whom it was for, of every message about the call: questions first, then news as they arrived."""
-    return [
-        (json.loads(notice.raw)["type"], tuple(notice.data.get("to", ())))
-        for notice in (*scene.approvers.notices, *scene.approvers.news)
-        if notice.data["call"] == call
-    ]
+def heard(scene: World, call: str, *, once: bool = False) -> list[tuple[str, tuple[str, ...]]]:
+    """Kind, and whom it was for, of every message about the call: questions first, then news as they arrived.
+
+    `once`: as receivers count who know a repeat by its webhook-id. A process that is killed between a delivery and its
+    fact delivers again.
+    """
+    mine = [each for each in (*scene.approvers.notices, *scene.approvers.news) if each.data["call"] == call]
+    told = [each for at, each in enumerate(mine) if not once or each.message not in {it.message for it in mine[:at]}]
+    return [(json.loads(notice.raw)["type"], tuple(notice.data.get("to", ()))) for notice in told]
 
 
 def facts(scene: World, call: str) -> Counter[str]:
