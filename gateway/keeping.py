@@ -21,6 +21,7 @@ from gateway.adapters.redis.seals import RedisSeals
 from gateway.adapters.redis.unsealed import RedisStop
 from gateway.adapters.store import ReadSecret
 from gateway.core.ledger_settings import AnchorFile
+from gateway.first_look import say
 from gateway.generations import Generations
 from gateway.ledger.place import Unusable
 from gateway.ledger.sealing import Sealer
@@ -58,6 +59,10 @@ def stopping(problem: str, *, hard: bool, lasts: float) -> str:
     return f"Effects are stopped, because the record cannot be sealed: {problem}"
 
 
+async def heedless(_: str) -> None:
+    """Nobody waits for the first look."""
+
+
 @dataclass(slots=True)
 class Keeping:
     opens: Callable[[], Sealer]
@@ -66,6 +71,9 @@ class Keeping:
     """Whether another host does."""
     stop: Stop
     clock: Callable[[], float] = time.monotonic
+    looked: Callable[[str], Awaitable[None]] = heedless
+    """Told after each round: empty if whatever is wrong with the record was said, else who did not look. Then somebody
+    else seals; or this host did before it was restored, and the lease of that time is not over."""
     problem: str = ""
     """Why this steward does not seal, although nobody else does either; empty if all is well."""
     _sealer: Sealer | None = None
@@ -93,6 +101,7 @@ class Keeping:
             began = self.clock()
             try:
                 await self.round()
+                await self.looked(self._sealer.who if self._sealer and not (self.holds or self.problem) else "")
             except JournalUnavailable:
                 pass  # `duties.beat` says so
             except Exception as error:
@@ -159,4 +168,11 @@ def keeping(generations: Generations, data: Path, journal: RedisJournal, read: R
     async def others_seal() -> bool:
         return not await RedisSeals(journal).free(f"nowhere {random.token_hex(8)}")
 
-    return Keeping(lambda: sealer_of(settings, data, journal, read, ca, anchors), others_seal, RedisStop(journal))
+    async def looked(who: str) -> None:
+        if not who or await RedisSeals(journal).sealer() != who:
+            say(data)
+
+    return Keeping(
+        lambda: sealer_of(settings, data, journal, read, ca, anchors), others_seal, RedisStop(journal),
+        looked=looked,
+    )  # fmt: skip

@@ -35,9 +35,10 @@ from gateway.duties import (
 )
 from gateway.duty import Duty
 from gateway.exporting import export, export_metrics
+from gateway.first_look import first_look
 from gateway.granting import Granting
 from gateway.insights import Counting
-from gateway.keeping import Keeping, keeping
+from gateway.keeping import keeping
 from gateway.ledger.place import Place
 from gateway.listening import shown
 from gateway.measures import Measures
@@ -51,6 +52,7 @@ from gateway.retention import Retention, payload_store, retain
 from gateway.serving import serve
 from gateway.settings import Settings
 from gateway.steward import Steward
+from gateway.tasks import spawn
 from gateway.trimming import trim
 
 
@@ -73,7 +75,7 @@ async def steward(duty: Duty, settings: Settings) -> None:
     exporter = TraceExporter(SealedLedger(parts.journal), parts.journal.facts, origin=origin) if traced else None
     granting = await _granting(parts, ledger)
     counting = Counting(ledger, parts.journal.now)
-    keep, anchors = _keeping(parts, duty, settings, channels.post)
+    anchors = await _keeping(parts, duty, settings, channels.post)
     latencies = RedisLatencies(parts.journal)
     measures = Measures(parts.generations, ledger, open_calls, counting, latencies, exporter, anchors)
     sealed = sealed_log(parts.generations.current.routes.ledger, Path(str(duty.document["data"])), parts.secrets.read)
@@ -96,7 +98,6 @@ async def steward(duty: Duty, settings: Settings) -> None:
     )
     duties: list[Coroutine[Any, Any, None]] = [
         looking.run(),
-        keep.run(),
         anchors.run(),
         keep_high_water(parts.journal),
         mend_held(open_calls),
@@ -110,10 +111,13 @@ async def steward(duty: Duty, settings: Settings) -> None:
     await serve(duty, parts, plane.app(), duties, plane.readiness, people.live.close)
 
 
-def _keeping(parts: Parts, duty: Duty, settings: Settings, post: Post) -> tuple[Keeping, Anchors]:
+async def _keeping(parts: Parts, duty: Duty, settings: Settings, post: Post) -> Anchors:
+    """Keep the record from now on. Returns after the first look at it: the steward drives calls, too."""
     data, read = Path(str(duty.document["data"])), parts.secrets.read
     keep = keeping(parts.generations, data, parts.journal, read, settings.ca_file)
-    return keep, anchoring(parts.generations, data, lambda: keep.holds, keep.knows, read, post)
+    spawn(keep.run(), "keep the record")
+    await first_look(data)
+    return anchoring(parts.generations, data, lambda: keep.holds, keep.knows, read, post)
 
 
 def _retention(parts: Parts, duty: Duty, settings: Settings) -> Retention:

@@ -31,6 +31,7 @@ from gateway.adapters.embedded import EmbeddedValkey
 from gateway.children import CannotStart, Child, Hopeless, Launch
 from gateway.data_directory import prepare_data
 from gateway.duty import CONFIGURATION_MISTAKE, JOURNAL_UNREACHABLE, VARIABLE, Duty, Role
+from gateway.first_look import forget
 from gateway.ledger.place import Place, Unusable
 from gateway.listening import bind, shown
 from gateway.payload_keys import PayloadKeysMistake, ensure_keys
@@ -146,9 +147,10 @@ class Supervisor:
         self._make_keys()
         try:
             ServedFiles(self.plan.data / SERVED).forget()
+            forget(self.plan.data)
         except OSError as error:
             raise CannotStart(
-                f"The copy of an earlier configuration, {str(self.plan.data / SERVED)!r}, cannot be removed "
+                f"What an earlier run left, {error.filename or str(self.plan.data / SERVED)!r}, cannot be removed "
                 f"({(error.strerror or str(error)).lower()}): remove it."
             ) from error
         self._children = [self._child("worker", number, redis_url) for number in range(self.plan.workers)]

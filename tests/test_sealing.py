@@ -20,6 +20,7 @@ from gateway.adapters.embedded import embedded_url
 from gateway.adapters.redis.journal import RedisJournal
 from gateway.app import STANDS_BACK
 from gateway.core.leaf import short
+from gateway.ledger.anchored import read_anchor
 from gateway.ledger.files import LogFiles
 from gateway.ledger.note import Signer
 from tests.gateway_process import DIE_WITH_PARENT, END_SECONDS, PAYLOAD_KEY, ROOT, Gateway, command, eventually, serving
@@ -133,6 +134,46 @@ def test_a_journal_restored_from_a_backup_is_sealed_behind_what_it_lost_once_tha
         assert eventually(lambda: (told := scene.pay(fresh("pay"), 10)).status_code == 200 and told)
         wanted = eventually(lambda: grown(before, asyncio.run(journalled(data)), sealed()), "not sealed")
         assert wanted >= 3
+
+
+def test_a_data_directory_restored_as_a_whole_has_no_effect_before_a_person_knows():
+    """Only an anchor can tell, and agents that were waiting ask in the first second."""
+    with world() as scene:
+        gateway = scene.gateway
+        data, backup, anchor = gateway.data, gateway.folder / "backup", gateway.folder / "anchored"
+        gateway.edit_routes(lambda routes: routes.update(ledger={"anchors": [{"file": str(anchor), "every": "1s"}]}))
+        assert scene.pay(fresh("pay"), 10).status_code == 200
+        gateway.restart(lambda: shutil.copytree(data, backup, ignore=shutil.ignore_patterns("*.sock")))
+        assert scene.pay(fresh("pay"), 10).status_code == 200
+        eventually(lambda: anchored(data, anchor) == asyncio.run(sizes(data)), "not anchored", 60)
+        gateway.process.terminate()
+        assert gateway.process.wait(30) == 0
+        shutil.rmtree(data)
+        shutil.copytree(backup, data)
+        before = len(scene.upstream.requests)
+        with load(scene) as told:
+            begin(gateway)
+            eventually(lambda: "was given a checkpoint of" in ready(gateway), "the loss was not seen", 60)
+            eventually(lambda: 503 in told, "nobody asked", 60)
+        assert len(scene.upstream.requests) == before and 200 not in told
+        assert scene.person("operator").post("/journal/acknowledge-loss").status_code == 200
+        eventually(lambda: not ready(gateway), "it never became ready", 60)
+        eventually(lambda: scene.pay(fresh("pay"), 10).status_code == 200, "no effect is possible", 60)
+        eventually(lambda: anchored(data, anchor) == asyncio.run(sizes(data)), "not anchored again", 60)
+        gateway.restart()
+        assert scene.pay(fresh("pay"), 10).status_code == 200, "it is not asked again"
+
+
+def anchored(data: Path, anchor: Path) -> dict[str, int]:
+    """The size of each log as the anchor has it at last."""
+    if not anchor.exists():
+        return {}
+    return {note.partition: note.checkpoint.size for note in read_anchor(anchor, verifier_of(data))}
+
+
+async def sizes(data: Path) -> dict[str, int]:
+    """The size that each log should have."""
+    return {name: len(leaves) for name, leaves in (await journalled(data)).items() if leaves}
 
 
 def begin(gateway: Gateway) -> None:
