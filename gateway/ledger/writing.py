@@ -32,33 +32,37 @@ processor before a worker, which waits, has its next one."""
 
 
 class Disk:
-    """The acts of which durable writing consists. A test may let each of them fail before or after its effect."""
+    """The acts of which durable writing consists. A test may let each of them fail before or after its effect.
 
-    def write(self, path: Path, data: bytes) -> None:
+    Paths are strings: a round has a thousand of them, and making a `Path` costs as much as an act.
+    """
+
+    def write(self, path: str, data: bytes) -> None:
         """Create the file with these bytes, on the disk when this returns."""
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, MODE), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
 
-    def rename(self, old: Path, new: Path) -> None:
+    def rename(self, old: str, new: str) -> None:
         """Atomically; on the disk only after `sync` of the folder."""
-        old.rename(new)
+        os.rename(old, new)
 
-    def make(self, folder: Path) -> None:
+    def make(self, folder: str) -> None:
         """One folder, if it is not there; on the disk only after `sync` of the one that holds it."""
-        folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        Path(folder).mkdir(mode=FOLDER_MODE, exist_ok=True)
 
-    def sync(self, folder: Path) -> None:
+    def sync(self, folder: str) -> None:
         """What was made, renamed and removed in the folder is on the disk when this returns."""
-        settle(folder)
+        settle(Path(folder))
 
-    def remove(self, path: Path) -> None:
-        path.unlink(missing_ok=True)
+    def remove(self, path: str) -> None:
+        with suppress(FileNotFoundError):
+            os.unlink(path)
 
-    def remove_folder(self, folder: Path) -> None:
+    def remove_folder(self, folder: str) -> None:
         """Only if it is empty."""
-        folder.rmdir()
+        os.rmdir(folder)
 
 
 class Swept(Exception):
@@ -74,11 +78,13 @@ class LedgerDirectory:
     """What tells our drafts from those of any other process."""
     disk: Disk = field(default_factory=Disk)
     at_once: int = AT_ONCE
-    _made: set[Path] = field(default_factory=set)
+    _root: str = field(init=False)
+    _made: set[str] = field(default_factory=set)
     _numbers: Iterator[int] = field(default_factory=count)
     _pool: ThreadPoolExecutor = field(init=False)
 
     def __post_init__(self) -> None:
+        self._root = str(self.path.absolute())  # so that it has a parent by name
         self._pool = ThreadPoolExecutor(self.at_once, "ledger")
 
     def put(self, files: Mapping[str, bytes], allowed: Callable[[], None] = lambda: None) -> None:
@@ -88,9 +94,10 @@ class LedgerDirectory:
         """
         if not files:
             return
-        folders = {(self.path / name).parent for name in files}
-        made = self._make(folders | {self.path / DRAFTS})
-        drafts = {name: self.path / DRAFTS / f"{self.holder}-{next(self._numbers)}" for name in files}
+        places = {name: f"{self._root}/{name}" for name in files}
+        folders = {*map(_parent, places.values())}
+        made = self._make({*folders, f"{self._root}/{DRAFTS}"})
+        drafts = {name: f"{self._root}/{DRAFTS}/{self.holder}-{next(self._numbers)}" for name in files}
         self._each(lambda name: self.disk.write(drafts[name], files[name]), files, WORTH_A_THREAD)
         try:
             allowed()
@@ -100,10 +107,10 @@ class LedgerDirectory:
             raise
         try:
             for name, draft in drafts.items():
-                self.disk.rename(draft, self.path / name)
+                self.disk.rename(draft, places[name])
         except FileNotFoundError as error:
             raise Swept from error
-        self._each(self._sync, folders | {folder.parent for folder in made}, WORTH_A_THREAD)
+        self._each(self._sync, folders | {*map(_parent, made)}, WORTH_A_THREAD)
         self._made |= made
 
     def tidy(self, names: Collection[str], kept: Collection[str]) -> None:
@@ -112,14 +119,14 @@ class LedgerDirectory:
         `names` are paths such as `07/tile/0/001.p/17`, `kept` those that still count. Only space is at stake, so
         what cannot be removed stays.
         """
-        widths = {(self.path / name).parent: int((self.path / name).name) for name in kept}
-        for folder in {(self.path / name).parent for name in names}:
-            width = widths.get(folder, WIDTH)
+        widths = {_parent(name): int(name.rpartition("/")[2]) for name in kept}
+        for part in {*map(_parent, names)}:
+            width, folder = widths.get(part, WIDTH), f"{self._root}/{part}"
             with suppress(OSError):
-                for found in list(folder.iterdir()):
+                for found in os.listdir(folder):
                     # Never a wider one: if we were frozen, somebody else's log may rest on it by now.
-                    if found.name.isdecimal() and int(found.name) < width:
-                        self.disk.remove(found)
+                    if found.isdecimal() and int(found) < width:
+                        self.disk.remove(f"{folder}/{found}")
                 if width == WIDTH:
                     self._made.discard(folder)
                     self.disk.remove_folder(folder)
@@ -128,7 +135,7 @@ class LedgerDirectory:
         """Remove all drafts, also those of a process that is stopped in the middle: then it cannot go on. OSError."""
         folder = self.path / DRAFTS
         for draft in list(folder.iterdir()) if folder.is_dir() else ():
-            self.disk.remove(draft)
+            self.disk.remove(str(draft))
 
     def doubt(self) -> None:
         """Something failed: look anew which folders there are."""
@@ -138,18 +145,24 @@ class LedgerDirectory:
         """For what waits elsewhere, such as for a store. What `act` returned, in order; raises what it raised."""
         return self._each(act, names)
 
-    def _sync(self, folder: Path) -> None:
+    def _sync(self, folder: str) -> None:
         try:
             self.disk.sync(folder)
         except PermissionError:
-            if folder != self.path.parent:  # that need not be readable, and the start made the directory in it long ago
+            # That need not be readable, and the start made the directory in it long ago.
+            if folder != _parent(self._root):
                 raise
 
-    def _make(self, folders: Iterable[Path]) -> set[Path]:
+    def _make(self, folders: Iterable[str]) -> set[str]:
         """Make folders and what they are in; which are durable only when those that hold them are synced."""
-        wanted = {folder for folder in folders if folder not in self._made}
-        wanted |= {part for folder in wanted for part in folder.parents if part.is_relative_to(self.path)}
-        made = wanted - self._made
+        made = set[str]()
+        for wanted in folders:
+            folder = wanted
+            while folder not in self._made and folder not in made:
+                made.add(folder)
+                if folder == self._root:
+                    break
+                folder = _parent(folder)
         for folder in sorted(made):  # the outer ones first
             self.disk.make(folder)
         return made
@@ -169,3 +182,7 @@ class LedgerDirectory:
         ]
         wait(under_way)
         return [result for each in under_way for result in each.result()]
+
+
+def _parent(path: str) -> str:
+    return path.rpartition("/")[0] or "/"

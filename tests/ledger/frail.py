@@ -66,34 +66,34 @@ class FrailDisk(Disk):
     def _act(self, name: str, act: Callable[[], None]) -> None:
         self.fate.meet(name, OSError(28, "No space left on device"), act)
 
-    def write(self, path: Path, data: bytes) -> None:
+    def write(self, path: str, data: bytes) -> None:
         def act() -> None:
-            path.write_bytes(data)  # it loses what it shall by itself, so the real disk need not turn
-            self.contents[path] = data
+            Path(path).write_bytes(data)  # it loses what it shall by itself, so the real disk need not turn
+            self.contents[Path(path)] = data
 
         self._act(f"write {_kind(path)}", act)
 
-    def rename(self, old: Path, new: Path) -> None:
+    def rename(self, old: str, new: str) -> None:
         def act() -> None:
             super(FrailDisk, self).rename(old, new)
-            self.contents[new] = self.contents.pop(old)
+            self.contents[Path(new)] = self.contents.pop(Path(old))
 
         self._act(f"rename {_kind(new)}", act)
 
-    def make(self, folder: Path) -> None:
+    def make(self, folder: str) -> None:
         self._act("make", lambda: super(FrailDisk, self).make(folder))
 
-    def sync(self, folder: Path) -> None:
+    def sync(self, folder: str) -> None:
         def act() -> None:
-            names = {path.name: None if path.is_dir() else self.contents[path] for path in folder.iterdir()}
-            self.durable[folder] = names
+            there = Path(folder).iterdir()
+            self.durable[Path(folder)] = {path.name: None if path.is_dir() else self.contents[path] for path in there}
 
         self._act(f"sync {_kind(folder)}", act)
 
-    def remove(self, path: Path) -> None:
+    def remove(self, path: str) -> None:
         self._act("remove", lambda: super(FrailDisk, self).remove(path))
 
-    def remove_folder(self, folder: Path) -> None:
+    def remove_folder(self, folder: str) -> None:
         self._act("remove folder", lambda: super(FrailDisk, self).remove_folder(folder))
 
     def lose_power(self) -> None:
@@ -111,9 +111,10 @@ class FrailDisk(Disk):
                 self.contents[folder / name] = data
 
 
-def _kind(path: Path) -> str:
-    names = [part for part in path.parts if part in ("entries", "long", "drafts", "checkpoint")]
-    return names[-1] if names else "tile" if "tile" in path.parts else "folder"
+def _kind(path: str) -> str:
+    parts = Path(path).parts
+    names = [part for part in parts if part in ("entries", "long", "drafts", "checkpoint")]
+    return names[-1] if names else "tile" if "tile" in parts else "folder"
 
 
 @dataclass

@@ -7,6 +7,7 @@ with its effect, as the death of the process, as a power cut, or for once; then 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
+from pathlib import Path
 
 import pytest
 
@@ -240,7 +241,7 @@ def test_a_folder_that_may_be_passed_and_not_read_is_no_trouble_above_the_direct
     sync = world.disk.sync
 
     def locked(folder):
-        if folder == world.disk.root.parent:
+        if Path(folder) == world.disk.root.parent:
             raise PermissionError(13, "Permission denied")
         sync(folder)
 

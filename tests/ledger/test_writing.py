@@ -14,7 +14,7 @@ class Watched(Disk):
     def __init__(self) -> None:
         self.by: dict[str, list[bytes]] = {}
 
-    def write(self, path: Path, data: bytes) -> None:
+    def write(self, path: str, data: bytes) -> None:
         super().write(path, data)
         self.by.setdefault(threading.current_thread().name, []).append(data)
 
@@ -46,3 +46,19 @@ def test_of_many_files_each_thread_gets_its_part(tmp_path):
     count = AT_ONCE * WORTH_A_THREAD * 2
     by = put(tmp_path, count)
     assert sum(map(len, by.values())) == count and len(by) <= AT_ONCE
+
+
+@pytest.mark.parametrize("named", ["/ledger", "ledger"])
+def test_a_new_directory_is_durable_where_it_is(named):
+    synced: list[str] = []
+    whole = Path(named).absolute()
+
+    class Nowhere(Disk):
+        def write(self, path: str, data: bytes) -> None: ...
+        def rename(self, old: str, new: str) -> None: ...
+        def make(self, folder: str) -> None: ...
+        def sync(self, folder: str) -> None:
+            synced.append(folder)
+
+    LedgerDirectory(Path(named), "here", Nowhere()).put({"checkpoint": b"note"})
+    assert sorted(synced) == sorted(map(str, (whole.parent, whole)))
