@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.config import ledger, models, previews
-from gateway.config.durations import quota, seconds
+from gateway.config.durations import quota, seconds, size
 from gateway.config.input_schemas import EVERY_KEYWORD, OUR_WORDS
 from gateway.config.models import Strict
 from gateway.config.routes_file import load_routes
@@ -85,6 +85,8 @@ def same(default: Any, written: str) -> bool:
     match default:
         case bool():
             return written in ({"true", "on"} if default else {"false", "off"})
+        case int() if written.endswith("B"):
+            return size(written) == default
         case float():
             return seconds(written) == default
         case Strict():
