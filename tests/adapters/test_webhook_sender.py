@@ -122,6 +122,41 @@ def test_a_cookie_of_one_receiver_never_comes_back():
     assert all("cookie" not in headers for _, headers, _ in asyncio.run(run()))
 
 
+def test_what_a_receiver_answers_twice_is_no_answer_to_the_next_notice():
+    """It keeps the connection open and has written a yes in advance. The second notice is refused all the same."""
+
+    async def run():
+        told = []
+
+        async def serve(reader, writer):
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                await reader.readexactly(len(BODY))
+                told.append(head)
+                refusal, acceptance = (
+                    b"HTTP/1.1 %b\r\ncontent-length: 0\r\n\r\n" % it for it in (b"500 No", b"200 OK")
+                )
+                writer.write(refusal + acceptance)
+                await writer.drain()
+
+        async def serving(reader, writer):
+            try:
+                await serve(reader, writer)
+            except (asyncio.IncompleteReadError, ConnectionError):
+                pass
+            finally:
+                writer.close()
+
+        server = await asyncio.start_server(serving, "127.0.0.1", 0)
+        async with server, WebhookSender(sign) as sender:
+            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
+            first, second = [await sender.deliver(url, SECRET, name, BODY, NOW) for name in ("msg_1", "msg_2")]
+        return first, second, told
+
+    first, second, told = asyncio.run(run())
+    assert (first.status, first.done) == (second.status, second.done) == (500, False)
+    assert len(told) == 2 and [b"msg_2" in head for head in told] == [False, True]
+
+
 def test_a_proxy_in_the_environment_is_not_used(monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
