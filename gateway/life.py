@@ -189,7 +189,8 @@ class Life:
         payload = self._lasting(upkeep)
         self.large = self.large or (bool(payload) and max(map(len, payload.values())) >= LEAST_COUNTED)
         if self.large or (not self.fresh and (call.acts or self.record.asked)):
-            limited = not self.record.asked if Answered in kinds else self.fresh and not self.durable
+            anew = not self.fresh and not self.durable  # what the journal lost must be in it, whatever it takes
+            limited = not anew and (not self.record.asked if Answered in kinds else not self.durable)
             upkeep = replace(upkeep, pointers=(*upkeep.pointers, self._stored(limited=limited)))
         return Append(
             call=call.id, agent=call.agent, expected=self.durable, token=random.hex(8),

@@ -6,7 +6,7 @@ most once, what the gateway says is true, and nothing is left lying about that n
 """
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import pytest
@@ -16,7 +16,7 @@ from gateway.core.lifecycle import Finish, next_step
 from gateway.core.routes import Tool
 from gateway.ports import NeverSent, SendLost
 from tests.company import CAPTURE, CHARGE, HOLDING, REFUND, REPORT, Generation, Policies, allow
-from tests.world import Behaviour, Crash, Fault, World
+from tests.world import Behaviour, Crash, FakeReply, Fault, World
 
 pytestmark = pytest.mark.usefixtures("no_pauses")
 
@@ -131,3 +131,23 @@ def test_a_calm_life_acts_once_and_leaves_nothing(story):
     world = tell(story, (), (), lingers=True, case="calm")
     assert world.effects == (1 if story.tool.acts else 0)
     assert not world.journal.due_times
+
+
+@pytest.mark.parametrize("storage", [1 << 30, 4096], ids=["room", "no room for the answer"])
+def test_an_effect_whose_call_the_journal_forgot_meanwhile_is_written_anew(storage):
+    """Redis went away and came back from an older state while the system acted: what happened is only known here."""
+    calm = Generation(policies=Policies(allow))
+    agents = {name: replace(agent, storage=storage) for name, agent in calm.routes.agents.items()}
+    world = World(generation=replace(calm, routes=replace(calm.routes, agents=agents)))
+
+    async def restored():
+        for kept in (world.journal.calls, world.journal.payloads, world.journal.pointers, world.journal.ledger):
+            kept.clear()
+        world.journal.faults.append(Fault(Answered, "unavailable"))
+
+    world.upstream.script = [Behaviour(meanwhile=restored, reply=FakeReply(200, body=b"x" * 8192))]
+    world.live(partial(world.ask, REFUND))
+    (call,) = world.calls
+    assert world.kinds(call)[:4] == ["Admitted", "Judged", "Claimed", "Answered"] and world.effects == 1
+    world.live(partial(world.ask, REFUND))
+    assert world.effects == 1, "the same request finds it"
