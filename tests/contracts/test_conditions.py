@@ -8,8 +8,6 @@ import pytest
 from gateway.ports import Revoked, Taken, TooManyQuestions
 from tests.contracts.journal_bench import (
     FIRST,
-    MemoryBench,
-    RedisBench,
     counted,
     executing,
     key,
@@ -21,15 +19,6 @@ from tests.contracts.journal_bench import (
 from tests.playbook import ALLOW, HOLD, claimed
 
 HOUR = 3_600_000
-
-
-@pytest.fixture(params=["memory", "redis"])
-def bench(request):
-    if request.param == "memory":
-        return MemoryBench
-    server = request.getfixturevalue("valkey")
-    server.flush()
-    return lambda: RedisBench(server.url)
 
 
 # --- Grants -----------------------------------------------------------------------------------------------------------

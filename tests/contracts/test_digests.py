@@ -4,8 +4,6 @@ import asyncio
 import secrets
 from dataclasses import replace
 
-import pytest
-
 from gateway.adapters.memory_digests import MemoryDigests
 from gateway.adapters.redis import digests as in_redis
 from gateway.adapters.redis.digests import RedisDigests
@@ -15,15 +13,6 @@ from tests.contracts.journal_bench import MemoryBench, RedisBench, on
 
 TWO = Quota(2, 3600.0)
 TOLD = Told(id="digest-1", status=200, receipt="C1:1", began=5, covered=0, not_before=9)
-
-
-@pytest.fixture(params=["memory", "redis"])
-def bench(request):
-    if request.param == "memory":
-        return MemoryBench
-    server = request.getfixturevalue("valkey")
-    server.flush()
-    return lambda: RedisBench(server.url)
 
 
 def of(it):

@@ -24,15 +24,6 @@ OTHER = f"grant-{PARTITION}{'cd' * 11}"
 TEXT = 'permit (principal == Agent::"bot", action, resource); // ü'
 
 
-@pytest.fixture(params=["memory", "redis"])
-def bench(request):
-    if request.param == "memory":
-        return MemoryBench
-    server = request.getfixturevalue("valkey")
-    server.flush()
-    return lambda: RedisBench(server.url)
-
-
 def of(it):
     return (
         MemoryGrants(it.journal.clock, it.journal.pointers) if isinstance(it, MemoryBench) else RedisGrants(it.journal)

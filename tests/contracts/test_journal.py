@@ -10,8 +10,6 @@ from gateway.ports import Conflict, Suspended, Taken
 from tests.contracts.journal_bench import (
     AGENT,
     FIRST,
-    MemoryBench,
-    RedisBench,
     attempt,
     executing,
     key,
@@ -24,15 +22,6 @@ from tests.contracts.journal_bench import (
 from tests.playbook import ALLOW, CALL, HOLD, answered, claimed, lost, no, yes
 
 DAY = 24 * 3_600_000
-
-
-@pytest.fixture(params=["memory", "redis"])
-def bench(request):
-    if request.param == "memory":
-        return MemoryBench
-    server = request.getfixturevalue("valkey")
-    server.flush()
-    return lambda: RedisBench(server.url)
 
 
 # --- The list of facts --------------------------------------------------------------------------------------------

@@ -11,21 +11,12 @@ from gateway.adapters.redis.command import pointer_key
 from gateway.core.call import partition_of
 from gateway.core.pointers import RECALL_MS, Pointer
 from gateway.ports import Conflict, TooMuchStored
-from tests.contracts.journal_bench import AGENT, FIRST, MemoryBench, RedisBench, key, new_call, on, write
+from tests.contracts.journal_bench import AGENT, FIRST, RedisBench, key, new_call, on, write
 from tests.playbook import ALLOW, HOLD
 
 HOUR, DAY = 3_600_000, 24 * 3_600_000
 KIB = 1024
 LARGE = b"x" * 10 * KIB
-
-
-@pytest.fixture(params=["memory", "redis"])
-def bench(request):
-    if request.param == "memory":
-        return MemoryBench
-    server = request.getfixturevalue("valkey")
-    server.flush()
-    return lambda: RedisBench(server.url)
 
 
 @pytest.fixture
